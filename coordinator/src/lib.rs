@@ -1,0 +1,1 @@
+//! The coordinator: resolve, plan, schedule, and the gRPC API.

@@ -1,0 +1,1 @@
+//! The Configuration Manager site: what it says and where content lies.

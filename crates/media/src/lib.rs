@@ -1,0 +1,1 @@
+//! Prestaged media: the spec and its rules, variables, certificates, boot files, layout.

@@ -1,0 +1,1 @@
+//! The WIM container: read by ranges, splice, encode, compose.

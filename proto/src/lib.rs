@@ -1,0 +1,10 @@
+//! The wire protocol: `prestage.v1` as Rust types, compiled from `proto/prestage/v1`.
+//!
+//! Messages that cross processes and those that are stored (task payloads, results) are both here,
+//! so that one place decides what may change and how.
+
+/// Version 1 of the protocol.
+pub mod v1 {
+    #![allow(missing_docs, clippy::all, clippy::large_futures)]
+    tonic::include_proto!("prestage.v1");
+}
