@@ -7,7 +7,7 @@ use rayon::ThreadPool;
 
 use crate::{
     blob_table::{self, Blob, ENTRY_BYTES},
-    codec::{Codec, EncodedFile, Encoder, FileToEncode, Progress, Reservation, ResourceSink},
+    codec::{Codec, EncodedFile, Encoder, FileToEncode, MemorySink, Progress},
     error::{Result, WimError},
     hash::Sha1Hash,
     header::{Header, ResourceHeader},
@@ -147,30 +147,4 @@ fn encode_metadata(encoder: &Encoder, metadata: &[u8]) -> Result<EncodedMetadata
         bytes: sink.0,
         file,
     })
-}
-
-/// Resources in memory: for metadata, never for files.
-#[derive(Default)]
-struct MemorySink(Vec<u8>);
-
-impl ResourceSink for MemorySink {
-    fn position(&self) -> u64 {
-        self.0.len() as u64
-    }
-
-    fn append(&mut self, bytes: &[u8]) -> std::io::Result<()> {
-        self.0.extend_from_slice(bytes);
-        Ok(())
-    }
-
-    fn reserve(&mut self, bytes: u64) -> std::io::Result<Reservation> {
-        let offset = self.position();
-        self.0.resize(self.0.len() + bytes as usize, 0);
-        Ok(Reservation { offset, bytes })
-    }
-
-    fn fill(&mut self, room: Reservation, bytes: &[u8]) -> std::io::Result<()> {
-        crate::bytes::put(&mut self.0, room.offset as usize, bytes);
-        Ok(())
-    }
 }

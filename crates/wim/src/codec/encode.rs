@@ -48,6 +48,32 @@ pub struct Reservation {
     pub bytes: u64,
 }
 
+/// Resources in memory: for metadata and for files of a few KiB, never for content.
+#[derive(Debug, Default)]
+pub struct MemorySink(pub Vec<u8>);
+
+impl ResourceSink for MemorySink {
+    fn position(&self) -> u64 {
+        self.0.len() as u64
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn reserve(&mut self, bytes: u64) -> io::Result<Reservation> {
+        let offset = self.position();
+        self.0.resize(self.0.len() + bytes as usize, 0);
+        Ok(Reservation { offset, bytes })
+    }
+
+    fn fill(&mut self, room: Reservation, bytes: &[u8]) -> io::Result<()> {
+        crate::bytes::put(&mut self.0, room.offset as usize, bytes);
+        Ok(())
+    }
+}
+
 /// A file to be encoded. Empty files have no resource and must not be given.
 pub struct FileToEncode {
     /// Its size in bytes. Another size met while reading is an error.

@@ -4,7 +4,9 @@ mod encode;
 mod shrink;
 mod wimlib;
 
-pub use encode::{EncodedFile, Encoder, FileToEncode, Progress, Reservation, ResourceSink};
+pub use encode::{
+    EncodedFile, Encoder, FileToEncode, MemorySink, Progress, Reservation, ResourceSink,
+};
 pub use shrink::cannot_shrink;
 pub use wimlib::{Compressor, Decompressor};
 

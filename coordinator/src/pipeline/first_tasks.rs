@@ -1,0 +1,219 @@
+//! From a plan to the tasks that a build begins with.
+
+use prestage_configmgr::content_library::ContentListing;
+use prestage_proto::v1::{self, task::Work};
+use prestage_store::{ObjectUrl, Objects, PackKey};
+
+use crate::plan::{
+    BuildPlan, ListingStore, PlannedContent, PlannedImage, PlannedCodec, boot_pack, shards,
+    splice_pack, to_wire,
+};
+
+use super::{NewTask, PipelineError, placements::place_content};
+
+/// The tasks of a build, and where their content goes.
+pub struct FirstTasks {
+    /// Splice, boot and encode tasks, then the assemble task.
+    pub tasks: Vec<NewTask>,
+    /// What the assemble task reads.
+    pub placements: v1::Placements,
+}
+
+/// Makes them. Packs that are there already make tasks that are done already.
+pub async fn first_tasks(
+    plan: &BuildPlan,
+    build_id: &str,
+    output: &str,
+    objects: &Objects,
+) -> Result<FirstTasks, PipelineError> {
+    let listings = ListingStore::new(objects.clone());
+    let maker = Maker { objects, objects_url: objects.root() };
+    let mut tasks = Vec::new();
+    let mut placements = v1::Placements::default();
+    tasks.push(maker.splice(&plan.os_image).await?);
+    tasks.push(maker.boot(&plan.boot_image, &plan.codec).await?);
+    for content in &plan.contents {
+        let listing = listings.pinned(content).await?;
+        let keys = maker.encode(content, &listing, &plan.codec, &mut tasks).await?;
+        placements.placements.push(place_content(content, &listing, keys));
+    }
+    let deps = tasks.iter().map(|task| task.task_id.clone()).collect();
+    tasks.push(maker.assemble(plan, build_id, output, deps));
+    Ok(FirstTasks { tasks, placements })
+}
+
+struct Maker<'a> {
+    objects: &'a Objects,
+    objects_url: &'a ObjectUrl,
+}
+
+impl Maker<'_> {
+    fn task(&self, work: Work) -> v1::Task {
+        v1::Task { objects_url: self.objects_url.to_string(), work: Some(work) }
+    }
+
+    /// The result of a pack that is there already.
+    async fn reused(&self, pack: &PackKey, bytes: u64) -> Result<Option<v1::TaskResult>, PipelineError> {
+        if self.objects.head(&pack.index()).await?.is_none() {
+            return Ok(None);
+        }
+        let facts = self.objects.head(&pack.pack()).await?;
+        Ok(facts.map(|facts| v1::TaskResult {
+            reused: true,
+            work: Some(v1::task_result::Work::Pack(v1::PackResult {
+                pack_key: pack.to_string(),
+                pack_bytes: facts.bytes,
+                content_bytes: bytes,
+                file_resources_decompressed: 0,
+            })),
+            ..Default::default()
+        }))
+    }
+
+    async fn splice(&self, os: &PlannedImage) -> Result<NewTask, PipelineError> {
+        let pack = splice_pack(&os.wim_sha256, os.index);
+        let work = Work::Splice(v1::SpliceTask {
+            pack_key: pack.to_string(),
+            content_id: os.content.content_id.clone(),
+            sources: sources(&os.content),
+            wim: Some(wim_file(os)?),
+            image_index: os.index,
+        });
+        Ok(NewTask {
+            task_id: "splice".into(),
+            kind: "splice".into(),
+            label: format!("OS image {} '{}'", os.content.object_id, os.image_name),
+            work_key: pack.to_string(),
+            payload: self.task(work),
+            deps: Vec::new(),
+            bytes_total: os.wim_bytes,
+            done: self.reused(&pack, os.wim_bytes).await?,
+        })
+    }
+
+    async fn boot(&self, boot: &PlannedImage, codec: &PlannedCodec) -> Result<NewTask, PipelineError> {
+        let pack = boot_pack(&boot.wim_sha256, boot.index, codec);
+        let work = Work::Boot(v1::BootTask {
+            pack_key: pack.to_string(),
+            content_id: boot.content.content_id.clone(),
+            sources: sources(&boot.content),
+            wim: Some(wim_file(boot)?),
+            image_index: boot.index,
+            codec: Some(codec_message(codec)),
+        });
+        Ok(NewTask {
+            task_id: "boot".into(),
+            kind: "boot".into(),
+            label: format!("boot image {} '{}'", boot.content.object_id, boot.content.name),
+            work_key: pack.to_string(),
+            payload: self.task(work),
+            deps: Vec::new(),
+            bytes_total: boot.wim_bytes,
+            done: self.reused(&pack, boot.wim_bytes).await?,
+        })
+    }
+
+    async fn encode(
+        &self,
+        content: &PlannedContent,
+        listing: &ContentListing,
+        codec: &PlannedCodec,
+        tasks: &mut Vec<NewTask>,
+    ) -> Result<Vec<PackKey>, PipelineError> {
+        let files: Vec<v1::ListedFile> = listing.files.iter().map(to_wire).collect();
+        let shards = shards(&files, codec);
+        let count = shards.len();
+        let mut keys = Vec::with_capacity(count);
+        for (number, shard) in (1..).zip(shards) {
+            let part = if count > 1 { format!(" ({number} of {count})") } else { String::new() };
+            keys.push(shard.pack);
+            let work_key = shard.pack.to_string();
+            // Two contents with the same files are one pack.
+            if tasks.iter().any(|task| task.work_key == work_key) {
+                continue;
+            }
+            let work = Work::Encode(v1::EncodeTask {
+                pack_key: work_key.clone(),
+                content_id: content.content_id.clone(),
+                sources: sources(content),
+                files: shard.files,
+                codec: Some(codec_message(codec)),
+            });
+            tasks.push(NewTask {
+                task_id: format!("encode-{}", tasks.len() - 1),
+                kind: "encode".into(),
+                label: format!("{} '{}'{part}", content.content_id, content.name),
+                work_key,
+                payload: self.task(work),
+                deps: Vec::new(),
+                bytes_total: shard.bytes,
+                done: self.reused(&shard.pack, shard.bytes).await?,
+            });
+        }
+        Ok(keys)
+    }
+
+    fn assemble(&self, plan: &BuildPlan, build_id: &str, output: &str, deps: Vec<String>) -> NewTask {
+        let work = Work::Assemble(v1::AssembleTask {
+            build_id: build_id.into(),
+            os_pack_key: splice_pack(&plan.os_image.wim_sha256, plan.os_image.index).to_string(),
+            boot_pack_key: boot_pack(
+                &plan.boot_image.wim_sha256,
+                plan.boot_image.index,
+                &plan.codec,
+            )
+            .to_string(),
+            os_image_index: plan.os_image.index,
+            codec: Some(codec_message(&plan.codec)),
+            image_name: plan.name.clone(),
+            created: plan.created,
+            wim_guid: hex::decode(&plan.wim_guid).unwrap_or_default().into(),
+            integrity_table: plan.integrity_table,
+            output: output.into(),
+            os_content_id: plan.os_image.content.content_id.clone(),
+            rpfix: plan.os_image.rpfix,
+        });
+        NewTask {
+            task_id: "assemble".into(),
+            kind: "assemble".into(),
+            label: "tree, layout, tables".into(),
+            work_key: String::new(),
+            payload: self.task(work),
+            deps,
+            bytes_total: 0,
+            done: None,
+        }
+    }
+}
+
+fn wim_file(image: &PlannedImage) -> Result<v1::ListedFile, PipelineError> {
+    let sha256 = hex::decode(&image.wim_sha256);
+    let sha256 = sha256.map_err(|_| PipelineError::Plan("a SHA-256 in it is not hex".into()))?;
+    Ok(v1::ListedFile {
+        path: image.wim.clone(),
+        size: image.wim_bytes,
+        sha256: sha256.into(),
+        attributes: 0x20,
+        modified: 0,
+    })
+}
+
+/// Where a content lies, as tasks name it.
+fn sources(content: &PlannedContent) -> Vec<v1::ContentSource> {
+    let libraries = content.libraries.iter().map(|path| path.to_string_lossy().into_owned());
+    let named = content.distribution_points.iter().cloned().zip(libraries);
+    named
+        .map(|(distribution_point, content_library)| v1::ContentSource {
+            distribution_point,
+            content_library,
+        })
+        .collect()
+}
+
+fn codec_message(codec: &PlannedCodec) -> v1::Codec {
+    let format = match codec.format.as_str() {
+        "xpress" => v1::codec::Format::Xpress,
+        _ => v1::codec::Format::Lzx,
+    };
+    v1::Codec { format: format.into(), chunk_bytes: codec.chunk_bytes, level: codec.level }
+}

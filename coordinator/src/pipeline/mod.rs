@@ -1,0 +1,115 @@
+//! What a media build consists of: the tasks it begins with, and those that follow from results.
+
+mod first_tasks;
+mod manifest;
+mod merge_tasks;
+mod placements;
+
+use std::sync::Arc;
+
+use prestage_proto::v1;
+use prestage_store::{
+    BuildId, Compose, Composer, Objects, PutRule, StoreError, UploadToken, keys::KeyError,
+};
+use prost::Message;
+
+use crate::plan::{BuildPlan, ListingError, PlanError, SealError, SealKey};
+
+use first_tasks::first_tasks;
+use manifest::Manifest;
+use placements::inline_files;
+
+/// The pipeline of prestaged media over one object store.
+pub struct MediaPipeline {
+    objects: Objects,
+    composer: Arc<Composer>,
+    seal_key: Arc<SealKey>,
+}
+
+/// Why a build can't go on.
+#[derive(Debug, thiserror::Error)]
+pub enum PipelineError {
+    /// The plan can't be read.
+    #[error(transparent)]
+    BadPlan(#[from] PlanError),
+    /// The plan contradicts itself.
+    #[error("the plan can't be used: {0}; make it again with 'prestage plan --save'")]
+    Plan(String),
+    /// The object store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A listing.
+    #[error(transparent)]
+    Listing(#[from] ListingError),
+    /// The secret part.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    /// A build id.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// A worker's result is not what its task gives.
+    #[error("task {task_id} gave a result that is not one of its kind; this is a fault of Prestage")]
+    Result {
+        /// Which task.
+        task_id: String,
+    },
+}
+
+impl From<PipelineError> for v1::Failure {
+    fn from(error: PipelineError) -> Self {
+        Self { what: error.to_string(), retry: v1::Retry::Never.into(), ..Default::default() }
+    }
+}
+
+impl MediaPipeline {
+    /// A pipeline over the coordinator's object store and key.
+    pub fn new(objects: Objects, composer: Arc<Composer>, seal_key: Arc<SealKey>) -> Self {
+        Self { objects, composer, seal_key }
+    }
+
+    /// The tasks that a build begins with. The sealed step is here: `Variables.dat` leaves its
+    /// seal, encrypted with the media password as the format has it.
+    pub async fn begin(
+        &self,
+        build_id: &str,
+        plan_json: &[u8],
+        output: &str,
+    ) -> Result<Vec<NewTask>, PipelineError> {
+        let plan = BuildPlan::parse(plan_json)?;
+        let build = BuildId::new(build_id)?;
+        let output = if output.is_empty() { &plan.output } else { output };
+        let mut first = first_tasks(&plan, build_id, output, &self.objects).await?;
+        let variables = self.seal_key.open(&plan.sealed, plan.media_guid.as_bytes())?;
+        first.placements.inline_files = inline_files(&plan, &variables);
+        let placements = first.placements.encode_to_vec();
+        self.objects
+            .put_small(&build.placements(), placements.into(), PutRule::Overwrite)
+            .await?;
+        Ok(first.tasks)
+    }
+
+    /// What belongs beside the medium.
+    fn sidecars(
+        &self,
+        plan: &BuildPlan,
+        assembled: &v1::AssembleResult,
+    ) -> Result<Vec<v1::Sidecar>, PipelineError> {
+        let manifest = serde_json::to_vec_pretty(&Manifest::new(plan, assembled));
+        let body = manifest.map_err(|error| PipelineError::Plan(error.to_string()))?;
+        Ok(vec![v1::Sidecar { suffix: ".manifest.json".into(), body: body.into() }])
+    }
+
+    /// Frees what an unfinished build holds: its open composition and its own objects.
+    pub async fn give_up(&self, build_id: &str, upload: Option<String>) -> Result<(), PipelineError> {
+        if let Some(upload) = upload
+            && let Err(error) = self.composer.abort(&UploadToken::from(upload)).await
+        {
+            tracing::warn!(build_id, %error, "the composition could not be given up");
+        }
+        let build = BuildId::new(build_id)?;
+        for key in [build.glue(), build.recipe(), build.placements()] {
+            self.objects.delete(&key).await?;
+        }
+        Ok(())
+    }
+}

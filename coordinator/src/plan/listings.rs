@@ -1,0 +1,119 @@
+//! Listings of contents, kept in the object store by their digest, so that a plan can name them.
+
+use prestage_configmgr::content_library::{ContentLibrary, ContentListing};
+use prestage_proto::v1;
+use prestage_store::{ObjectKey, Objects, PutRule, StoreError};
+
+use super::PlannedContent;
+
+/// A listing of a million long paths is below this.
+const LISTING_BYTES_MAX: u64 = 1 << 30;
+const ZSTD_LEVEL: i32 = 3;
+
+/// The listings in an object store.
+#[derive(Clone)]
+pub struct ListingStore {
+    objects: Objects,
+}
+
+/// Why a content's listing can't be had.
+#[derive(Debug, thiserror::Error)]
+pub enum ListingError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The object is damaged.
+    #[error("the listing {digest} in the object store can't be read: {problem}; remove the object")]
+    Damaged {
+        /// Which.
+        digest: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The content is no longer what was planned.
+    #[error(
+        "content {content_id} is no longer what was planned, on none of {places}: plan the medium \
+         again, or redistribute the version that was planned"
+    )]
+    Changed {
+        /// Which content.
+        content_id: String,
+        /// Where it was looked for.
+        places: String,
+    },
+}
+
+impl ListingStore {
+    /// Listings in `objects`.
+    pub fn new(objects: Objects) -> Self {
+        Self { objects }
+    }
+
+    /// Keeps a listing.
+    pub async fn keep(&self, listing: &ContentListing) -> Result<(), ListingError> {
+        let digest = hex::encode(listing.digest());
+        let damaged = |problem: String| ListingError::Damaged { digest: digest.clone(), problem };
+        let json = serde_json::to_vec(listing).map_err(|error| damaged(error.to_string()))?;
+        let body = zstd::encode_all(&json[..], ZSTD_LEVEL).map_err(|e| damaged(e.to_string()))?;
+        let key = key(&digest)?;
+        self.objects.put_small(&key, body.into(), PutRule::CreateIfAbsent).await?;
+        Ok(())
+    }
+
+    /// The listing that a plan pins: from the store, else from a distribution point that still has
+    /// it as it was.
+    pub async fn pinned(&self, content: &PlannedContent) -> Result<ContentListing, ListingError> {
+        match self.stored(&content.listing).await {
+            Err(ListingError::Store(StoreError::Missing { .. })) => {}
+            found => return found,
+        }
+        let again = list_again(content.clone());
+        let listing = tokio::task::spawn_blocking(move || again()).await.unwrap_or_default();
+        let listing = listing.ok_or_else(|| ListingError::Changed {
+            content_id: content.content_id.clone(),
+            places: content.distribution_points.join(", "),
+        })?;
+        self.keep(&listing).await?;
+        Ok(listing)
+    }
+
+    async fn stored(&self, digest: &str) -> Result<ContentListing, ListingError> {
+        let body = self.objects.get(&key(digest)?, LISTING_BYTES_MAX).await?;
+        let damaged = |problem: String| ListingError::Damaged { digest: digest.into(), problem };
+        let mut json = Vec::new();
+        let mut decoder = zstd::Decoder::new(&body[..]).map_err(|e| damaged(e.to_string()))?;
+        let mut limited = std::io::Read::take(&mut decoder, LISTING_BYTES_MAX);
+        std::io::Read::read_to_end(&mut limited, &mut json).map_err(|e| damaged(e.to_string()))?;
+        let listing: ContentListing =
+            serde_json::from_slice(&json).map_err(|error| damaged(error.to_string()))?;
+        if hex::encode(listing.digest()) == digest {
+            Ok(listing)
+        } else {
+            Err(damaged("its digest is another".into()))
+        }
+    }
+}
+
+fn list_again(content: PlannedContent) -> impl FnOnce() -> Option<ContentListing> {
+    move || {
+        content.libraries.iter().find_map(|library| {
+            let listing = ContentLibrary::open(library).ok()?.list(&content.content_id).ok()?;
+            (hex::encode(listing.digest()) == content.listing).then_some(listing)
+        })
+    }
+}
+
+fn key(digest: &str) -> Result<ObjectKey, StoreError> {
+    Ok(ObjectKey::new(format!("listings/{}/{digest}", digest.get(..2).unwrap_or("00")))?)
+}
+
+/// A listed file as tasks name it.
+pub fn to_wire(file: &prestage_configmgr::content_library::ListedFile) -> v1::ListedFile {
+    v1::ListedFile {
+        path: file.path.clone(),
+        size: file.size,
+        sha256: file.sha256.to_vec().into(),
+        attributes: file.attributes,
+        modified: file.modified,
+    }
+}

@@ -1,0 +1,321 @@
+//! Resolving a spec against its site, checking it, and pinning the result.
+
+use std::{path::Path, sync::Arc};
+
+use prestage_configmgr::{
+    ContentRequest, Resolution, Site,
+    resolve::{ContentKind, ResolvedContent},
+};
+use prestage_media::{
+    boot_files::Architecture,
+    spec::{MediaCertificate, MediaSpec},
+};
+use prestage_proto::v1;
+use prestage_store::Objects;
+use prestage_wim::codec::{Format, Profile};
+
+use super::{
+    About, BuildPlan, ListingStore, PLAN_FORMAT, PlannedCodec, PlannedContent, PlannedImage,
+    PlannedTaskSequence, SealKey, Totals, boot_pack,
+    images::{ImageFile, look_into},
+    problems::PlanFailure,
+    secrets::{GivenSecrets, Generated, generate},
+    shards, splice_pack, to_wire,
+};
+use crate::clock::Clock;
+
+/// Makes build plans.
+pub struct MediaPlanner {
+    objects: Objects,
+    seal_key: Arc<SealKey>,
+    clock: Arc<dyn Clock>,
+}
+
+impl MediaPlanner {
+    /// A planner over the coordinator's object store and key.
+    pub fn new(objects: Objects, seal_key: Arc<SealKey>, clock: Arc<dyn Clock>) -> Self {
+        Self { objects, seal_key, clock }
+    }
+
+    /// Plans a medium, or says everything that is wrong with the request.
+    pub async fn plan_media(&self, request: v1::PlanMediaRequest) -> Result<BuildPlan, PlanFailure> {
+        let spec: MediaSpec = serde_json::from_slice(&request.spec_json)
+            .map_err(|error| PlanFailure::spec(error.to_string()))?;
+        let (site, resolution) = resolve(&spec, &request).await?;
+        let os_index = spec.os_image.index;
+        let boot_index = resolution.boot_image.image_index.unwrap_or(1);
+        // Both are looked at before either fails the plan: all problems at once.
+        let os = look_into(&resolution.os_image, os_index).await;
+        let boot = look_into(&resolution.boot_image, boot_index).await;
+        let (os, boot) = match (os, boot) {
+            (Ok(os), Ok(boot)) => (os, boot),
+            (os, boot) => return Err(PlanFailure::images(os.err(), boot.err())),
+        };
+        let architecture = check_architectures(&resolution, &os, &boot)?;
+        let codec = planned_codec(&spec, &request, &os)?;
+        let given = GivenSecrets::new(request.secrets);
+        let now = self.clock.now();
+        let generated = generate(&spec, &given, &site, &resolution, &self.seal_key, now)?;
+        let images = Images { os, os_index, boot, boot_index, architecture };
+        self.document(&spec, request.output, resolution, images, codec, generated).await
+    }
+
+    async fn document(
+        &self,
+        spec: &MediaSpec,
+        output: String,
+        resolution: Resolution,
+        images: Images,
+        codec: PlannedCodec,
+        generated: Generated,
+    ) -> Result<BuildPlan, PlanFailure> {
+        let mut totals = Totals::default();
+        let os_image = self.image(&resolution.os_image, &images.os, images.os_index, |sha256| {
+            splice_pack(sha256, images.os_index)
+        });
+        let os_image = os_image.await?;
+        totals.spliced_bytes = os_image.wim_bytes;
+        let boot_image =
+            self.image(&resolution.boot_image, &images.boot, images.boot_index, |sha256| {
+                boot_pack(sha256, images.boot_index, &codec)
+            });
+        let boot_image = boot_image.await?;
+        for image in [&os_image, &boot_image] {
+            totals.content_bytes += image.wim_bytes;
+            count(&mut totals, image.content.reused, image.wim_bytes);
+        }
+        let mut contents = Vec::new();
+        for resolved in &resolution.contents {
+            let (planned, reused_bytes) = self.content(resolved, &codec).await?;
+            totals.content_bytes += planned.bytes;
+            totals.reused_bytes += reused_bytes;
+            totals.to_encode_bytes += planned.bytes.saturating_sub(reused_bytes);
+            contents.push(planned);
+        }
+        let task_sequence = &resolution.task_sequence;
+        let mut warnings: Vec<String> =
+            resolution.warnings.iter().map(ToString::to_string).collect();
+        warnings.extend(generated.warnings);
+        Ok(BuildPlan {
+            format: PLAN_FORMAT,
+            name: spec.name.clone(),
+            site_code: resolution.site_code.clone(),
+            task_sequence: PlannedTaskSequence {
+                id: task_sequence.id.clone(),
+                name: task_sequence.name.clone(),
+                version: task_sequence.version,
+            },
+            os_image: PlannedImage { architecture: "x64".into(), ..os_image },
+            boot_image: PlannedImage { architecture: images.architecture, ..boot_image },
+            contents,
+            warnings,
+            notes: resolution.notes.clone(),
+            totals,
+            output,
+            codec,
+            integrity_table: spec.output.integrity_table,
+            created: generated.created,
+            wim_guid: generated.wim_guid,
+            media_guid: generated.media_guid,
+            variable_names: generated.variable_names,
+            password_protected: generated.password_protected,
+            unattended: spec.media.unattended,
+            certificate_thumbprint: generated.certificate_thumbprint,
+            about: About {
+                created_by: spec.media.created_by.clone().unwrap_or_default(),
+                version: spec.media.version.clone().unwrap_or_default(),
+                comment: spec.media.comment.clone().unwrap_or_default(),
+            },
+            sealed: generated.sealed,
+        })
+    }
+
+    async fn image(
+        &self,
+        resolved: &ResolvedContent,
+        file: &ImageFile,
+        index: u32,
+        pack: impl FnOnce(&str) -> prestage_store::PackKey,
+    ) -> Result<PlannedImage, PlanFailure> {
+        let wim_sha256 = hex::encode(file.file.sha256);
+        let pack = pack(&wim_sha256);
+        let mut content = planned(resolved);
+        content.folder = String::new();
+        content.reused = self.objects.head(&pack.index()).await?.is_some();
+        Ok(PlannedImage {
+            content,
+            index,
+            wim: file.file.path.clone(),
+            wim_bytes: file.file.size,
+            wim_sha256,
+            image_name: file.image.name.clone(),
+            architecture: architecture_name(file.image.architecture),
+            rpfix: file.rpfix,
+            pack: pack.to_string(),
+        })
+    }
+
+    async fn content(
+        &self,
+        resolved: &ResolvedContent,
+        codec: &PlannedCodec,
+    ) -> Result<(PlannedContent, u64), PlanFailure> {
+        ListingStore::new(self.objects.clone()).keep(&resolved.listing).await?;
+        let mut content = planned(resolved);
+        let files: Vec<v1::ListedFile> = resolved.listing.files.iter().map(to_wire).collect();
+        let mut reused_bytes = 0;
+        let mut all = true;
+        for shard in shards(&files, codec) {
+            if self.objects.head(&shard.pack.index()).await?.is_some() {
+                reused_bytes += shard.bytes;
+            } else {
+                all = false;
+            }
+        }
+        content.reused = all;
+        if all {
+            reused_bytes = content.bytes;
+        }
+        Ok((content, reused_bytes))
+    }
+}
+
+struct Images {
+    os: ImageFile,
+    os_index: u32,
+    boot: ImageFile,
+    boot_index: u32,
+    architecture: String,
+}
+
+fn count(totals: &mut Totals, reused: bool, bytes: u64) {
+    if reused {
+        totals.reused_bytes += bytes;
+    }
+}
+
+/// Reading a site is blocking work: many small files.
+async fn resolve(
+    spec: &MediaSpec,
+    request: &v1::PlanMediaRequest,
+) -> Result<(Site, Resolution), PlanFailure> {
+    let content_request = content_request(spec, request.strict_package_hash);
+    let path = request.site.clone();
+    let work = tokio::task::spawn_blocking(move || {
+        let site = Site::open(Path::new(&path))?;
+        let resolution = prestage_configmgr::resolve(&site, &content_request)?;
+        Ok::<_, PlanFailure>((site, resolution))
+    });
+    work.await.map_err(|error| PlanFailure::internal(error.to_string()))?
+}
+
+fn content_request(spec: &MediaSpec, strict_package_hash: bool) -> ContentRequest {
+    let ids = |ids: &[prestage_media::spec::PackageId]| ids.iter().map(ToString::to_string).collect();
+    let prestart = spec.customization.prestart.as_ref();
+    ContentRequest {
+        task_sequence: spec.task_sequence.to_string(),
+        boot_image: spec.boot_image.to_string(),
+        os_image_package: spec.os_image.package.to_string(),
+        applications: spec.applications.iter().map(ToString::to_string).collect(),
+        packages: ids(&spec.packages),
+        driver_packages: ids(&spec.driver_packages),
+        prestart_package: prestart.and_then(|prestart| prestart.package.as_ref()).map(ToString::to_string),
+        detect_application_dependencies: spec.detect_application_dependencies,
+        distribution_points: spec.distribution_points.clone(),
+        strict_package_hash,
+    }
+}
+
+fn planned(resolved: &ResolvedContent) -> PlannedContent {
+    let kind = match resolved.kind {
+        ContentKind::OsImage => "OS image",
+        ContentKind::BootImage => "boot image",
+        ContentKind::Package => "package",
+        ContentKind::DriverPackage => "driver package",
+        ContentKind::OsUpgrade => "OS upgrade package",
+        ContentKind::Application => "application",
+    };
+    PlannedContent {
+        object_id: resolved.object_id.clone(),
+        content_id: resolved.content_id.clone(),
+        folder: resolved.folder.clone(),
+        kind: kind.into(),
+        name: resolved.name.clone(),
+        version: resolved.version,
+        bytes: resolved.listing.total_bytes(),
+        files: resolved.listing.files.len() as u64,
+        listing: hex::encode(resolved.listing.digest()),
+        site_hash: resolved.site_hash.clone(),
+        distribution_points: resolved
+            .sources
+            .iter()
+            .map(|source| source.distribution_point.clone())
+            .collect(),
+        libraries: resolved.sources.iter().map(|source| source.content_library.clone()).collect(),
+        reasons: resolved.reasons.clone(),
+        reused: false,
+    }
+}
+
+/// x64 boot images run x64 and x86 OS images; x86 ones run only x86.
+fn check_architectures(
+    resolution: &Resolution,
+    os: &ImageFile,
+    boot: &ImageFile,
+) -> Result<String, PlanFailure> {
+    let boot_architecture = boot.image.architecture.and_then(Architecture::from_number);
+    let Some(boot_architecture) = boot_architecture else {
+        return Err(PlanFailure::architecture(
+            &resolution.boot_image.object_id,
+            &architecture_name(boot.image.architecture),
+            "is not one that prestaged media starts from; use an x64 or x86 boot image",
+        ));
+    };
+    let os_is_x64 = os.image.architecture == Some(9);
+    if boot_architecture == Architecture::X86 && os_is_x64 {
+        return Err(PlanFailure::architecture(
+            &resolution.boot_image.object_id,
+            "x86",
+            "can't start the deployment of an x64 OS image; use an x64 boot image",
+        ));
+    }
+    Ok(architecture_name(boot.image.architecture))
+}
+
+fn architecture_name(number: Option<u32>) -> String {
+    match number {
+        Some(0) => "x86".into(),
+        Some(9) => "x64".into(),
+        Some(12) => "arm64".into(),
+        Some(other) => format!("architecture {other}"),
+        None => "unknown architecture".into(),
+    }
+}
+
+fn planned_codec(
+    spec: &MediaSpec,
+    request: &v1::PlanMediaRequest,
+    os: &ImageFile,
+) -> Result<PlannedCodec, PlanFailure> {
+    let name = if request.codec.is_empty() { spec.output.codec.name() } else { &request.codec };
+    let profile: Profile = name.parse().map_err(PlanFailure::spec)?;
+    // An uncompressed OS image takes any format; Windows' own default is LZX.
+    let format = os.format.unwrap_or(Format::Lzx);
+    let chunk_bytes = if os.format.is_some() { os.chunk_bytes } else { prestage_wim::codec::CHUNK_BYTES };
+    let codec = profile.codec(format, chunk_bytes);
+    let format = match codec.format {
+        Format::Lzx => "lzx",
+        Format::Xpress => "xpress",
+    };
+    Ok(PlannedCodec {
+        profile: name.to_owned(),
+        format: format.into(),
+        chunk_bytes: codec.chunk_bytes,
+        level: codec.level,
+    })
+}
+
+/// The certificate's kind is checked with the spec; here only what the planner can make is left.
+pub(super) fn is_self_signed(spec: &MediaSpec) -> bool {
+    matches!(spec.security.certificate, MediaCertificate::SelfSigned { .. })
+}

@@ -1,0 +1,99 @@
+//! Why a medium can't be planned, for people.
+
+use prestage_configmgr::{ResolveErrors, SiteError};
+use prestage_proto::v1;
+use prestage_store::StoreError;
+
+use super::{images::ImageError, listings::ListingError, seal::SealError};
+
+/// Everything that is wrong with a request.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanFailure {
+    /// The spec, beyond what its file alone shows.
+    #[error("the media spec: {0}")]
+    Spec(String),
+    /// The site can't be read.
+    #[error(transparent)]
+    Site(#[from] SiteError),
+    /// Content is missing, or contradicts itself.
+    #[error(transparent)]
+    Resolve(#[from] ResolveErrors),
+    /// The images can't be used.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Images(Vec<ImageError>),
+    /// The boot image does not suit.
+    #[error("the boot image {boot_image} ({architecture}) {problem}")]
+    Architecture {
+        /// Package ID.
+        boot_image: String,
+        /// Its architecture.
+        architecture: String,
+        /// What is wrong with it, and what to do.
+        problem: String,
+    },
+    /// The object store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A listing.
+    #[error(transparent)]
+    Listing(#[from] ListingError),
+    /// The seal.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    /// The media certificate can't be made.
+    #[error("the media certificate can't be made: {0}")]
+    Certificate(String),
+    /// A fault of Prestage.
+    #[error("planning stopped: {0}")]
+    Internal(String),
+}
+
+impl PlanFailure {
+    /// Something in the spec.
+    pub fn spec(problem: impl Into<String>) -> Self {
+        Self::Spec(problem.into())
+    }
+
+    /// A fault of Prestage.
+    pub fn internal(problem: impl Into<String>) -> Self {
+        Self::Internal(problem.into())
+    }
+
+    /// What is wrong with the images.
+    pub fn images(os: Option<ImageError>, boot: Option<ImageError>) -> Self {
+        Self::Images(os.into_iter().chain(boot).collect())
+    }
+
+    /// A boot image of the wrong architecture.
+    pub fn architecture(boot_image: &str, architecture: &str, problem: &str) -> Self {
+        Self::Architecture {
+            boot_image: boot_image.into(),
+            architecture: architecture.into(),
+            problem: problem.into(),
+        }
+    }
+}
+
+impl From<PlanFailure> for v1::Failure {
+    fn from(failure: PlanFailure) -> Self {
+        let advice = match &failure {
+            PlanFailure::Images(_) => "choose another image or index, or repair the package",
+            PlanFailure::Spec(_) => "correct the spec",
+            PlanFailure::Internal(_) => "this is a fault of Prestage: please report it",
+            // These say in their own text what to do.
+            PlanFailure::Site(_)
+            | PlanFailure::Resolve(_)
+            | PlanFailure::Architecture { .. }
+            | PlanFailure::Store(_)
+            | PlanFailure::Listing(_)
+            | PlanFailure::Seal(_)
+            | PlanFailure::Certificate(_) => "",
+        };
+        Self {
+            what: failure.to_string(),
+            r#where: String::new(),
+            advice: advice.into(),
+            retry: v1::Retry::Never.into(),
+        }
+    }
+}

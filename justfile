@@ -1,0 +1,35 @@
+# The front door: every developer command. 'just' alone lists them.
+
+_list:
+    @just --list --unsorted
+
+# Install everything the build and the tests need (Debian)
+setup:
+    ./setup.sh tests
+
+# Format, lint, unit tests, end-to-end tests: what CI runs
+test:
+    ./test.sh
+
+# Rewrite all sources in house style
+fmt:
+    cargo fmt --all
+
+fmt-check:
+    cargo fmt --all --check
+
+clippy:
+    cargo clippy --workspace --all-targets --locked -- -D warnings
+
+# Licences, advisories, sources
+deny:
+    cargo deny check
+
+# Paired ratios against wimlib-imagex capture, export and cp (design rows), a release build
+bench *ARGS:
+    cargo build --release --locked -p prestage-cli
+    python3 tests/bench/bench.py {{ARGS}}
+
+# Build the sample medium into ./sample-out
+sample:
+    ./sample.sh

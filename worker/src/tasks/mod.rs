@@ -1,0 +1,161 @@
+//! What a worker does for a medium: one file a kind of task.
+
+mod assemble;
+mod boot;
+mod content;
+mod encode;
+mod error;
+mod glue;
+mod graft;
+mod merge;
+mod publish;
+mod sink;
+mod splice;
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, atomic::Ordering},
+};
+
+use prestage_proto::v1::{self, task::Work, task_result};
+use prestage_store::{
+    Composer, ObjectUrl, Objects, PackKey, StoreOptions,
+    pack::{PackIndex, PackWriter},
+};
+use prestage_wim::codec::Progress;
+use rayon::ThreadPool;
+
+pub use error::TaskError;
+
+use encode::MadePack;
+
+/// What tasks work with.
+#[derive(Clone)]
+pub struct Tools {
+    /// The store of packs.
+    pub objects: Objects,
+    /// Composes media.
+    pub composer: Arc<Composer>,
+    /// Where packs are written before they go to a store that is no folder.
+    pub staging: PathBuf,
+    /// Threads for encoding, shared by all tasks of the worker.
+    pub pool: Arc<ThreadPool>,
+    /// Of the present task.
+    pub progress: Arc<Progress>,
+    /// For the few small reads that blocking tasks make.
+    pub runtime: tokio::runtime::Handle,
+}
+
+impl Tools {
+    /// A new pack.
+    pub fn pack_writer(&self) -> Result<PackWriter, TaskError> {
+        Ok(self.objects.pack_writer(&self.staging)?)
+    }
+
+    /// Whether the task was given up.
+    pub fn is_cancelled(&self) -> bool {
+        self.progress.cancelled.load(Ordering::Relaxed)
+    }
+
+    /// Tells that `bytes` more are done.
+    pub fn advance(&self, bytes: u64) {
+        self.progress.bytes_done.fetch_add(bytes, Ordering::Relaxed);
+    }
+}
+
+/// Runs one task to its end.
+pub async fn run(task: v1::Task, tools: Tools) -> Result<v1::TaskResult, TaskError> {
+    let work = task.work.ok_or_else(|| TaskError::BadTask("it names no work".into()))?;
+    match work {
+        Work::Encode(task) => {
+            let key = task.pack_key.clone();
+            make_pack(&key, &tools, move |tools| Ok((encode::encode(&task, tools)?, 0))).await
+        }
+        Work::Splice(task) => {
+            let key = task.pack_key.clone();
+            make_pack(&key, &tools, move |tools| {
+                let spliced = splice::splice(&task, tools)?;
+                Ok((spliced.made, spliced.file_resources_decompressed))
+            })
+            .await
+        }
+        Work::Boot(task) => {
+            let key = task.pack_key.clone();
+            make_pack(&key, &tools, move |tools| Ok((boot::boot(&task, tools)?, 0))).await
+        }
+        Work::Assemble(task) => {
+            let assembled = off_thread(&tools, move |tools| assemble::assemble(&task, tools)).await?;
+            Ok(result(task_result::Work::Assemble(assembled)))
+        }
+        Work::Merge(task) => {
+            Ok(result(task_result::Work::Merge(merge::merge(&task, &tools).await?)))
+        }
+        Work::Publish(task) => {
+            Ok(result(task_result::Work::Publish(publish::publish(&task, &tools).await?)))
+        }
+    }
+}
+
+fn result(work: task_result::Work) -> v1::TaskResult {
+    v1::TaskResult { work: Some(work), ..Default::default() }
+}
+
+/// Makes and publishes a pack, unless it is there already.
+async fn make_pack(
+    key: &str,
+    tools: &Tools,
+    make: impl FnOnce(&Tools) -> Result<(MadePack, u64), TaskError> + Send + 'static,
+) -> Result<v1::TaskResult, TaskError> {
+    let pack_key: PackKey = key
+        .parse()
+        .map_err(|error: prestage_store::keys::KeyError| TaskError::BadTask(error.to_string()))?;
+    if let Some(pack) = tools.objects.open_pack(&pack_key).await? {
+        let index = pack.index();
+        let content = index.resources().iter().map(|resource| resource.original_bytes).sum();
+        return Ok(pack_result(key, index.pack_bytes(), content, 0, true));
+    }
+    let (made, decompressed) = off_thread(tools, make).await?;
+    let (pack_bytes, content) = (made.pack.bytes(), made.bytes_read);
+    let index = PackIndex::new(key, made.contents)?;
+    tools.objects.publish_pack(&pack_key, made.pack, &index).await?;
+    Ok(pack_result(key, pack_bytes, content, decompressed, false))
+}
+
+fn pack_result(
+    key: &str,
+    pack_bytes: u64,
+    content_bytes: u64,
+    file_resources_decompressed: u64,
+    reused: bool,
+) -> v1::TaskResult {
+    let pack = v1::PackResult {
+        pack_key: key.to_owned(),
+        pack_bytes,
+        content_bytes,
+        file_resources_decompressed,
+    };
+    let (bytes_read, bytes_written) = if reused { (0, 0) } else { (content_bytes, pack_bytes) };
+    let work = Some(task_result::Work::Pack(pack));
+    v1::TaskResult { reused, bytes_read, bytes_written, work }
+}
+
+/// Runs blocking work away from the async threads.
+async fn off_thread<T: Send + 'static>(
+    tools: &Tools,
+    work: impl FnOnce(&Tools) -> Result<T, TaskError> + Send + 'static,
+) -> Result<T, TaskError> {
+    let tools = tools.clone();
+    let span = tracing::Span::current();
+    let running = tokio::task::spawn_blocking(move || span.in_scope(|| work(&tools)));
+    match running.await {
+        Ok(done) => done,
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        Err(_) => Err(TaskError::Cancelled),
+    }
+}
+
+/// Opens the store that a task names.
+pub async fn open_objects(url: &str) -> Result<Objects, TaskError> {
+    let url = ObjectUrl::parse(url).map_err(|error| TaskError::BadTask(error.to_string()))?;
+    Ok(Objects::open_with(&url, &StoreOptions::from_env()).await?)
+}
