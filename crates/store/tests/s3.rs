@@ -3,10 +3,13 @@
 
 mod support;
 
+use bytes::Bytes;
 use futures::TryStreamExt;
+use prestage_store::compose::ComposeError;
 use prestage_store::pack::{PackContents, PackFacts, Published, ResourceEntry};
 use prestage_store::{
-    CHUNK, Compose, Composer, ObjectUrl, Objects, PackIndex, PackKey, StoreOptions,
+    CHUNK, Compose, Composer, ObjectKey, ObjectUrl, Objects, PackIndex, PackKey, Part, PutRule,
+    Source, StoreOptions,
 };
 use support::conformance::{Bench, conformance};
 use support::seaweed::Seaweed;
@@ -17,6 +20,7 @@ async fn s3_conforms() {
     let server = Seaweed::start().await;
     let folder = tempfile::tempdir().unwrap();
     same_server(&server).await;
+    the_server_copies_what_is_too_large_for_memory(&server).await;
     part_copy_off(&server).await;
     local_to_s3(&server, folder.path()).await;
     s3_to_local(&server, folder.path()).await;
@@ -42,6 +46,46 @@ async fn same_server(server: &Seaweed) {
     let rules = composer.part_rules(&ObjectUrl::parse(dst).unwrap(), &objects);
     assert_eq!(rules.max_bytes, 1 << 30);
     run(&composer, objects, dst, server.options()).await;
+}
+
+/// Proof that no byte comes through here: such a part is refused where it would.
+async fn the_server_copies_what_is_too_large_for_memory(server: &Seaweed) {
+    let objects = server.open("s3://packs").await;
+    let body: Vec<u8> = (0..48u32 << 20).map(|n| (n / 3) as u8).collect();
+    let key = ObjectKey::new("large").unwrap();
+    let body = Bytes::from(body);
+    let put = objects.put_small(&key, body.clone(), PutRule::Overwrite);
+    let _ = put.await.unwrap();
+    let dst = ObjectUrl::parse("s3://media/large").unwrap();
+    let part = Part {
+        number: 0,
+        dst_offset: 0,
+        len: body.len() as u64 - 5,
+        source: Source {
+            objects: objects.clone(),
+            key,
+            offset: 5,
+            if_match: None,
+        },
+    };
+    for copies in [false, true] {
+        let setting = [(
+            "PRESTAGE_S3_PART_COPY",
+            if copies { "true" } else { "false" },
+        )];
+        let composer = Composer::new(server.options_with(&setting));
+        let token = composer.begin(&dst, part.len).await.unwrap();
+        let placed = composer.place(&token, &part).await;
+        if !copies {
+            assert!(matches!(placed, Err(ComposeError::LargePart { .. })));
+            composer.abort(&token).await.unwrap();
+            continue;
+        }
+        let placed = [(part.clone(), placed.unwrap())];
+        composer.finish(&token, &placed).await.unwrap();
+        let (media, key) = Objects::open_around(&dst, &server.options()).await.unwrap();
+        assert!(media.get(&key, u64::MAX).await.unwrap() == body.slice(5..));
+    }
 }
 
 async fn part_copy_off(server: &Seaweed) {

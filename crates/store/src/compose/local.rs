@@ -12,7 +12,7 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use rustix::io::Errno;
 
 use super::error::ComposeError;
-use super::token::{LocalUpload, OpenUpload};
+use super::token::{LocalUpload, OpenUpload, PARTIAL_SUFFIX};
 use super::{PIECE, PIECES, Part, PartRules, Receipt, Source, UploadToken};
 use crate::error::{StoreError, off_thread};
 use crate::pack::sync_folder;
@@ -23,8 +23,6 @@ pub(super) const PART_RULES: PartRules = PartRules {
     max_bytes: 1024 * 1024 * 1024,
     max_parts: u32::MAX,
 };
-
-const PARTIAL_SUFFIX: &str = ".partial";
 
 pub(super) async fn begin(
     target: PathBuf,

@@ -8,6 +8,9 @@ use super::error::ComposeError;
 use super::{Part, UploadToken};
 use crate::location::ObjectUrl;
 
+/// End of the hidden file's name.
+pub(super) const PARTIAL_SUFFIX: &str = ".partial";
+
 /// An open composition.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
@@ -45,7 +48,13 @@ impl OpenUpload {
     }
 
     pub fn parse(token: &UploadToken) -> Result<Self, ComposeError> {
-        serde_json::from_str(token.as_str()).map_err(unreadable)
+        let upload: Self = serde_json::from_str(token.as_str()).map_err(unreadable)?;
+        match &upload {
+            Self::Local(local) if !local.is_ours() => Err(ComposeError::Token {
+                problem: "its file is not one that Prestage makes".to_owned(),
+            }),
+            _ => Ok(upload),
+        }
     }
 
     pub fn total(&self) -> u64 {
@@ -74,6 +83,16 @@ impl OpenUpload {
             total: self.total(),
             dst: self.dst().to_string(),
         })
+    }
+}
+
+impl LocalUpload {
+    /// A token comes from another process; it must not make this one write or remove just any file.
+    fn is_ours(&self) -> bool {
+        let name = self.partial.file_name().and_then(|name| name.to_str());
+        let hidden =
+            name.is_some_and(|name| name.starts_with('.') && name.ends_with(PARTIAL_SUFFIX));
+        hidden && self.partial.parent() == self.target.parent()
     }
 }
 
@@ -111,5 +130,28 @@ mod tests {
             OpenUpload::parse(&strange),
             Err(ComposeError::Token { .. })
         ));
+    }
+
+    #[test]
+    fn a_token_for_a_file_that_is_not_ours_is_refused() {
+        let parse = |partial: &str| {
+            let upload = OpenUpload::Local(LocalUpload {
+                partial: partial.into(),
+                target: "/out/w.wim".into(),
+                total: 7,
+                device: 1,
+                inode: 2,
+            });
+            OpenUpload::parse(&upload.token().unwrap())
+        };
+        assert!(parse("/out/.w.wim.Xy3.partial").is_ok());
+        for partial in [
+            "/etc/passwd",
+            "/etc/.x.partial",
+            "/out/w.partial",
+            "/out/.w",
+        ] {
+            assert!(parse(partial).is_err(), "{partial}");
+        }
     }
 }
