@@ -1,9 +1,10 @@
 //! Decides where every byte of a medium's payload lies: a pure function of the packs' sizes.
 //!
 //! ```text
-//! 0      208                                            208 + k × 10 MiB
-//! header | pack 1: whole chunks … | its tail, loose resources, zeros | pack 2: whole chunks … |
-//!        | its tail, loose resources | tail of the medium: metadata, blob table, XML, integrity
+//! 0        header
+//! 208      pack 1: its whole chunks | seam: its partial chunk, loose resources, zeros
+//! 208 + k  pack 2: its whole chunks | its partial chunk, loose resources that fitted nowhere
+//!          tail of the medium: metadata, blob table, XML, integrity table
 //! ```
 //!
 //! A pack of at least one whole chunk is *aligned*: it starts on the chunk grid, so its whole
@@ -13,9 +14,10 @@
 //! copied is *glue*. The header's neighbour, the first chunk of the first pack, is glue as well, so
 //! that the first part of an upload has the size that S3 asks for.
 
-use std::cmp::Reverse;
+mod seams;
 
-use crate::chunks::{CHUNK, HEADER_BYTES, chunk_start, whole_chunks};
+use self::seams::{Loose, fill_seams, place_aligned};
+use crate::chunks::{CHUNK, HEADER_BYTES, whole_chunks};
 use crate::keys::PackKey;
 use crate::recipe::{Recipe, RecipeError, Segment, SegmentSource};
 
@@ -320,20 +322,6 @@ impl GluePiece {
     }
 }
 
-/// A resource of a pack that is too small to be aligned.
-#[derive(Debug, Clone, Copy)]
-struct Loose {
-    bytes: u64,
-    pack: usize,
-    resource: usize,
-}
-
-/// The room behind an aligned pack, up to the next chunk start.
-struct Seam {
-    free: u64,
-    filled: Vec<Loose>,
-}
-
 fn check(pack: &LayoutPack) -> Result<(), LayoutError> {
     let fits = |extent: &Extent| {
         let end = extent.offset.checked_add(extent.bytes);
@@ -349,76 +337,5 @@ fn check(pack: &LayoutPack) -> Result<(), LayoutError> {
     }
 }
 
-/// Gives each pack of a whole chunk or more its place; the seam behind the last has no room, for
-/// the medium's tail can follow at once.
-fn place_aligned(packs: &[LayoutPack]) -> (Vec<(usize, u64)>, Vec<Seam>) {
-    let (mut aligned, mut seams) = (Vec::new(), Vec::<Seam>::new());
-    let mut chunk = 0;
-    for (number, pack) in packs.iter().enumerate() {
-        if whole_chunks(pack.bytes) == 0 {
-            continue;
-        }
-        aligned.push((number, chunk_start(chunk)));
-        let chunks = pack.bytes.div_ceil(CHUNK);
-        chunk += chunks;
-        seams.push(Seam {
-            free: chunks * CHUNK - pack.bytes,
-            filled: Vec::new(),
-        });
-    }
-    if let Some(last) = seams.last_mut() {
-        last.free = 0;
-    }
-    (aligned, seams)
-}
-
-/// Puts loose resources into the seams, the largest first, each into the first seam that has room;
-/// returns those that found none. Within a seam, and among the rest, they lie in pack order, so
-/// that they are read from front to back.
-fn fill_seams(packs: &[LayoutPack], seams: &mut [Seam]) -> Vec<Loose> {
-    let mut loose: Vec<Loose> = packs
-        .iter()
-        .enumerate()
-        .filter(|(_, pack)| whole_chunks(pack.bytes) == 0)
-        .flat_map(|(pack, layout)| {
-            let numbered = layout.resources.iter().enumerate();
-            numbered.map(move |(resource, extent)| Loose {
-                bytes: extent.bytes,
-                pack,
-                resource,
-            })
-        })
-        .collect();
-    loose.sort_by_key(|loose| (Reverse(loose.bytes), loose.pack, loose.resource));
-    let smallest = loose.last().map_or(0, |loose| loose.bytes);
-    let mut open: Vec<&mut Seam> = seams.iter_mut().filter(|seam| seam.free > 0).collect();
-    let mut rest = Vec::new();
-    for resource in loose {
-        match open.iter().position(|seam| seam.free >= resource.bytes) {
-            None => rest.push(resource),
-            Some(at) => {
-                open[at].free -= resource.bytes;
-                open[at].filled.push(resource);
-                // A seam that can take nothing any more isn't looked at again.
-                if open[at].free < smallest {
-                    open.remove(at);
-                }
-            }
-        }
-    }
-    let in_pack_order = |loose: &Loose| {
-        (
-            loose.pack,
-            packs[loose.pack].resources[loose.resource].offset,
-        )
-    };
-    for seam in seams {
-        seam.filled.sort_by_key(in_pack_order);
-    }
-    rest.sort_by_key(in_pack_order);
-    rest
-}
-
 #[cfg(test)]
-#[path = "layout_tests.rs"]
 mod tests;

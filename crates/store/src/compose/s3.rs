@@ -185,7 +185,7 @@ impl S3Composer {
     }
 }
 
-/// Reads a part in pieces; it stays in memory until the server has it, so that it can be sent again.
+/// Reads a part in pieces; it stays in memory until the server has it, for it may be sent again.
 async fn through_memory(url: &str, part: &Part) -> Result<PutPayload, ComposeError> {
     if part.len > MAX_THROUGH_MEMORY {
         return Err(ComposeError::LargePart {

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::chunks::chunk_start;
 
 /// A pack whose resources of the given sizes lie back to back.
 fn pack(name: u64, sizes: &[u64]) -> LayoutPack {
