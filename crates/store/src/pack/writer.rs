@@ -38,7 +38,8 @@ pub enum PackWriteError {
     },
     /// A reservation was filled with the wrong number of bytes, which is a mistake of the caller.
     #[error(
-        "{given} bytes were given for the {reserved} bytes reserved at {offset} of the pack; report this as a bug"
+        "{given} bytes were given for the {reserved} bytes reserved at {offset} of the pack; \
+         report this as a bug"
     )]
     Fill {
         /// Offset of the reservation in the pack.
@@ -50,7 +51,8 @@ pub enum PackWriteError {
     },
     /// A reservation was never filled, which is a mistake of the caller.
     #[error(
-        "the {reserved} bytes reserved at {offset} of the pack were never filled; report this as a bug"
+        "the {reserved} bytes reserved at {offset} of the pack were never filled; report \
+         this as a bug"
     )]
     Unfilled {
         /// Offset of the reservation in the pack.
