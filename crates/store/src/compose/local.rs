@@ -1,0 +1,349 @@
+//! Composes a local file: parts are written into a hidden file beside the output, which is renamed
+//! when it is whole. Several processes may write at once, each its own ranges.
+
+use std::fs::{File, OpenOptions, Permissions};
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use futures::stream::{self, StreamExt, TryStreamExt};
+use rustix::io::Errno;
+
+use super::error::ComposeError;
+use super::token::{LocalUpload, OpenUpload, PARTIAL_SUFFIX};
+use super::{PIECE, PIECES, Part, PartRules, Receipt, Source, UploadToken};
+use crate::error::{StoreError, off_thread};
+use crate::pack::sync_folder;
+
+/// A file takes any parts; a gibibyte lets several workers share a medium.
+pub(super) const PART_RULES: PartRules = PartRules {
+    min_bytes: 1,
+    max_bytes: 1024 * 1024 * 1024,
+    max_parts: u32::MAX,
+};
+
+pub(super) async fn begin(
+    target: PathBuf,
+    name: String,
+    total: u64,
+) -> Result<LocalUpload, ComposeError> {
+    let place = target.display().to_string();
+    off_thread(place, move || {
+        let folder = target.parent().unwrap_or(&target);
+        std::fs::create_dir_all(folder).map_err(StoreError::io("create the folder", folder))?;
+        let file = tempfile::Builder::new()
+            .prefix(&format!(".{name}."))
+            .suffix(PARTIAL_SUFFIX)
+            // As any program's output: the umask decides who may read it.
+            .permissions(Permissions::from_mode(0o666))
+            .tempfile_in(folder)
+            .map_err(StoreError::io("create a file in", folder))?;
+        let sized = file
+            .as_file()
+            .set_len(total)
+            .and_then(|()| file.as_file().metadata());
+        let metadata = sized.map_err(StoreError::io("set the size of", file.path()))?;
+        let (_, partial) = file
+            .keep()
+            .map_err(|error| StoreError::io("keep", &target)(error.error))?;
+        Ok(LocalUpload {
+            partial,
+            target,
+            total,
+            device: metadata.dev(),
+            inode: metadata.ino(),
+        })
+    })
+    .await
+}
+
+pub(super) async fn place(upload: LocalUpload, part: &Part) -> Result<Receipt, ComposeError> {
+    let receipt = receipt(part);
+    let target = Arc::new(open_partial(&upload).await?);
+    match part.source.objects.local_path(&part.source.key) {
+        Some(path) => {
+            check_unchanged(&part.source).await?;
+            let copy = FileCopy {
+                from: part.source.offset,
+                to: part.dst_offset,
+                bytes: part.len,
+            };
+            let (target, partial) = (target.clone(), upload.partial.clone());
+            off_thread(path.display().to_string(), move || {
+                copy.run(&path, &target, &partial)
+            })
+            .await?;
+        }
+        None => write_pieces(part, &target, &upload.partial).await?,
+    }
+    off_thread(upload.partial.display().to_string(), move || {
+        let durable = target.sync_data();
+        durable.map_err(StoreError::io("make durable", &upload.partial))
+    })
+    .await?;
+    Ok(receipt)
+}
+
+/// The receipt of a part that is in place. It names the part, so that one is not taken for another.
+fn receipt(part: &Part) -> Receipt {
+    let Part {
+        number,
+        dst_offset,
+        len,
+        ..
+    } = part;
+    Receipt(format!("file:{number}:{dst_offset}:{len}"))
+}
+
+async fn open_partial(upload: &LocalUpload) -> Result<File, ComposeError> {
+    let (path, dst) = (upload.partial.clone(), upload.target.clone());
+    off_thread(
+        path.display().to_string(),
+        move || match OpenOptions::new().write(true).open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(gone(&dst)),
+            file => Ok(file.map_err(StoreError::io("open", &path))?),
+        },
+    )
+    .await
+}
+
+fn gone(dst: &Path) -> ComposeError {
+    ComposeError::Gone {
+        dst: dst.display().to_string(),
+    }
+}
+
+/// Files have no conditional read, so a pinned tag is compared before the copy.
+async fn check_unchanged(source: &Source) -> Result<(), StoreError> {
+    let Some(expected) = &source.if_match else {
+        return Ok(());
+    };
+    let place = || source.objects.url(&source.key).to_string();
+    match source.objects.head(&source.key).await? {
+        None => Err(StoreError::Missing { place: place() }),
+        Some(facts) if facts.etag.as_ref() == Some(expected) => Ok(()),
+        Some(_) => Err(StoreError::Changed { place: place() }),
+    }
+}
+
+/// From a store that is not a folder: a few pieces at a time, each written where it belongs.
+async fn write_pieces(part: &Part, target: &Arc<File>, partial: &Path) -> Result<(), ComposeError> {
+    let Source {
+        objects,
+        key,
+        offset,
+        if_match,
+    } = &part.source;
+    stream::iter(pieces(part.len))
+        .map(|(at, bytes)| async move {
+            let range = offset + at..offset + at + bytes;
+            let body = objects
+                .get_range_if(key, range, if_match.as_deref())
+                .await?;
+            let (target, partial) = (target.clone(), partial.to_path_buf());
+            let to = part.dst_offset + at;
+            off_thread(partial.display().to_string(), move || {
+                let written = target.write_all_at(&body, to);
+                written.map_err(StoreError::io("write", &partial))
+            })
+            .await
+        })
+        .buffer_unordered(PIECES)
+        .try_collect::<()>()
+        .await?;
+    Ok(())
+}
+
+/// The pieces (offset, bytes) that `len` bytes are read in.
+pub(super) fn pieces(len: u64) -> impl Iterator<Item = (u64, u64)> {
+    (0..len.div_ceil(PIECE)).map(move |number| {
+        let at = number * PIECE;
+        (at, PIECE.min(len - at))
+    })
+}
+
+/// A range to be copied from file to file: offsets and length in bytes.
+#[derive(Debug, Clone, Copy)]
+struct FileCopy {
+    from: u64,
+    to: u64,
+    bytes: u64,
+}
+
+impl FileCopy {
+    /// Copies inside the kernel, which shares blocks where the file system can; by hand otherwise.
+    fn run(mut self, path: &Path, target: &File, partial: &Path) -> Result<(), StoreError> {
+        let source = match File::open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let place = path.display().to_string();
+                return Err(StoreError::Missing { place });
+            }
+            source => source.map_err(StoreError::io("open", path))?,
+        };
+        self.check(&source, path)?;
+        while self.bytes > 0 {
+            let wanted = self.bytes.min(PART_RULES.max_bytes) as usize;
+            let (mut from, mut to) = (self.from, self.to);
+            match rustix::fs::copy_file_range(
+                &source,
+                Some(&mut from),
+                target,
+                Some(&mut to),
+                wanted,
+            ) {
+                Ok(0) => return self.by_hand(&source, path, target, partial),
+                Ok(copied) => self.advance(copied as u64),
+                Err(Errno::INTR) => {}
+                Err(Errno::XDEV | Errno::NOSYS | Errno::OPNOTSUPP | Errno::INVAL | Errno::PERM) => {
+                    return self.by_hand(&source, path, target, partial);
+                }
+                Err(error) => return Err(StoreError::io("write", partial)(error.into())),
+            }
+        }
+        Ok(())
+    }
+
+    /// An object that ends inside the range is an error before anything is copied.
+    fn check(&self, source: &File, path: &Path) -> Result<(), StoreError> {
+        let metadata = source.metadata().map_err(StoreError::io("look up", path))?;
+        let there = metadata.len().saturating_sub(self.from);
+        if there >= self.bytes {
+            return Ok(());
+        }
+        Err(StoreError::Short {
+            place: path.display().to_string(),
+            offset: self.from,
+            wanted: self.bytes,
+            got: there,
+        })
+    }
+
+    fn by_hand(
+        mut self,
+        source: &File,
+        path: &Path,
+        target: &File,
+        partial: &Path,
+    ) -> Result<(), StoreError> {
+        let mut piece = vec![0; 1024 * 1024];
+        while self.bytes > 0 {
+            let wanted = piece.len().min(self.bytes as usize);
+            let read = source.read_exact_at(&mut piece[..wanted], self.from);
+            read.map_err(StoreError::io("read", path))?;
+            let written = target.write_all_at(&piece[..wanted], self.to);
+            written.map_err(StoreError::io("write", partial))?;
+            self.advance(wanted as u64);
+        }
+        Ok(())
+    }
+
+    fn advance(&mut self, bytes: u64) {
+        self.from += bytes;
+        self.to += bytes;
+        self.bytes -= bytes;
+    }
+}
+
+pub(super) async fn finish(
+    upload: LocalUpload,
+    parts: &[(Part, Receipt)],
+) -> Result<(), ComposeError> {
+    if let Some((part, _)) = parts.iter().find(|(part, given)| receipt(part) != *given) {
+        let number = part.number;
+        return Err(ComposeError::Receipt { number });
+    }
+    off_thread(upload.target.display().to_string(), move || rename(&upload)).await
+}
+
+fn rename(upload: &LocalUpload) -> Result<(), ComposeError> {
+    let (partial, target) = (&upload.partial, &upload.target);
+    let file = match File::open(partial) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return reconcile(upload),
+        file => file.map_err(StoreError::io("open", partial))?,
+    };
+    let metadata = file
+        .metadata()
+        .map_err(StoreError::io("look up", partial))?;
+    check_size(upload, metadata.len())?;
+    file.sync_all()
+        .map_err(StoreError::io("make durable", partial))?;
+    std::fs::rename(partial, target).map_err(StoreError::io("rename the medium to", target))?;
+    sync_folder(target.parent().unwrap_or(target))?;
+    Ok(())
+}
+
+/// The hidden file is gone. If the output is that very file, an earlier answer was lost.
+fn reconcile(upload: &LocalUpload) -> Result<(), ComposeError> {
+    let ours = |metadata: &std::fs::Metadata| {
+        (metadata.dev(), metadata.ino()) == (upload.device, upload.inode)
+    };
+    match std::fs::metadata(&upload.target) {
+        Ok(metadata) if ours(&metadata) => check_size(upload, metadata.len()),
+        _ => Err(gone(&upload.target)),
+    }
+}
+
+fn check_size(upload: &LocalUpload, found: u64) -> Result<(), ComposeError> {
+    if found == upload.total {
+        return Ok(());
+    }
+    Err(ComposeError::Size {
+        dst: upload.target.display().to_string(),
+        found,
+        expected: upload.total,
+    })
+}
+
+pub(super) async fn abort(upload: LocalUpload) -> Result<(), ComposeError> {
+    off_thread(
+        upload.partial.display().to_string(),
+        move || match std::fs::remove_file(&upload.partial) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(StoreError::io("remove", &upload.partial)(error).into())
+            }
+            _ => Ok(()),
+        },
+    )
+    .await
+}
+
+/// Removes hidden files in `folder` of compositions that nobody knows of: `live` are the tokens of
+/// all open ones, and files younger than `age` at `now` may belong to one that is just beginning.
+/// Returns how many were removed. Blocking.
+pub fn scrub_partials(
+    folder: &Path,
+    live: &[UploadToken],
+    now: SystemTime,
+    age: Duration,
+) -> Result<u64, StoreError> {
+    let live: Vec<PathBuf> = live
+        .iter()
+        .filter_map(|token| match OpenUpload::parse(token) {
+            Ok(OpenUpload::Local(upload)) => Some(upload.partial),
+            _ => None,
+        })
+        .collect();
+    let mut removed = 0;
+    for entry in std::fs::read_dir(folder).map_err(StoreError::io("list", folder))? {
+        let entry = entry.map_err(StoreError::io("list", folder))?;
+        let path = entry.path();
+        let name = entry.file_name();
+        let hidden = name
+            .to_str()
+            .is_some_and(|name| name.starts_with('.') && name.ends_with(PARTIAL_SUFFIX));
+        let modified = entry.metadata().and_then(|metadata| metadata.modified());
+        let old = modified.is_ok_and(|at| now.duration_since(at).unwrap_or_default() >= age);
+        if hidden && old && !live.contains(&path) {
+            std::fs::remove_file(&path).map_err(StoreError::io("remove", &path))?;
+            tracing::info!(file = %path.display(), "removed an abandoned composition");
+            removed += 1;
+        }
+    }
+    Ok(removed)
+}
+
+#[cfg(test)]
+#[path = "local_tests.rs"]
+mod tests;

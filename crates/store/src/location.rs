@@ -1,0 +1,243 @@
+//! Addresses of object stores and of single objects.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+/// Where a store or an object is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ObjectUrl {
+    /// A folder or file of this machine, or of a file system mounted on it. Always absolute.
+    Local(PathBuf),
+    /// A bucket and what is below it. `key` has no slash at either end; empty is the bucket itself.
+    S3 {
+        /// The bucket's name.
+        bucket: String,
+        /// Prefix of a store, or key of an object, as it is (nothing is percent-decoded).
+        key: String,
+    },
+}
+
+/// An address can't be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UrlError {
+    /// Nothing was given.
+    #[error("the address of the object store or output is empty; give a path or s3://bucket/name")]
+    Empty,
+    /// A scheme that is planned but not built.
+    #[error(
+        "{scheme}:// is not supported yet; use a path, file:// or s3:// (an S3-compatible gateway \
+         works through AWS_ENDPOINT)"
+    )]
+    NotYet {
+        /// The scheme as given.
+        scheme: String,
+    },
+    /// A scheme nobody knows.
+    #[error("{scheme}:// is not an object store's scheme; use a path, file:// or s3://")]
+    Scheme {
+        /// The scheme as given.
+        scheme: String,
+    },
+    /// The address holds a user name or password. It is not repeated here.
+    #[error(
+        "an s3:// address must not hold credentials; put them into AWS_ACCESS_KEY_ID and \
+         AWS_SECRET_ACCESS_KEY"
+    )]
+    Credentials,
+    /// No bucket.
+    #[error("{url} names no bucket; write s3://bucket or s3://bucket/prefix")]
+    Bucket {
+        /// The address as given.
+        url: String,
+    },
+    /// A path in the address that no store can hold.
+    #[error("{url} has an empty, '.' or '..' name or a control character in its path; remove it")]
+    Path {
+        /// The address as given.
+        url: String,
+    },
+    /// The address is a whole store where one object is wanted.
+    #[error("{url} names no object; add the file's name")]
+    NoName {
+        /// The address as given.
+        url: String,
+    },
+}
+
+impl ObjectUrl {
+    /// Reads a path (relative ones are taken from the working folder), `file://` or `s3://`.
+    pub fn parse(text: &str) -> Result<Self, UrlError> {
+        match text.split_once("://") {
+            None if text.is_empty() => Err(UrlError::Empty),
+            None => local(Path::new(text), text),
+            Some(("file", _)) => {
+                let path = url::Url::parse(text).ok();
+                let path = path.and_then(|url| url.to_file_path().ok());
+                local(&path.ok_or_else(|| bad_path(text))?, text)
+            }
+            Some(("s3" | "s3a", rest)) => s3(rest, text),
+            Some((scheme @ ("az" | "azure" | "abfs" | "abfss" | "gs"), _)) => {
+                let scheme = scheme.to_owned();
+                Err(UrlError::NotYet { scheme })
+            }
+            Some((scheme, _)) => Err(UrlError::Scheme {
+                scheme: scheme.to_owned(),
+            }),
+        }
+    }
+
+    /// The last name in the address: a medium's file name.
+    pub fn name(&self) -> Result<&str, UrlError> {
+        let name = match self {
+            Self::Local(path) => path.file_name().and_then(|name| name.to_str()),
+            Self::S3 { key, .. } => key.rsplit('/').next().filter(|name| !name.is_empty()),
+        };
+        name.ok_or_else(|| UrlError::NoName {
+            url: self.to_string(),
+        })
+    }
+
+    /// The folder or prefix that holds this object.
+    pub fn parent(&self) -> Result<Self, UrlError> {
+        self.name()?;
+        Ok(match self {
+            Self::Local(path) => Self::Local(path.parent().unwrap_or(path).to_path_buf()),
+            Self::S3 { bucket, key } => Self::S3 {
+                bucket: bucket.clone(),
+                key: key
+                    .rsplit_once('/')
+                    .map_or("", |(parent, _)| parent)
+                    .to_owned(),
+            },
+        })
+    }
+
+    /// The address of an object below this store.
+    pub fn join(&self, key: &str) -> Self {
+        match self {
+            Self::Local(path) => Self::Local(path.join(key)),
+            Self::S3 {
+                bucket,
+                key: prefix,
+            } => Self::S3 {
+                bucket: bucket.clone(),
+                key: if prefix.is_empty() {
+                    key.to_owned()
+                } else {
+                    format!("{prefix}/{key}")
+                },
+            },
+        }
+    }
+}
+
+fn local(path: &Path, text: &str) -> Result<ObjectUrl, UrlError> {
+    let absolute = std::path::absolute(path).map_err(|_| bad_path(text))?;
+    Ok(ObjectUrl::Local(absolute))
+}
+
+fn s3(rest: &str, text: &str) -> Result<ObjectUrl, UrlError> {
+    let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
+    if bucket.contains('@') {
+        return Err(UrlError::Credentials);
+    }
+    if bucket.is_empty() {
+        return Err(UrlError::Bucket {
+            url: text.to_owned(),
+        });
+    }
+    let key = key.strip_suffix('/').unwrap_or(key);
+    let fits = |name: &str| !matches!(name, "" | "." | "..") && !name.chars().any(char::is_control);
+    if !key.is_empty() && !key.split('/').all(fits) {
+        return Err(bad_path(text));
+    }
+    Ok(ObjectUrl::S3 {
+        bucket: bucket.to_owned(),
+        key: key.to_owned(),
+    })
+}
+
+fn bad_path(text: &str) -> UrlError {
+    UrlError::Path {
+        url: text.to_owned(),
+    }
+}
+
+impl fmt::Display for ObjectUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Local(path) => write!(f, "{}", path.display()),
+            Self::S3 { bucket, key } if key.is_empty() => write!(f, "s3://{bucket}"),
+            Self::S3 { bucket, key } => write!(f, "s3://{bucket}/{key}"),
+        }
+    }
+}
+
+impl FromStr for ObjectUrl {
+    type Err = UrlError;
+
+    fn from_str(text: &str) -> Result<Self, UrlError> {
+        Self::parse(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> ObjectUrl {
+        ObjectUrl::parse(text).unwrap()
+    }
+
+    #[test]
+    fn paths_become_absolute_and_file_urls_are_decoded() {
+        assert_eq!(parse("/a/b.wim"), ObjectUrl::Local("/a/b.wim".into()));
+        assert_eq!(parse("file:///a/b%20c"), ObjectUrl::Local("/a/b c".into()));
+        let ObjectUrl::Local(relative) = parse("x/y") else {
+            panic!("a path is local");
+        };
+        assert!(relative.is_absolute() && relative.ends_with("x/y"));
+    }
+
+    #[test]
+    fn s3_addresses_round_trip_and_keep_their_characters() {
+        for text in ["s3://media", "s3://media/a b+c/w11.wim", "s3://media/50%25"] {
+            assert_eq!(parse(text).to_string(), text);
+        }
+        assert_eq!(parse("s3://media/pre/").to_string(), "s3://media/pre");
+        assert_eq!(
+            parse("s3://media/pre").join("k").to_string(),
+            "s3://media/pre/k"
+        );
+        assert_eq!(parse("s3://media").join("k").to_string(), "s3://media/k");
+    }
+
+    #[test]
+    fn name_and_parent_take_an_address_apart() {
+        for (text, parent) in [
+            ("s3://media/a/w.wim", "s3://media/a"),
+            ("s3://media/w.wim", "s3://media"),
+            ("/out/w.wim", "/out"),
+        ] {
+            assert_eq!(parse(text).name(), Ok("w.wim"));
+            assert_eq!(parse(text).parent().unwrap().to_string(), parent);
+        }
+        assert!(parse("s3://media").name().is_err());
+        assert!(parse("/").parent().is_err());
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_refused_by_name() {
+        let refused = |text| ObjectUrl::parse(text).unwrap_err();
+        assert!(matches!(refused("gs://b"), UrlError::NotYet { .. }));
+        assert!(matches!(refused("az://b"), UrlError::NotYet { .. }));
+        assert!(matches!(refused("ftp://b"), UrlError::Scheme { .. }));
+        assert_eq!(refused(""), UrlError::Empty);
+        assert!(matches!(refused("s3:///k"), UrlError::Bucket { .. }));
+        assert!(matches!(refused("s3://b/a//c"), UrlError::Path { .. }));
+        assert!(matches!(refused("s3://b/../c"), UrlError::Path { .. }));
+        let secret = refused("s3://key:hunter2@b/c");
+        assert!(!format!("{secret} {secret:?}").contains("hunter2"));
+    }
+}

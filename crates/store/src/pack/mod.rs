@@ -1,0 +1,20 @@
+//! Packs: immutable objects of WIM resources back to back, each with an index of what is in it.
+
+mod index;
+mod index_wire;
+mod publish;
+mod reader;
+mod writer;
+
+pub use index::{IndexError, PackContents, PackFacts, PackIndex, ResourceEntry};
+pub use index_wire::INDEX_LIMIT;
+pub(crate) use publish::sync_folder;
+pub use publish::{PublishError, Published};
+pub use reader::{PackReadError, PackReader};
+pub use writer::{FinishedPack, PackWriteError, PackWriter, Reservation};
+
+/// A SHA-1 digest: WIM's name for content.
+pub type Sha1Digest = [u8; 20];
+
+/// A SHA-256 digest: the content library's name for content.
+pub type Sha256Digest = [u8; 32];

@@ -1,0 +1,321 @@
+//! Puts a finished pack into the store: the pack first, its index last.
+
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::stream::{self, StreamExt, TryStreamExt};
+use object_store::aws::AmazonS3;
+use object_store::multipart::{MultipartStore, PartId};
+use object_store::path::Path as StorePath;
+use tempfile::NamedTempFile;
+
+use super::index::{IndexError, PackIndex};
+use super::writer::FinishedPack;
+use crate::error::{StoreError, off_thread};
+use crate::keys::{ObjectKey, PackKey};
+use crate::objects::{Objects, PutOutcome, PutRule, StoreKind, make_private_folder};
+
+/// Bytes of one uploaded part, and of an object that is uploaded whole.
+const UPLOAD_PART: u64 = 16 * 1024 * 1024;
+/// Parts in memory at once.
+const UPLOADS: usize = 4;
+/// Parts that are planned for at most; the protocol's limit is 10 000.
+const UPLOAD_PARTS: u64 = 9_000;
+
+/// What publishing a pack came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Published {
+    /// The pack is in the store now.
+    Written,
+    /// It was there already, and was kept.
+    AlreadyThere,
+}
+
+/// A pack could not be published.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The index can't be written.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    /// Index and pack are not of each other, which is a mistake of the caller.
+    #[error(
+        "the index of pack {key} doesn't fit the {bytes} bytes that were written; report this as a \
+         bug"
+    )]
+    Unfit {
+        /// The pack.
+        key: PackKey,
+        /// Bytes that were written.
+        bytes: u64,
+    },
+    /// Two workers made different packs under one key.
+    #[error(
+        "pack {key} was written twice with different bytes, so it can't be trusted; remove both \
+         its objects, and see that all workers run the same version"
+    )]
+    NotReproducible {
+        /// The pack.
+        key: PackKey,
+    },
+}
+
+impl PublishError {
+    /// Whether the same work may succeed later without anybody's doing.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Store(error) if error.is_transient())
+    }
+}
+
+impl Objects {
+    /// Publishes a pack and then its index. A pack whose index is there is complete and is kept; a
+    /// pack without index is a killed worker's and is replaced. At no time is there a partial
+    /// object under either key.
+    pub async fn publish_pack(
+        &self,
+        key: &PackKey,
+        pack: FinishedPack,
+        index: &PackIndex,
+    ) -> Result<Published, PublishError> {
+        if index.pack_bytes() != pack.bytes || index.chunk_sha1s() != pack.chunk_sha1s {
+            let (key, bytes) = (*key, pack.bytes);
+            return Err(PublishError::Unfit { key, bytes });
+        }
+        if self.head(&key.index()).await?.is_some() {
+            return Ok(Published::AlreadyThere);
+        }
+        let object = index.encode(&key.to_string())?;
+        self.put_pack(&key.pack(), pack).await?;
+        let rule = PutRule::CreateIfAbsent;
+        match self.put_small(&key.index(), object, rule).await? {
+            PutOutcome::Written => Ok(Published::Written),
+            PutOutcome::AlreadyThere => self.compare(key, index).await,
+        }
+    }
+
+    /// Another worker published the same pack meanwhile, or our own first answer was lost.
+    async fn compare(&self, key: &PackKey, ours: &PackIndex) -> Result<Published, PublishError> {
+        let limit = super::INDEX_LIMIT;
+        let theirs = self.get(&key.index(), limit).await?;
+        let theirs = PackIndex::decode(&key.to_string(), &theirs)?;
+        if theirs.chunk_sha1s() == ours.chunk_sha1s() && theirs.resources() == ours.resources() {
+            Ok(Published::AlreadyThere)
+        } else {
+            Err(PublishError::NotReproducible { key: *key })
+        }
+    }
+
+    async fn put_pack(&self, key: &ObjectKey, pack: FinishedPack) -> Result<(), StoreError> {
+        match self.kind() {
+            StoreKind::Local(folder) => {
+                let target = folder.join(key.as_str());
+                let place = target.display().to_string();
+                off_thread(place, move || rename_into_place(pack.staging, &target)).await
+            }
+            StoreKind::S3 { client, .. } => {
+                let upload = Upload {
+                    objects: self.clone(),
+                    client: client.clone(),
+                    key: key.clone(),
+                    path: self.store_path(key)?,
+                };
+                upload.run(pack).await
+            }
+        }
+    }
+}
+
+fn rename_into_place(staging: NamedTempFile, target: &Path) -> Result<(), StoreError> {
+    let folder = target.parent().unwrap_or(target);
+    make_private_folder(folder)?;
+    let renamed = staging.persist(target);
+    renamed.map_err(|error| StoreError::io("rename the pack to", target)(error.error))?;
+    sync_folder(folder)
+}
+
+/// Makes a rename in `folder` survive a power failure.
+pub(crate) fn sync_folder(folder: &Path) -> Result<(), StoreError> {
+    std::fs::File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(StoreError::io("make durable the folder", folder))
+}
+
+/// One pack on its way into a bucket.
+struct Upload {
+    objects: Objects,
+    client: Arc<AmazonS3>,
+    key: ObjectKey,
+    path: StorePath,
+}
+
+impl Upload {
+    async fn run(&self, pack: FinishedPack) -> Result<(), StoreError> {
+        let staging = Arc::new(pack.staging);
+        if pack.bytes <= UPLOAD_PART {
+            let body = self.read(&staging, 0, pack.bytes).await?;
+            let rule = PutRule::Overwrite;
+            return self
+                .objects
+                .put_small(&self.key, body, rule)
+                .await
+                .map(drop);
+        }
+        let id = self.client.create_multipart(&self.path).await;
+        let id = id.map_err(|source| self.failed(source))?;
+        let done = self.parts(&id, &staging, pack.bytes).await;
+        if done.is_err() {
+            // The upload failed already; a bucket's life cycle rule removes what this can't.
+            let _ = self.client.abort_multipart(&self.path, &id).await;
+        }
+        done
+    }
+
+    async fn parts(
+        &self,
+        id: &String,
+        staging: &Arc<NamedTempFile>,
+        bytes: u64,
+    ) -> Result<(), StoreError> {
+        let part = UPLOAD_PART.max(bytes.div_ceil(UPLOAD_PARTS));
+        let parts: Vec<PartId> = stream::iter(0..bytes.div_ceil(part))
+            .map(|number| self.part(id, staging, number, part.min(bytes - number * part), part))
+            .buffered(UPLOADS)
+            .try_collect()
+            .await?;
+        let done = self.client.complete_multipart(&self.path, id, parts).await;
+        done.map(drop).map_err(|source| self.failed(source))
+    }
+
+    async fn part(
+        &self,
+        id: &String,
+        staging: &Arc<NamedTempFile>,
+        number: u64,
+        bytes: u64,
+        stride: u64,
+    ) -> Result<PartId, StoreError> {
+        let body = self.read(staging, number * stride, bytes).await?;
+        let number = number as usize;
+        let put = self.client.put_part(&self.path, id, number, body.into());
+        put.await.map_err(|source| self.failed(source))
+    }
+
+    async fn read(
+        &self,
+        staging: &Arc<NamedTempFile>,
+        offset: u64,
+        bytes: u64,
+    ) -> Result<Bytes, StoreError> {
+        let staging = staging.clone();
+        off_thread(self.key.as_str(), move || {
+            let mut body = vec![0; bytes as usize];
+            let read = staging.as_file().read_exact_at(&mut body, offset);
+            read.map_err(StoreError::io("read", staging.path()))?;
+            Ok(Bytes::from(body))
+        })
+        .await
+    }
+
+    fn failed(&self, source: object_store::Error) -> StoreError {
+        self.objects.failed("upload", &self.key, source)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::super::index::{PackContents, PackFacts, ResourceEntry};
+    use super::*;
+    use crate::location::ObjectUrl;
+
+    /// A pack of one uncompressed resource, and its index.
+    pub(crate) fn pack_of(
+        objects: &Objects,
+        folder: &Path,
+        body: &[u8],
+    ) -> (FinishedPack, PackIndex) {
+        let mut writer = objects.pack_writer(folder).unwrap();
+        writer.append(body).unwrap();
+        let pack = writer.finish().unwrap();
+        let bytes = body.len() as u64;
+        let contents = PackContents {
+            pack_bytes: bytes,
+            chunk_sha1s: pack.chunk_sha1s().to_vec(),
+            resources: vec![ResourceEntry {
+                sha1: [1; 20],
+                sha256: Some([2; 32]),
+                offset: 0,
+                stored_bytes: bytes,
+                original_bytes: bytes,
+                compressed: false,
+            }],
+            tree: None,
+            xml: None,
+            facts: PackFacts::default(),
+        };
+        (pack, PackIndex::new("p", contents).unwrap())
+    }
+
+    async fn store() -> (tempfile::TempDir, Objects) {
+        let folder = tempfile::tempdir().unwrap();
+        let url = ObjectUrl::Local(folder.path().to_path_buf());
+        (folder, Objects::open(&url).await.unwrap())
+    }
+
+    fn staged(folder: &Path) -> usize {
+        std::fs::read_dir(folder.join(".staging")).unwrap().count()
+    }
+
+    #[tokio::test]
+    async fn a_pack_is_published_once_and_leaves_no_staging_file() {
+        let (folder, objects) = store().await;
+        let key = PackKey::of(b"a");
+        for expected in [Published::Written, Published::AlreadyThere] {
+            let (pack, index) = pack_of(&objects, folder.path(), b"content");
+            let published = objects.publish_pack(&key, pack, &index).await.unwrap();
+            assert_eq!(published, expected);
+        }
+        assert_eq!(objects.get(&key.pack(), 100).await.unwrap(), "content");
+        assert_eq!(staged(folder.path()), 0);
+    }
+
+    #[tokio::test]
+    async fn a_pack_without_index_is_replaced() {
+        let (folder, objects) = store().await;
+        let key = PackKey::of(b"a");
+        let half = Bytes::from_static(b"half");
+        let _ = objects
+            .put_small(&key.pack(), half, PutRule::Overwrite)
+            .await
+            .unwrap();
+        let (pack, index) = pack_of(&objects, folder.path(), b"content");
+        objects.publish_pack(&key, pack, &index).await.unwrap();
+        assert_eq!(objects.get(&key.pack(), 100).await.unwrap(), "content");
+    }
+
+    #[tokio::test]
+    async fn an_index_of_another_pack_is_refused_before_anything_is_written() {
+        let (folder, objects) = store().await;
+        let key = PackKey::of(b"a");
+        let (pack, _) = pack_of(&objects, folder.path(), b"content");
+        let (_, index) = pack_of(&objects, folder.path(), b"other content");
+        let refused = objects.publish_pack(&key, pack, &index).await.unwrap_err();
+        assert!(matches!(refused, PublishError::Unfit { bytes: 7, .. }));
+        assert!(objects.head(&key.pack()).await.unwrap().is_none());
+        assert_eq!(staged(folder.path()), 0);
+    }
+
+    #[tokio::test]
+    async fn two_different_packs_under_one_key_are_noticed() {
+        let (folder, objects) = store().await;
+        let key = PackKey::of(b"a");
+        let (_pack, ours) = pack_of(&objects, folder.path(), b"content");
+        let (pack, theirs) = pack_of(&objects, folder.path(), b"CONTENT");
+        objects.publish_pack(&key, pack, &theirs).await.unwrap();
+        let noticed = objects.compare(&key, &ours).await.unwrap_err();
+        assert!(matches!(noticed, PublishError::NotReproducible { .. }));
+    }
+}

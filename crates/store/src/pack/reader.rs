@@ -1,0 +1,163 @@
+//! Reads a published pack.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use sha1::{Digest, Sha1};
+
+use super::INDEX_LIMIT;
+use super::index::{IndexError, PackIndex, ResourceEntry};
+use crate::chunks::CHUNK;
+use crate::error::StoreError;
+use crate::keys::PackKey;
+use crate::objects::Objects;
+
+/// A pack could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum PackReadError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The index is damaged.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    /// A chunk is not what was written.
+    #[error(
+        "chunk {chunk} of pack {key} is damaged: its SHA-1 is not the index's; remove the pack and \
+         its index, and run the task that writes them again"
+    )]
+    Damaged {
+        /// The pack.
+        key: PackKey,
+        /// Number of the chunk of 10 MiB, from 0.
+        chunk: u64,
+    },
+    /// The pack has no such chunk, which is a mistake of the caller.
+    #[error("pack {key} has no chunk {chunk}; report this as a bug")]
+    NoChunk {
+        /// The pack.
+        key: PackKey,
+        /// Number of the chunk of 10 MiB, from 0.
+        chunk: u64,
+    },
+}
+
+impl PackReadError {
+    /// Whether the same read may succeed later without anybody's doing.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Store(error) if error.is_transient())
+    }
+}
+
+/// A published pack with its index. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct PackReader {
+    objects: Objects,
+    key: PackKey,
+    index: Arc<PackIndex>,
+}
+
+impl Objects {
+    /// Opens a pack; `None` if it is not there, or not complete.
+    pub async fn open_pack(&self, key: &PackKey) -> Result<Option<PackReader>, PackReadError> {
+        let object = match self.get(&key.index(), INDEX_LIMIT).await {
+            Err(StoreError::Missing { .. }) => return Ok(None),
+            object => object?,
+        };
+        let index = PackIndex::decode(&key.to_string(), &object)?;
+        Ok(Some(PackReader {
+            objects: self.clone(),
+            key: *key,
+            index: Arc::new(index),
+        }))
+    }
+}
+
+impl PackReader {
+    /// The pack's key.
+    pub fn key(&self) -> &PackKey {
+        &self.key
+    }
+
+    /// What is in the pack.
+    pub fn index(&self) -> &Arc<PackIndex> {
+        &self.index
+    }
+
+    /// The store that the pack is in.
+    pub fn objects(&self) -> &Objects {
+        &self.objects
+    }
+
+    /// Reads `range` (bytes) of the pack into memory, unverified; the caller bounds it.
+    pub async fn get_range(&self, range: Range<u64>) -> Result<Bytes, PackReadError> {
+        Ok(self.objects.get_range(&self.key.pack(), range).await?)
+    }
+
+    /// Reads the stored bytes of a resource into memory, unverified: chunk table and chunks if it
+    /// is compressed. The caller sees to it that the resource is small.
+    pub async fn get_resource(&self, entry: &ResourceEntry) -> Result<Bytes, PackReadError> {
+        let end = entry.offset + entry.stored_bytes;
+        self.get_range(entry.offset..end).await
+    }
+
+    /// Reads one chunk (10 MiB, the last may be shorter) and verifies it.
+    pub async fn get_chunk(&self, chunk: u64) -> Result<Bytes, PackReadError> {
+        let start = chunk * CHUNK;
+        let end = (start + CHUNK).min(self.index.pack_bytes());
+        let bytes = self.get_range(start..end.max(start)).await?;
+        self.verify_chunk(chunk, &bytes)?;
+        Ok(bytes)
+    }
+
+    /// Checks the bytes of one chunk against the index.
+    pub fn verify_chunk(&self, chunk: u64, bytes: &[u8]) -> Result<(), PackReadError> {
+        let key = self.key;
+        let expected = self.index.chunk_sha1s().get(chunk as usize);
+        let expected = expected.ok_or(PackReadError::NoChunk { key, chunk })?;
+        if Sha1::digest(bytes)[..] == expected[..] {
+            Ok(())
+        } else {
+            Err(PackReadError::Damaged { key, chunk })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::publish::tests::pack_of;
+    use super::*;
+    use crate::location::ObjectUrl;
+    use crate::objects::PutRule;
+
+    #[tokio::test]
+    async fn chunks_are_verified_and_damage_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = ObjectUrl::Local(folder.path().to_path_buf());
+        let objects = Objects::open(&url).await.unwrap();
+        let key = PackKey::of(b"a");
+        assert!(objects.open_pack(&key).await.unwrap().is_none());
+
+        let mut body = vec![7; CHUNK as usize + 5];
+        let (pack, index) = pack_of(&objects, folder.path(), &body);
+        objects.publish_pack(&key, pack, &index).await.unwrap();
+        let reader = objects.open_pack(&key).await.unwrap().unwrap();
+        assert_eq!(**reader.index(), index);
+        assert_eq!(reader.get_chunk(0).await.unwrap().len() as u64, CHUNK);
+        assert_eq!(reader.get_chunk(1).await.unwrap().len(), 5);
+        let entry = index.lookup_sha256(&[2; 32]).unwrap().1;
+        assert_eq!(reader.get_resource(entry).await.unwrap(), body);
+        let beyond = reader.get_chunk(2).await.unwrap_err();
+        assert!(matches!(beyond, PackReadError::NoChunk { chunk: 2, .. }));
+
+        body[CHUNK as usize] ^= 1;
+        let _ = objects
+            .put_small(&key.pack(), body.into(), PutRule::Overwrite)
+            .await
+            .unwrap();
+        assert!(reader.get_chunk(0).await.is_ok());
+        let damaged = reader.get_chunk(1).await.unwrap_err();
+        assert!(matches!(damaged, PackReadError::Damaged { chunk: 1, .. }));
+    }
+}

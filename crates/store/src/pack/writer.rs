@@ -1,0 +1,317 @@
+//! Writes a pack into a staging file, hashing each chunk as it passes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::{self, BufWriter, Seek, SeekFrom, Write};
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use sha1::{Digest, Sha1};
+use tempfile::NamedTempFile;
+
+use super::Sha1Digest;
+use crate::chunks::CHUNK;
+use crate::error::StoreError;
+use crate::objects::{Objects, make_private_folder};
+use crate::scrub::STAGING_SUFFIX;
+
+/// Bytes read or written at once.
+const PIECE: usize = 1024 * 1024;
+
+/// A pack could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum PackWriteError {
+    /// The staging file, or a source file, could not be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A source ended before the range that was asked for.
+    #[error(
+        "the source file ended at {end} while {wanted:?} was being copied into the pack; it \
+         changed while it was read: fetch the content again"
+    )]
+    SourceEnded {
+        /// Bytes of the source, as far as it could be read.
+        end: u64,
+        /// The range that was asked for.
+        wanted: Range<u64>,
+    },
+    /// A reservation was filled with the wrong number of bytes, which is a mistake of the caller.
+    #[error(
+        "{given} bytes were given for the {reserved} bytes reserved at {offset} of the pack; \
+         report this as a bug"
+    )]
+    Fill {
+        /// Offset of the reservation in the pack.
+        offset: u64,
+        /// Its length in bytes.
+        reserved: u64,
+        /// The bytes given.
+        given: u64,
+    },
+    /// A reservation was never filled, which is a mistake of the caller.
+    #[error(
+        "the {reserved} bytes reserved at {offset} of the pack were never filled; report \
+         this as a bug"
+    )]
+    Unfilled {
+        /// Offset of the reservation in the pack.
+        offset: u64,
+        /// Its length in bytes.
+        reserved: u64,
+    },
+}
+
+impl PackWriteError {
+    /// Whether the same work may succeed later without anybody's doing.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Store(error) if error.is_transient())
+    }
+}
+
+/// Room left in a pack for bytes that are known later: a chunk table.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "a pack with an unfilled reservation can't be finished"]
+pub struct Reservation {
+    offset: u64,
+    bytes: u64,
+}
+
+impl Reservation {
+    /// Where the room starts in the pack, in bytes.
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+}
+
+/// Writes a pack front to back. Blocking: use it on a blocking thread. Dropped before
+/// [`PackWriter::finish`], it removes its staging file.
+#[derive(Debug)]
+pub struct PackWriter {
+    staging: BufWriter<NamedTempFile>,
+    position: u64,
+    /// Of the chunk that `position` is in.
+    hasher: Sha1,
+    /// Of the chunks before it; a placeholder for those in `reread`.
+    chunk_sha1s: Vec<Sha1Digest>,
+    /// Chunks that can't be hashed in passing because a reservation lies in them.
+    reread: BTreeSet<u64>,
+    /// Open reservations: offset and length.
+    open: BTreeMap<u64, u64>,
+}
+
+/// A pack whose bytes are all on disk, not yet in the store. Dropped, it removes its staging file.
+#[derive(Debug)]
+pub struct FinishedPack {
+    pub(super) staging: NamedTempFile,
+    pub(super) bytes: u64,
+    pub(super) chunk_sha1s: Vec<Sha1Digest>,
+}
+
+impl FinishedPack {
+    /// Bytes of the pack.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// SHA-1 of each 10 MiB of the pack in order; the last may be of fewer bytes.
+    pub fn chunk_sha1s(&self) -> &[Sha1Digest] {
+        &self.chunk_sha1s
+    }
+}
+
+impl Objects {
+    /// A writer for a new pack of this store; `elsewhere` is the staging folder for stores that are
+    /// not folders. Blocking.
+    pub fn pack_writer(&self, elsewhere: &Path) -> Result<PackWriter, PackWriteError> {
+        PackWriter::create(&self.staging_folder(elsewhere))
+    }
+}
+
+impl PackWriter {
+    /// Opens a staging file in `folder`, which is made if it isn't there.
+    pub fn create(folder: &Path) -> Result<Self, PackWriteError> {
+        make_private_folder(folder)?;
+        let staging = locked_staging_file(folder)
+            .map_err(StoreError::io("create a staging file in", folder))?;
+        Ok(Self {
+            staging: BufWriter::with_capacity(PIECE, staging),
+            position: 0,
+            hasher: Sha1::new(),
+            chunk_sha1s: Vec::new(),
+            reread: BTreeSet::new(),
+            open: BTreeMap::new(),
+        })
+    }
+
+    /// Bytes of the pack so far: where the next resource will start.
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Adds bytes at the end.
+    pub fn append(&mut self, bytes: &[u8]) -> Result<(), PackWriteError> {
+        let written = self.staging.write_all(bytes);
+        written.map_err(|error| self.failed("write", error))?;
+        self.pass(bytes);
+        Ok(())
+    }
+
+    /// Leaves room of `bytes` at the end, to be filled before the pack is finished.
+    pub fn reserve(&mut self, bytes: u64) -> Result<Reservation, PackWriteError> {
+        let reservation = Reservation {
+            offset: self.position,
+            bytes,
+        };
+        if bytes == 0 {
+            return Ok(reservation);
+        }
+        let end = self.position + bytes;
+        let moved = self.staging.seek(SeekFrom::Start(end));
+        moved.map_err(|error| self.failed("write", error))?;
+        self.open.insert(self.position, bytes);
+        self.reread
+            .extend(self.position / CHUNK..=(end - 1) / CHUNK);
+        while (self.chunk_sha1s.len() as u64) < end / CHUNK {
+            self.close_chunk();
+        }
+        self.position = end;
+        Ok(reservation)
+    }
+
+    /// Fills the room that was left.
+    pub fn fill(&mut self, room: Reservation, bytes: &[u8]) -> Result<(), PackWriteError> {
+        if bytes.len() as u64 != room.bytes {
+            return Err(PackWriteError::Fill {
+                offset: room.offset,
+                reserved: room.bytes,
+                given: bytes.len() as u64,
+            });
+        }
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        // The buffer never holds bytes of a reservation, so this can't be overwritten later.
+        let file = self.staging.get_ref().as_file();
+        let written = file.write_all_at(bytes, room.offset);
+        written.map_err(|error| self.failed("write", error))?;
+        self.open.remove(&room.offset);
+        Ok(())
+    }
+
+    /// Adds `range` (bytes) of `source` as it is. The source is read once: `seen` is shown every
+    /// piece as it passes, so that the caller can hash the content too.
+    pub fn copy_from(
+        &mut self,
+        source: &File,
+        range: Range<u64>,
+        mut seen: impl FnMut(&[u8]),
+    ) -> Result<(), PackWriteError> {
+        let mut piece = vec![0; PIECE.min((range.end - range.start) as usize)];
+        let mut at = range.start;
+        while at < range.end {
+            let wanted = piece.len().min((range.end - at) as usize);
+            let got = match source.read_at(&mut piece[..wanted], at) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                got => got.map_err(|error| self.failed("read the source for", error))?,
+            };
+            if got == 0 {
+                return Err(PackWriteError::SourceEnded {
+                    end: at,
+                    wanted: range,
+                });
+            }
+            seen(&piece[..got]);
+            self.append(&piece[..got])?;
+            at += got as u64;
+        }
+        Ok(())
+    }
+
+    /// Hashes what could not be hashed in passing, and makes the staging file durable.
+    pub fn finish(mut self) -> Result<FinishedPack, PackWriteError> {
+        if let Some((&offset, &reserved)) = self.open.first_key_value() {
+            return Err(PackWriteError::Unfilled { offset, reserved });
+        }
+        if !self.position.is_multiple_of(CHUNK) {
+            self.close_chunk();
+        }
+        let flushed = self.staging.flush();
+        flushed.map_err(|error| self.failed("write", error))?;
+        for chunk in std::mem::take(&mut self.reread) {
+            let digest = self.hash_again(chunk);
+            self.chunk_sha1s[chunk as usize] =
+                digest.map_err(|error| self.failed("read back", error))?;
+        }
+        let durable = self.staging.get_ref().as_file().sync_all();
+        durable.map_err(|error| self.failed("make durable", error))?;
+        let path = self.staging.get_ref().path().to_path_buf();
+        let staging = self.staging.into_inner();
+        let staging =
+            staging.map_err(|error| StoreError::io("write", &path)(error.into_error()))?;
+        Ok(FinishedPack {
+            staging,
+            bytes: self.position,
+            chunk_sha1s: self.chunk_sha1s,
+        })
+    }
+
+    /// Hashes bytes on their way to the end of the pack.
+    fn pass(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let chunk = self.position / CHUNK;
+            let room = (chunk + 1) * CHUNK - self.position;
+            let (now, later) = bytes.split_at(bytes.len().min(room as usize));
+            if !self.reread.contains(&chunk) {
+                self.hasher.update(now);
+            }
+            self.position += now.len() as u64;
+            if self.position.is_multiple_of(CHUNK) {
+                self.close_chunk();
+            }
+            bytes = later;
+        }
+    }
+
+    fn close_chunk(&mut self) {
+        self.chunk_sha1s.push(self.hasher.finalize_reset().into());
+    }
+
+    fn hash_again(&self, chunk: u64) -> io::Result<Sha1Digest> {
+        let file = self.staging.get_ref().as_file();
+        let end = ((chunk + 1) * CHUNK).min(self.position);
+        let mut at = chunk * CHUNK;
+        let mut hasher = Sha1::new();
+        let mut piece = vec![0; PIECE];
+        while at < end {
+            let piece = &mut piece[..PIECE.min((end - at) as usize)];
+            file.read_exact_at(piece, at)?;
+            hasher.update(&*piece);
+            at += piece.len() as u64;
+        }
+        Ok(hasher.finalize().into())
+    }
+
+    fn failed(&self, action: &'static str, error: io::Error) -> PackWriteError {
+        StoreError::io(action, self.staging.get_ref().path())(error).into()
+    }
+}
+
+/// A staging file that is locked, so that no scrub takes it for a leftover.
+fn locked_staging_file(folder: &Path) -> io::Result<NamedTempFile> {
+    loop {
+        let file = tempfile::Builder::new()
+            .prefix("pack-")
+            .suffix(STAGING_SUFFIX)
+            .tempfile_in(folder)?;
+        file.as_file().lock()?;
+        // A scrub may have removed it between its creation and the lock.
+        if file.path().try_exists()? {
+            return Ok(file);
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "writer_tests.rs"]
+mod tests;

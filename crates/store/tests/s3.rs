@@ -1,0 +1,180 @@
+//! Composition and packs on a real S3 server.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod support;
+
+use bytes::Bytes;
+use futures::TryStreamExt;
+use prestage_store::compose::ComposeError;
+use prestage_store::pack::{PackContents, PackFacts, Published, ResourceEntry};
+use prestage_store::{
+    CHUNK, Compose, Composer, ObjectKey, ObjectUrl, Objects, PackIndex, PackKey, Part, PutRule,
+    Source, StoreOptions,
+};
+use support::conformance::{Bench, conformance};
+use support::seaweed::Seaweed;
+
+/// One server for all, because it takes seconds to start.
+#[tokio::test]
+async fn s3_conforms() {
+    let server = Seaweed::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    same_server(&server).await;
+    the_server_copies_what_is_too_large_for_memory(&server).await;
+    part_copy_off(&server).await;
+    local_to_s3(&server, folder.path()).await;
+    s3_to_local(&server, folder.path()).await;
+    packs_are_published_and_read(&server, folder.path()).await;
+    listing_is_below_the_prefix(&server).await;
+}
+
+async fn run(compose: &Composer, objects: Objects, dst: &str, options: StoreOptions) {
+    let bench = Bench {
+        compose,
+        objects,
+        dst: ObjectUrl::parse(dst).unwrap(),
+        options,
+    };
+    conformance(&bench).await;
+}
+
+/// The server copies the parts: they may be larger than what goes through memory.
+async fn same_server(server: &Seaweed) {
+    let objects = server.open("s3://packs/pre fix").await;
+    let composer = Composer::new(server.options());
+    let dst = "s3://media/a b/w 11+.wim";
+    let rules = composer.part_rules(&ObjectUrl::parse(dst).unwrap(), &objects);
+    assert_eq!(rules.max_bytes, 1 << 30);
+    run(&composer, objects, dst, server.options()).await;
+}
+
+/// Proof that no byte comes through here: such a part is refused where it would.
+async fn the_server_copies_what_is_too_large_for_memory(server: &Seaweed) {
+    let objects = server.open("s3://packs").await;
+    let body: Vec<u8> = (0..48u32 << 20).map(|n| (n / 3) as u8).collect();
+    let key = ObjectKey::new("large").unwrap();
+    let body = Bytes::from(body);
+    let put = objects.put_small(&key, body.clone(), PutRule::Overwrite);
+    let _ = put.await.unwrap();
+    let dst = ObjectUrl::parse("s3://media/large").unwrap();
+    let part = Part {
+        number: 0,
+        dst_offset: 0,
+        len: body.len() as u64 - 5,
+        source: Source {
+            objects: objects.clone(),
+            key,
+            offset: 5,
+            if_match: None,
+        },
+    };
+    for copies in [false, true] {
+        let setting = [(
+            "PRESTAGE_S3_PART_COPY",
+            if copies { "true" } else { "false" },
+        )];
+        let composer = Composer::new(server.options_with(&setting));
+        let token = composer.begin(&dst, part.len).await.unwrap();
+        let placed = composer.place(&token, &part).await;
+        if !copies {
+            assert!(matches!(placed, Err(ComposeError::LargePart { .. })));
+            composer.abort(&token).await.unwrap();
+            continue;
+        }
+        let placed = [(part.clone(), placed.unwrap())];
+        composer.finish(&token, &placed).await.unwrap();
+        let (media, key) = Objects::open_around(&dst, &server.options()).await.unwrap();
+        assert!(media.get(&key, u64::MAX).await.unwrap() == body.slice(5..));
+    }
+}
+
+async fn part_copy_off(server: &Seaweed) {
+    let options = server.options_with(&[("PRESTAGE_S3_PART_COPY", "false")]);
+    let objects = server.open("s3://packs").await;
+    let composer = Composer::new(options.clone());
+    let dst = "s3://media/off.wim";
+    let rules = composer.part_rules(&ObjectUrl::parse(dst).unwrap(), &objects);
+    assert_eq!(rules.max_bytes, 40 << 20);
+    run(&composer, objects, dst, options).await;
+}
+
+async fn local_to_s3(server: &Seaweed, folder: &std::path::Path) {
+    let packs = ObjectUrl::Local(folder.join("packs"));
+    let objects = Objects::open_with(&packs, &StoreOptions::default())
+        .await
+        .unwrap();
+    let composer = Composer::new(server.options());
+    run(
+        &composer,
+        objects,
+        "s3://media/from-local.wim",
+        server.options(),
+    )
+    .await;
+}
+
+async fn s3_to_local(server: &Seaweed, folder: &std::path::Path) {
+    let objects = server.open("s3://packs").await;
+    let composer = Composer::new(server.options());
+    let dst = folder.join("out/w.wim");
+    run(&composer, objects, dst.to_str().unwrap(), server.options()).await;
+    assert_eq!(std::fs::read_dir(folder.join("out")).unwrap().count(), 0);
+}
+
+/// One pack that is put whole and one that goes up in parts.
+async fn packs_are_published_and_read(server: &Seaweed, folder: &std::path::Path) {
+    let objects = server.open("s3://packs/store").await;
+    let staging = folder.join("staging");
+    for bytes in [1000, 2 * CHUNK + 5] {
+        let body: Vec<u8> = (0..bytes).map(|n| (n * 31 / 7) as u8).collect();
+        let key = PackKey::of(&body);
+        assert!(objects.open_pack(&key).await.unwrap().is_none());
+        for expected in [Published::Written, Published::AlreadyThere] {
+            let mut writer = objects.pack_writer(&staging).unwrap();
+            writer.append(&body).unwrap();
+            let pack = writer.finish().unwrap();
+            let index = index(&pack);
+            let published = objects.publish_pack(&key, pack, &index).await.unwrap();
+            assert_eq!(published, expected);
+        }
+        let reader = objects.open_pack(&key).await.unwrap().unwrap();
+        let mut read = Vec::new();
+        for chunk in 0..bytes.div_ceil(CHUNK) {
+            read.extend(reader.get_chunk(chunk).await.unwrap());
+        }
+        assert!(read == body);
+    }
+    assert_eq!(std::fs::read_dir(staging).unwrap().count(), 0);
+}
+
+fn index(pack: &prestage_store::pack::FinishedPack) -> PackIndex {
+    let contents = PackContents {
+        pack_bytes: pack.bytes(),
+        chunk_sha1s: pack.chunk_sha1s().to_vec(),
+        resources: vec![ResourceEntry {
+            sha1: [1; 20],
+            sha256: None,
+            offset: 0,
+            stored_bytes: pack.bytes(),
+            original_bytes: pack.bytes(),
+            compressed: false,
+        }],
+        tree: None,
+        xml: None,
+        facts: PackFacts::default(),
+    };
+    PackIndex::new("p", contents).unwrap()
+}
+
+async fn listing_is_below_the_prefix(server: &Seaweed) {
+    let objects = server.open("s3://packs/store").await;
+    let found: Vec<_> = objects.list("packs").try_collect().await.unwrap();
+    assert_eq!(found.len(), 4, "two packs and their indexes");
+    for facts in found {
+        assert!(prestage_store::StoredObject::parse(&facts.key).is_ok());
+        assert_eq!(
+            objects.head(&facts.key).await.unwrap().unwrap().bytes,
+            facts.bytes
+        );
+    }
+}

@@ -1,0 +1,241 @@
+//! What every implementation of [`Compose`] has to do, run against each of them.
+
+use bytes::Bytes;
+use prestage_store::compose::ComposeError;
+use prestage_store::{
+    Compose, ObjectKey, ObjectUrl, Objects, Part, PutRule, Receipt, Source, StoreError,
+    StoreOptions, UploadToken,
+};
+
+/// S3's minimum for a part, and a bit, so that offsets are odd.
+const PART: u64 = 5 * 1024 * 1024 + 17;
+const PARTS: u64 = 3;
+const LAST: u64 = 1234;
+const TOTAL: u64 = PARTS * PART + LAST;
+
+/// One implementation, one kind of output, one kind of source.
+pub struct Bench<'a> {
+    pub compose: &'a dyn Compose,
+    /// Where the sources lie.
+    pub objects: Objects,
+    /// The output; nothing is there.
+    pub dst: ObjectUrl,
+    /// How to open the output's store.
+    pub options: StoreOptions,
+}
+
+/// Runs the whole suite.
+pub async fn conformance(bench: &Bench<'_>) {
+    bench.put_sources().await;
+    composes_in_any_order_and_shows_nothing_before(bench).await;
+    every_step_may_be_repeated(bench).await;
+    incomplete_or_wrong_parts_are_refused(bench).await;
+    an_aborted_composition_is_gone_and_leaves_the_output_alone(bench).await;
+    sources_that_are_not_what_was_pinned_are_refused(bench).await;
+    a_part_beyond_the_end_or_a_strange_token_is_refused(bench).await;
+}
+
+/// Byte `at` of source `number`.
+fn byte(number: u64, at: u64) -> u8 {
+    (at.wrapping_mul(2_654_435_761) >> 11) as u8 ^ number as u8
+}
+
+impl Bench<'_> {
+    fn key(number: u64) -> ObjectKey {
+        // A space and a plus sign: both are special in addresses.
+        ObjectKey::new(format!("packs/a b+c/{number}.pack")).unwrap()
+    }
+
+    async fn put_sources(&self) {
+        for number in 0..2 {
+            let body: Vec<u8> = (0..2 * PART + 100).map(|at| byte(number, at)).collect();
+            let key = Self::key(number);
+            let put = self
+                .objects
+                .put_small(&key, body.into(), PutRule::Overwrite);
+            let _ = put.await.unwrap();
+        }
+    }
+
+    /// Part `number` is from source `number % 2`, at an offset of its own.
+    fn part(&self, number: u64) -> Part {
+        Part {
+            number: number as u32,
+            dst_offset: number * PART,
+            len: if number == PARTS { LAST } else { PART },
+            source: Source {
+                objects: self.objects.clone(),
+                key: Self::key(number % 2),
+                offset: 11 * number + 3,
+                if_match: None,
+            },
+        }
+    }
+
+    fn parts(&self) -> Vec<Part> {
+        (0..=PARTS).map(|number| self.part(number)).collect()
+    }
+
+    fn expected(&self) -> Vec<u8> {
+        let ranges = (0..=PARTS).flat_map(|number| {
+            let part = self.part(number);
+            let from = part.source.offset;
+            (from..from + part.len).map(move |at| byte(number % 2, at))
+        });
+        ranges.collect()
+    }
+
+    async fn begin(&self) -> UploadToken {
+        self.compose.begin(&self.dst, TOTAL).await.unwrap()
+    }
+
+    /// Places the parts from last to first, each with the token as another process gets it.
+    async fn place_all(&self, token: &UploadToken) -> Vec<(Part, Receipt)> {
+        let mut placed = Vec::new();
+        for part in self.parts().into_iter().rev() {
+            let token = UploadToken::from(token.as_str().to_owned());
+            let receipt = self.compose.place(&token, &part).await.unwrap();
+            placed.push((part, Receipt::from(receipt.as_str().to_owned())));
+        }
+        placed.reverse();
+        placed
+    }
+
+    /// The output, if it is there.
+    async fn output(&self) -> Option<Bytes> {
+        let (objects, key) = Objects::open_around(&self.dst, &self.options)
+            .await
+            .unwrap();
+        match objects.get(&key, u64::MAX).await {
+            Ok(body) => Some(body),
+            Err(StoreError::Missing { .. }) => None,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    async fn assert_whole(&self) {
+        let found = self.output().await.unwrap();
+        assert_eq!(found.len() as u64, TOTAL);
+        assert!(
+            found == self.expected(),
+            "the output's bytes are not the parts'"
+        );
+    }
+
+    async fn remove_output(&self) {
+        let (objects, key) = Objects::open_around(&self.dst, &self.options)
+            .await
+            .unwrap();
+        objects.delete(&key).await.unwrap();
+    }
+}
+
+async fn composes_in_any_order_and_shows_nothing_before(bench: &Bench<'_>) {
+    let token = bench.begin().await;
+    assert!(bench.output().await.is_none(), "after begin");
+    let placed = bench.place_all(&token).await;
+    assert!(bench.output().await.is_none(), "after the last part");
+    bench.compose.finish(&token, &placed).await.unwrap();
+    bench.assert_whole().await;
+    bench.remove_output().await;
+}
+
+async fn every_step_may_be_repeated(bench: &Bench<'_>) {
+    let token = bench.begin().await;
+    bench.place_all(&token).await;
+    let placed = bench.place_all(&token).await;
+    bench.compose.finish(&token, &placed).await.unwrap();
+    bench.compose.finish(&token, &placed).await.unwrap();
+    bench.assert_whole().await;
+    // Giving up what is finished changes nothing.
+    bench.compose.abort(&token).await.unwrap();
+    bench.compose.abort(&token).await.unwrap();
+    bench.assert_whole().await;
+    // And the same output may be composed anew over the old one.
+    let token = bench.begin().await;
+    let placed = bench.place_all(&token).await;
+    bench.assert_whole().await;
+    bench.compose.finish(&token, &placed).await.unwrap();
+    bench.assert_whole().await;
+    bench.remove_output().await;
+}
+
+async fn incomplete_or_wrong_parts_are_refused(bench: &Bench<'_>) {
+    let token = bench.begin().await;
+    let placed = bench.place_all(&token).await;
+    let refused = async |parts: &[(Part, Receipt)]| {
+        let error = bench.compose.finish(&token, parts).await.unwrap_err();
+        assert!(!error.is_transient(), "{error}");
+    };
+    refused(&placed[..3]).await;
+    refused(&placed[1..]).await;
+    refused(&[]).await;
+    let mut swapped = placed.clone();
+    swapped.swap(0, 1);
+    refused(&swapped).await;
+    let mut unplaced = placed.clone();
+    unplaced[2].1 = Receipt::from(String::new());
+    refused(&unplaced).await;
+    assert!(
+        bench.output().await.is_none(),
+        "a refused finish shows nothing"
+    );
+    // None of this did harm.
+    bench.compose.finish(&token, &placed).await.unwrap();
+    bench.assert_whole().await;
+    bench.remove_output().await;
+}
+
+async fn an_aborted_composition_is_gone_and_leaves_the_output_alone(bench: &Bench<'_>) {
+    let token = bench.begin().await;
+    let placed = bench.place_all(&token).await;
+    bench.compose.finish(&token, &placed).await.unwrap();
+    let token = bench.begin().await;
+    let placed = bench.place_all(&token).await;
+    bench.compose.abort(&token).await.unwrap();
+    let gone = bench.compose.place(&token, &placed[0].0).await.unwrap_err();
+    assert!(matches!(gone, ComposeError::Gone { .. }), "{gone}");
+    // There is an output of the very size, but it is the old one.
+    let gone = bench.compose.finish(&token, &placed).await.unwrap_err();
+    assert!(matches!(gone, ComposeError::Gone { .. }), "{gone}");
+    bench.assert_whole().await;
+    bench.remove_output().await;
+}
+
+async fn sources_that_are_not_what_was_pinned_are_refused(bench: &Bench<'_>) {
+    let token = bench.begin().await;
+    let pinned = bench.objects.head(&Bench::key(0)).await.unwrap().unwrap();
+    let mut part = bench.part(0);
+    part.source.if_match = pinned.etag;
+    bench.compose.place(&token, &part).await.unwrap();
+    part.source.if_match = Some("\"00000000000000000000000000000000\"".to_owned());
+    let changed = bench.compose.place(&token, &part).await.unwrap_err();
+    assert!(
+        matches!(changed, ComposeError::Store(StoreError::Changed { .. })),
+        "{changed}"
+    );
+    let mut missing = bench.part(0);
+    missing.source.key = ObjectKey::new("packs/none").unwrap();
+    let missing = bench.compose.place(&token, &missing).await.unwrap_err();
+    assert!(
+        matches!(missing, ComposeError::Store(StoreError::Missing { .. })),
+        "{missing}"
+    );
+    let mut short = bench.part(0);
+    short.source.offset = PART + 101;
+    let short = bench.compose.place(&token, &short).await.unwrap_err();
+    assert!(!short.is_transient(), "{short}");
+    bench.compose.abort(&token).await.unwrap();
+}
+
+async fn a_part_beyond_the_end_or_a_strange_token_is_refused(bench: &Bench<'_>) {
+    let token = bench.begin().await;
+    let mut part = bench.part(PARTS);
+    part.len += 1;
+    let beyond = bench.compose.place(&token, &part).await.unwrap_err();
+    assert!(matches!(beyond, ComposeError::Beyond { .. }), "{beyond}");
+    bench.compose.abort(&token).await.unwrap();
+    let strange = UploadToken::from("not a token".to_owned());
+    let strange = bench.compose.abort(&strange).await.unwrap_err();
+    assert!(matches!(strange, ComposeError::Token { .. }), "{strange}");
+}

