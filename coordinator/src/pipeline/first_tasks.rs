@@ -87,7 +87,8 @@ impl Maker<'_> {
             payload: self.task(work),
             deps: Vec::new(),
             bytes_total: os.wim_bytes,
-            done: self.reused(&pack, os.wim_bytes).await?,
+            result: self.reused(&pack, os.wim_bytes).await?,
+            generation: 0,
         })
     }
 
@@ -109,7 +110,8 @@ impl Maker<'_> {
             payload: self.task(work),
             deps: Vec::new(),
             bytes_total: boot.wim_bytes,
-            done: self.reused(&pack, boot.wim_bytes).await?,
+            result: self.reused(&pack, boot.wim_bytes).await?,
+            generation: 0,
         })
     }
 
@@ -140,14 +142,15 @@ impl Maker<'_> {
                 codec: Some(codec_message(codec)),
             });
             tasks.push(NewTask {
-                task_id: format!("encode-{}", tasks.len() - 1),
+                task_id: format!("encode-{:05}", tasks.len() - 1),
                 kind: "encode".into(),
                 label: format!("{} '{}'{part}", content.content_id, content.name),
                 work_key,
                 payload: self.task(work),
                 deps: Vec::new(),
                 bytes_total: shard.bytes,
-                done: self.reused(&shard.pack, shard.bytes).await?,
+                result: self.reused(&shard.pack, shard.bytes).await?,
+                generation: 0,
             });
         }
         Ok(keys)
@@ -181,7 +184,8 @@ impl Maker<'_> {
             payload: self.task(work),
             deps,
             bytes_total: 0,
-            done: None,
+            result: None,
+            generation: 0,
         }
     }
 }

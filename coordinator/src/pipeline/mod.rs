@@ -13,7 +13,12 @@ use prestage_store::{
 };
 use prost::Message;
 
-use crate::plan::{BuildPlan, ListingError, PlanError, SealError, SealKey};
+use crate::{
+    plan::{BuildPlan, ListingError, PlanError, SealError, SealKey},
+    records::NewTask,
+};
+
+pub use merge_tasks::{FollowUp, Results, assembled};
 
 use first_tasks::first_tasks;
 use manifest::Manifest;

@@ -4,7 +4,7 @@ use prestage_configmgr::content_library::ContentListing;
 use prestage_media::{
     bcd,
     boot_files::GENERATED_STORES,
-    bootstrap_ini::BootstrapIni,
+    bootstrap_ini::Bootstrap,
     volume,
 };
 use prestage_proto::v1;
@@ -52,7 +52,7 @@ pub fn inline_files(plan: &BuildPlan, variables: &[u8]) -> Vec<v1::InlineFile> {
         content: content.into(),
         attributes: ATTRIBUTE_ARCHIVE,
     };
-    let bootstrap = BootstrapIni {
+    let bootstrap = Bootstrap {
         password_required: plan.password_protected,
         unattended: plan.unattended,
     };

@@ -4,11 +4,14 @@ mod document;
 mod images;
 mod listings;
 mod planner;
+mod problems;
 mod seal;
+mod secrets;
 mod shards;
 
 pub use document::*;
-pub use listings::ListingStore;
-pub use planner::{MediaPlanner, PlannerSettings};
+pub use listings::{ListingError, ListingStore, to_wire};
+pub use planner::MediaPlanner;
+pub use problems::PlanFailure;
 pub use seal::{SealError, SealKey};
-pub use shards::{Shard, shards};
+pub use shards::{Shard, boot_pack, shards, splice_pack};

@@ -82,9 +82,9 @@ impl Scheduler {
         }
         let failure = match &finished.outcome {
             Some(Outcome::Result(result)) => match v1::TaskResult::decode(result.clone()) {
+                // The lease ends when the result is durable: see `Scheduler::finish`.
                 Ok(result) => {
-                    answer.finished.push((task.clone(), result));
-                    self.forget_lease(worker, &task);
+                    answer.finished.push((task, result));
                     return;
                 }
                 Err(error) => failure(format!("a worker's result can't be read: {error}")),
@@ -105,7 +105,7 @@ impl Scheduler {
         self.forget_lease(worker, &task);
     }
 
-    fn forget_lease(&mut self, worker: &str, task: &TaskRef) {
+    pub(super) fn forget_lease(&mut self, worker: &str, task: &TaskRef) {
         if let Some(worker) = self.workers.get_mut(worker) {
             worker.leases.remove(task);
         }
@@ -133,6 +133,16 @@ impl Scheduler {
             granted.push((task, generation));
         }
         granted
+    }
+
+    /// Takes back leases that could not be made durable, before anybody has heard of them.
+    pub fn revoke(&mut self, worker_id: &str, leases: &[(TaskRef, u32)], now: Duration) {
+        for (task, _) in leases {
+            if let Some(entry) = self.task_mut(task) {
+                entry.give_back(now);
+            }
+            self.forget_lease(worker_id, task);
+        }
     }
 
     /// All that a worker should be doing.

@@ -132,8 +132,15 @@ impl Scheduler {
     /// result is theirs.
     pub fn finish(&mut self, task: &TaskRef, result: &v1::TaskResult, now: Duration) -> Vec<TaskRef> {
         let Some(entry) = self.task_mut(task) else { return Vec::new() };
+        let holder = match &entry.phase {
+            TaskPhase::Leased { worker } => Some(worker.clone()),
+            TaskPhase::Waiting | TaskPhase::Done => None,
+        };
         entry.finish(result.clone(), now);
         let work_key = entry.record.work_key.clone();
+        if let Some(worker) = holder {
+            self.forget_lease(&worker, task);
+        }
         if work_key.is_empty() {
             return Vec::new();
         }

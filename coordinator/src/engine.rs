@@ -1,0 +1,389 @@
+//! Carries out what the scheduler decides: one task that owns the state of the fleet.
+//!
+//! Everything that changes comes here as a command and is done one after the other, so nothing is
+//! locked and the database has one writer. What takes long (listing contents, composing) is done
+//! elsewhere.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use prestage_proto::v1;
+use tokio::sync::{mpsc, oneshot, watch};
+use tracing::Span;
+
+use crate::{
+    clock::Clock,
+    pipeline::{MediaPipeline, Results, assembled},
+    records::{BuildRecord, BuildState, NewTask},
+    schedule::{Policy, Scheduler, TaskRef, task_statuses},
+    service::build_message,
+    state::{Created, StateError, StateStore},
+};
+
+/// Commands that may wait; more of them hold their senders back.
+const COMMANDS_WAITING_MAX: usize = 1024;
+/// Progress is shown this often at most.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
+
+/// What the engine is asked to do.
+pub(crate) enum Command {
+    Add { build: Box<BuildRecord>, tasks: Vec<NewTask>, span: Span, reply: Reply<Created> },
+    Synchronize { request: v1::SynchronizeRequest, reply: Reply<Vec<v1::Lease>> },
+    Cancel { build_id: String, reply: Reply<bool> },
+    Watch { build_id: String, reply: Reply<Option<watch::Receiver<v1::Build>>> },
+}
+
+type Reply<T> = oneshot::Sender<Result<T, StateError>>;
+
+/// How the services reach the engine.
+#[derive(Clone)]
+pub(crate) struct EngineHandle {
+    commands: mpsc::Sender<Command>,
+    /// Changes whenever there may be other work for workers.
+    pub work: watch::Receiver<u64>,
+}
+
+/// The engine has ended: the coordinator is shutting down.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum EngineError {
+    #[error("the coordinator is shutting down")]
+    Gone,
+    #[error(transparent)]
+    State(#[from] StateError),
+}
+
+impl EngineHandle {
+    pub async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, EngineError> {
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(command(reply)).await.map_err(|_| EngineError::Gone)?;
+        Ok(answer.await.map_err(|_| EngineError::Gone)??)
+    }
+}
+
+struct Live {
+    record: BuildRecord,
+    shown: watch::Sender<v1::Build>,
+    shown_at: Duration,
+    /// The build's span: it ends with the build.
+    _span: Span,
+}
+
+/// The engine.
+pub(crate) struct Engine {
+    scheduler: Scheduler,
+    policy: Policy,
+    store: Arc<dyn StateStore>,
+    pipeline: Arc<MediaPipeline>,
+    clock: Arc<dyn Clock>,
+    builds: HashMap<String, Live>,
+    work: watch::Sender<u64>,
+    clean_up: tokio::task::JoinSet<()>,
+}
+
+/// Loads the running builds and starts the engine. It ends when its last handle is dropped.
+pub(crate) async fn start(
+    store: Arc<dyn StateStore>,
+    pipeline: Arc<MediaPipeline>,
+    clock: Arc<dyn Clock>,
+    policy: Policy,
+) -> Result<(EngineHandle, tokio::task::JoinHandle<()>), StateError> {
+    let (work, work_seen) = watch::channel(0);
+    let (commands, received) = mpsc::channel(COMMANDS_WAITING_MAX);
+    let mut engine = Engine {
+        scheduler: Scheduler::new(policy),
+        policy,
+        store,
+        pipeline,
+        clock,
+        builds: HashMap::new(),
+        work,
+        clean_up: tokio::task::JoinSet::new(),
+    };
+    for (record, tasks) in engine.store.running().await? {
+        let span = prestage_telemetry::span_under(
+            tracing::info_span!("build", build_id = record.build_id, resumed = true),
+            &record.traceparent,
+        );
+        engine.take_up(record, tasks, span);
+    }
+    engine.resume().await?;
+    let running = tokio::spawn(engine.run(received));
+    Ok((EngineHandle { commands, work: work_seen }, running))
+}
+
+impl Engine {
+    async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
+        let mut expiry = tokio::time::interval(self.policy.lease_ttl / 4);
+        expiry.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                command = commands.recv() => match command {
+                    Some(command) => self.obey(command).await,
+                    None => break,
+                },
+                _ = expiry.tick() => self.expire().await,
+            }
+        }
+        // Half-made things of builds that ended are not left behind.
+        while self.clean_up.join_next().await.is_some() {}
+    }
+
+    async fn obey(&mut self, command: Command) {
+        // A caller that has gone away does not want its answer any more.
+        match command {
+            Command::Add { build, tasks, span, reply } => {
+                let _ = reply.send(self.add(*build, tasks, span).await);
+            }
+            Command::Synchronize { request, reply } => {
+                let _ = reply.send(self.synchronize(&request).await);
+            }
+            Command::Cancel { build_id, reply } => {
+                let _ = reply.send(self.cancel(&build_id).await);
+            }
+            Command::Watch { build_id, reply } => {
+                let live = self.builds.get(&build_id);
+                let _ = reply.send(Ok(live.map(|live| live.shown.subscribe())));
+            }
+        }
+    }
+
+    async fn add(
+        &mut self,
+        build: BuildRecord,
+        tasks: Vec<NewTask>,
+        span: Span,
+    ) -> Result<Created, StateError> {
+        let created = self.store.create_build(&build, &tasks).await?;
+        if created == Created::New {
+            self.take_up(build, tasks, span);
+            self.wake_workers();
+        }
+        Ok(created)
+    }
+
+    fn take_up(&mut self, record: BuildRecord, tasks: Vec<NewTask>, span: Span) {
+        let now = self.clock.monotonic();
+        self.scheduler.add_tasks(&record.build_id, tasks, now);
+        let build_id = record.build_id.clone();
+        let (shown, _) = watch::channel(build_message(&record, Vec::new()));
+        let live = Live { record, shown, shown_at: Duration::ZERO, _span: span };
+        self.builds.insert(build_id.clone(), live);
+        self.show(&build_id, true);
+    }
+
+    /// After a restart: what followed from results that were durable is asked for once more.
+    async fn resume(&mut self) -> Result<(), StateError> {
+        let done: Vec<TaskRef> = self
+            .builds
+            .keys()
+            .flat_map(|build_id| {
+                let finished = self.scheduler.tasks(build_id);
+                let finished = finished.filter(|task| task.record.result.is_some());
+                finished.map(|task| TaskRef {
+                    build_id: build_id.clone(),
+                    task_id: task.record.task_id.clone(),
+                })
+            })
+            .collect();
+        for task in done {
+            let result = self.result_of(&task);
+            if let Some(result) = result {
+                self.finish(&task, &result).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn result_of(&self, task: &TaskRef) -> Option<v1::TaskResult> {
+        let mut tasks = self.scheduler.tasks(&task.build_id);
+        tasks.find(|entry| entry.record.task_id == task.task_id)?.record.result.clone()
+    }
+
+    async fn synchronize(
+        &mut self,
+        request: &v1::SynchronizeRequest,
+    ) -> Result<Vec<v1::Lease>, StateError> {
+        let now = self.clock.monotonic();
+        let outcome = self.scheduler.synchronize(request, now);
+        for (task, result) in &outcome.finished {
+            self.finish(task, result).await?;
+        }
+        for (task, failure) in outcome.failed {
+            self.fail(&task, failure).await?;
+        }
+        let granted = self.scheduler.grant(&request.worker_id, now);
+        if !granted.is_empty() {
+            let durable: Vec<(String, String, u32)> = granted
+                .iter()
+                .map(|(task, generation)| {
+                    (task.build_id.clone(), task.task_id.clone(), *generation)
+                })
+                .collect();
+            if let Err(error) = self.store.grant(&durable).await {
+                self.scheduler.revoke(&request.worker_id, &granted, now);
+                return Err(error);
+            }
+        }
+        let touched = request.running.iter().filter_map(|running| TaskRef::from_wire(&running.task_id));
+        let touched: Vec<String> = touched.map(|task| task.build_id).collect();
+        for build_id in touched {
+            self.show(&build_id, false);
+        }
+        for (task, _) in &granted {
+            self.show(&task.build_id, true);
+        }
+        Ok(self.leases(&request.worker_id))
+    }
+
+    fn leases(&self, worker_id: &str) -> Vec<v1::Lease> {
+        let desired = self.scheduler.desired(worker_id).into_iter();
+        desired
+            .map(|(task, generation, payload)| v1::Lease {
+                task_id: task.to_wire(),
+                generation,
+                task: prost::Message::encode_to_vec(&payload).into(),
+                traceparent: self
+                    .builds
+                    .get(&task.build_id)
+                    .map(|live| live.record.traceparent.clone())
+                    .unwrap_or_default(),
+            })
+            .collect()
+    }
+
+    /// A result is there: make it durable with what follows from it, then let it count. Other
+    /// builds that wait for the same work get it too.
+    async fn finish(&mut self, task: &TaskRef, result: &v1::TaskResult) -> Result<(), StateError> {
+        let mut waiting = vec![(task.clone(), result.clone())];
+        while let Some((task, result)) = waiting.pop() {
+            let same = self.finish_one(&task, &result).await?;
+            let shared = v1::TaskResult { reused: true, ..result };
+            waiting.extend(same.into_iter().map(|task| (task, shared.clone())));
+        }
+        self.wake_workers();
+        Ok(())
+    }
+
+    async fn finish_one(
+        &mut self,
+        task: &TaskRef,
+        result: &v1::TaskResult,
+    ) -> Result<Vec<TaskRef>, StateError> {
+        let Some(live) = self.builds.get(&task.build_id) else { return Ok(Vec::new()) };
+        let mut results = results(&self.scheduler, &task.build_id);
+        results.insert(&task.task_id, result);
+        let follow_up = match self.pipeline.follow_up(&live.record, &task.task_id, &results) {
+            Ok(follow_up) => follow_up,
+            Err(error) => {
+                self.fail(task, error.into()).await?;
+                return Ok(Vec::new());
+            }
+        };
+        let store = self.store.clone();
+        store.finish_task(&task.build_id, &task.task_id, result, &follow_up.tasks).await?;
+        let now = self.clock.monotonic();
+        let same = self.scheduler.finish(task, result, now);
+        self.scheduler.add_tasks(&task.build_id, follow_up.tasks, now);
+        if let Some(report) = follow_up.report_json
+            && self.scheduler.is_complete(&task.build_id)
+        {
+            self.end(&task.build_id, BuildState::Done, None, report).await?;
+        } else {
+            self.show(&task.build_id, true);
+        }
+        Ok(same)
+    }
+
+    async fn fail(&mut self, task: &TaskRef, failure: v1::Failure) -> Result<(), StateError> {
+        tracing::warn!(task = task.to_wire(), what = failure.what, "a task failed for good");
+        self.end(&task.build_id, BuildState::Failed, Some(failure), Vec::new()).await
+    }
+
+    async fn cancel(&mut self, build_id: &str) -> Result<bool, StateError> {
+        if !self.builds.contains_key(build_id) {
+            return Ok(false);
+        }
+        self.end(build_id, BuildState::Cancelled, None, Vec::new()).await?;
+        Ok(true)
+    }
+
+    async fn end(
+        &mut self,
+        build_id: &str,
+        state: BuildState,
+        failure: Option<v1::Failure>,
+        report_json: Vec<u8>,
+    ) -> Result<(), StateError> {
+        let Some(live) = self.builds.get(build_id) else { return Ok(()) };
+        let ended = Some(self.clock.now());
+        let record = BuildRecord { state, failure, ended, report_json, ..live.record.clone() };
+        self.store.end_build(&record).await?;
+        if state != BuildState::Done {
+            let upload = assembled(&results(&self.scheduler, build_id)).map(|a| a.upload.clone());
+            self.give_up(build_id.to_owned(), upload);
+        }
+        self.show_record(build_id, record);
+        self.builds.remove(build_id);
+        self.scheduler.remove_build(build_id);
+        self.wake_workers();
+        Ok(())
+    }
+
+    /// Frees what a build held, away from the engine: a store may take its time.
+    fn give_up(&mut self, build_id: String, upload: Option<String>) {
+        let pipeline = self.pipeline.clone();
+        self.clean_up.spawn(async move {
+            if let Err(error) = pipeline.give_up(&build_id, upload).await {
+                tracing::warn!(build_id, %error, "what the build left could not be removed");
+            }
+        });
+    }
+
+    async fn expire(&mut self) {
+        let failed = self.scheduler.expire(self.clock.monotonic());
+        for (task, failure) in failed {
+            if let Err(error) = self.fail(&task, failure).await {
+                // The task stays as it is and is found failed again.
+                tracing::error!(%error, "a failed build could not be written down");
+            }
+        }
+        while self.clean_up.try_join_next().is_some() {}
+        let builds: Vec<String> = self.builds.keys().cloned().collect();
+        for build_id in builds {
+            self.show(&build_id, false);
+        }
+        self.wake_workers();
+    }
+
+    fn wake_workers(&self) {
+        self.work.send_modify(|version| *version = version.wrapping_add(1));
+    }
+
+    /// Shows a build to its watchers: at once when something has changed, seldom for progress.
+    fn show(&mut self, build_id: &str, changed: bool) {
+        let now = self.clock.monotonic();
+        let Some(live) = self.builds.get(build_id) else { return };
+        if !changed && now.saturating_sub(live.shown_at) < PROGRESS_INTERVAL {
+            return;
+        }
+        let record = live.record.clone();
+        self.show_record(build_id, record);
+        if let Some(live) = self.builds.get_mut(build_id) {
+            live.shown_at = now;
+        }
+    }
+
+    fn show_record(&self, build_id: &str, record: BuildRecord) {
+        let now = (self.clock.monotonic(), self.clock.now());
+        let tasks = task_statuses(&self.scheduler, build_id, now);
+        if let Some(live) = self.builds.get(build_id) {
+            live.shown.send_replace(build_message(&record, tasks));
+        }
+    }
+}
+
+fn results<'a>(scheduler: &'a Scheduler, build_id: &str) -> Results<'a> {
+    let tasks = scheduler.tasks(build_id);
+    tasks
+        .filter_map(|task| Some((task.record.task_id.as_str(), task.record.result.as_ref()?)))
+        .collect()
+}

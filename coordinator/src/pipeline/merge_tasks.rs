@@ -1,0 +1,168 @@
+//! The tasks that follow from results: merges from the assembly, publication from the merges.
+
+use std::collections::BTreeMap;
+
+use prestage_proto::v1::{self, task::Work, task_result};
+
+use super::{MediaPipeline, NewTask, PipelineError};
+use crate::{plan::BuildPlan, records::BuildRecord};
+
+/// What follows from a finished task.
+#[derive(Debug, Default)]
+pub struct FollowUp {
+    /// Tasks to be added.
+    pub tasks: Vec<NewTask>,
+    /// What was made, when that was the last task.
+    pub report_json: Option<Vec<u8>>,
+}
+
+/// Results of a build's finished tasks, by task id.
+pub type Results<'a> = BTreeMap<&'a str, &'a v1::TaskResult>;
+
+impl MediaPipeline {
+    /// What follows from `task_id`, whose result is among `results`. A pure function: asked twice,
+    /// it gives the same tasks.
+    pub fn follow_up(
+        &self,
+        build: &BuildRecord,
+        task_id: &str,
+        results: &Results<'_>,
+    ) -> Result<FollowUp, PipelineError> {
+        let wrong = || PipelineError::Result { task_id: task_id.to_owned() };
+        let result = results.get(task_id).and_then(|result| result.work.as_ref());
+        match result {
+            Some(task_result::Work::Pack(_)) => Ok(FollowUp::default()),
+            Some(task_result::Work::Assemble(assembled)) => {
+                Ok(FollowUp { tasks: self.merges(build, assembled), report_json: None })
+            }
+            Some(task_result::Work::Merge(_)) => self.publication(build, results),
+            Some(task_result::Work::Publish(published)) => {
+                let report_json = Some(report(build, results, published)?);
+                Ok(FollowUp { tasks: Vec::new(), report_json })
+            }
+            None => Err(wrong()),
+        }
+    }
+
+    fn merges(&self, build: &BuildRecord, assembled: &v1::AssembleResult) -> Vec<NewTask> {
+        let count = assembled.parts.len();
+        let merge = |(number, range): (usize, &v1::PartRange)| {
+            let work = Work::Merge(v1::MergeTask {
+                build_id: build.build_id.clone(),
+                recipe_key: assembled.recipe_key.clone(),
+                upload: assembled.upload.clone(),
+                first: range.first,
+                last: range.last,
+                output: build.output.clone(),
+            });
+            self.task(
+                format!("merge-{number:05}"),
+                "merge",
+                format!("merge {} of {count}", number + 1),
+                work,
+                range.bytes,
+            )
+        };
+        assembled.parts.iter().enumerate().map(merge).collect()
+    }
+
+    /// The publish task, once every merge is there.
+    fn publication(
+        &self,
+        build: &BuildRecord,
+        results: &Results<'_>,
+    ) -> Result<FollowUp, PipelineError> {
+        let Some(assembled) = assembled(results) else { return Ok(FollowUp::default()) };
+        let mut parts: Vec<v1::PlacedPart> = results
+            .values()
+            .filter_map(|result| match &result.work {
+                Some(task_result::Work::Merge(merge)) => Some(merge.parts.clone()),
+                _ => None,
+            })
+            .flatten()
+            .collect();
+        let needed: u64 =
+            assembled.parts.iter().map(|range| u64::from(range.last - range.first) + 1).sum();
+        if (parts.len() as u64) < needed {
+            return Ok(FollowUp::default());
+        }
+        parts.sort_by_key(|placed| placed.part);
+        let plan = BuildPlan::parse(&build.plan_json)?;
+        let work = Work::Publish(v1::PublishTask {
+            build_id: build.build_id.clone(),
+            recipe_key: assembled.recipe_key.clone(),
+            upload: assembled.upload.clone(),
+            output: build.output.clone(),
+            parts,
+            sidecars: self.sidecars(&plan, assembled)?,
+        });
+        let label = "verify and publish".to_owned();
+        let task = self.task("publish".into(), "publish", label, work, 0);
+        Ok(FollowUp { tasks: vec![task], report_json: None })
+    }
+
+    fn task(
+        &self,
+        task_id: String,
+        kind: &str,
+        label: String,
+        work: Work,
+        bytes_total: u64,
+    ) -> NewTask {
+        NewTask {
+            task_id,
+            kind: kind.into(),
+            label,
+            work_key: String::new(),
+            payload: v1::Task {
+                objects_url: self.objects.root().to_string(),
+                work: Some(work),
+            },
+            deps: Vec::new(),
+            bytes_total,
+            result: None,
+            generation: 0,
+        }
+    }
+}
+
+/// The assembly's result, if it is there.
+pub fn assembled<'a>(results: &Results<'a>) -> Option<&'a v1::AssembleResult> {
+    results.values().find_map(|result| match &result.work {
+        Some(task_result::Work::Assemble(assembled)) => Some(assembled),
+        _ => None,
+    })
+}
+
+fn report(
+    build: &BuildRecord,
+    results: &Results<'_>,
+    published: &v1::PublishResult,
+) -> Result<Vec<u8>, PipelineError> {
+    let packs = results.values().filter_map(|result| match &result.work {
+        Some(task_result::Work::Pack(pack)) => Some((result.reused, pack)),
+        _ => None,
+    });
+    let (mut reused, mut made, mut decompressed) = (0, 0, 0);
+    for (is_reused, pack) in packs {
+        if is_reused {
+            reused += pack.content_bytes;
+        } else {
+            made += pack.content_bytes;
+        }
+        decompressed += pack.file_resources_decompressed;
+    }
+    let plan = BuildPlan::parse(&build.plan_json)?;
+    let report = serde_json::json!({
+        "medium": {
+            "output": published.output,
+            "bytes": published.bytes,
+            "padding_bytes": assembled(results).map_or(0, |assembled| assembled.padding_bytes),
+        },
+        "content_bytes": { "made": made, "reused": reused },
+        "os_file_resources_decompressed": decompressed,
+        "contents": plan.contents.len(),
+        "warnings": plan.warnings,
+    });
+    serde_json::to_vec(&report).map_err(|error| PipelineError::Plan(error.to_string()))
+}

@@ -1,0 +1,102 @@
+//! What every [`StateStore`] must do: run against each implementation.
+
+use prestage_proto::v1;
+use time::{Duration, OffsetDateTime};
+
+use super::{Created, StateError, StateStore};
+use crate::records::{BuildRecord, BuildState, TaskRecord};
+
+/// A build for tests.
+pub fn example_build(id: &str) -> BuildRecord {
+    BuildRecord {
+        build_id: id.into(),
+        request_id: format!("request of {id}"),
+        name: "w11".into(),
+        requester: "someone".into(),
+        plan_json: b"{}".to_vec(),
+        output: "/out/w11.wim".into(),
+        state: BuildState::Running,
+        failure: None,
+        created: OffsetDateTime::UNIX_EPOCH + Duration::days(20_000),
+        ended: None,
+        report_json: Vec::new(),
+        traceparent: String::new(),
+    }
+}
+
+/// A task for tests.
+pub fn example_task(id: &str, deps: &[&str]) -> TaskRecord {
+    TaskRecord {
+        task_id: id.into(),
+        kind: "encode".into(),
+        label: format!("task {id}"),
+        work_key: format!("work of {id}"),
+        payload: v1::Task { objects_url: "/objects".into(), work: None },
+        deps: deps.iter().map(|dep| (*dep).to_owned()).collect(),
+        bytes_total: 7,
+        result: None,
+        generation: 0,
+    }
+}
+
+/// Runs the suite on an empty store. Panics where the store does not conform.
+pub async fn run(store: &dyn StateStore) -> Result<(), StateError> {
+    creates_once(store).await?;
+    finishes_and_follows_up(store).await?;
+    ends_once(store).await?;
+    lists_newest_first(store).await
+}
+
+async fn creates_once(store: &dyn StateStore) -> Result<(), StateError> {
+    let build = example_build("a");
+    let tasks = [example_task("1", &[]), example_task("2", &["1"])];
+    assert_eq!(store.create_build(&build, &tasks).await?, Created::New);
+    let again = BuildRecord { build_id: "other".into(), ..build.clone() };
+    assert_eq!(store.create_build(&again, &tasks).await?, Created::Existing("a".into()));
+    assert_eq!(store.build("a").await?, Some((build, tasks.to_vec())));
+    assert_eq!(store.build("other").await?, None);
+    Ok(())
+}
+
+async fn finishes_and_follows_up(store: &dyn StateStore) -> Result<(), StateError> {
+    store.grant(&[("a".into(), "1".into(), 3), ("a".into(), "missing".into(), 9)]).await?;
+    let result = v1::TaskResult { bytes_read: 5, ..Default::default() };
+    let follow_up = [example_task("3", &["2"])];
+    store.finish_task("a", "1", &result, &follow_up).await?;
+    // A coordinator that died before it could tell anybody does it once more.
+    store.finish_task("a", "1", &result, &follow_up).await?;
+    let running = store.running().await?;
+    assert_eq!(running.len(), 1);
+    let tasks = &running[0].1;
+    assert_eq!(tasks.iter().map(|task| task.task_id.as_str()).collect::<Vec<_>>(), ["1", "2", "3"]);
+    assert_eq!(tasks[0].result, Some(result));
+    assert_eq!(tasks[0].generation, 3);
+    assert_eq!(tasks[1].result, None);
+    Ok(())
+}
+
+async fn ends_once(store: &dyn StateStore) -> Result<(), StateError> {
+    let mut ended = example_build("a");
+    ended.state = BuildState::Failed;
+    ended.failure = Some(v1::Failure { what: "it broke".into(), ..Default::default() });
+    ended.ended = Some(ended.created + Duration::seconds(5));
+    store.end_build(&ended).await?;
+    let late = BuildRecord { state: BuildState::Done, ..ended.clone() };
+    store.end_build(&late).await?;
+    assert_eq!(store.build("a").await?.map(|(build, _)| build), Some(ended));
+    assert!(store.running().await?.is_empty());
+    Ok(())
+}
+
+async fn lists_newest_first(store: &dyn StateStore) -> Result<(), StateError> {
+    for (number, id) in (1i64..).zip(["b", "c", "d"]) {
+        let mut build = example_build(id);
+        build.created += Duration::seconds(number);
+        store.create_build(&build, &[]).await?;
+    }
+    let ids = |list: Vec<BuildRecord>| list.into_iter().map(|b| b.build_id).collect::<Vec<_>>();
+    assert_eq!(ids(store.list("", 2).await?), ["d", "c"]);
+    assert_eq!(ids(store.list("c", 2).await?), ["b", "a"]);
+    assert_eq!(ids(store.list("a", 2).await?), Vec::<String>::new());
+    Ok(())
+}

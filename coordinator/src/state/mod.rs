@@ -1,0 +1,84 @@
+//! Durable facts, behind a trait that speaks in transitions.
+
+pub mod conformance;
+mod memory;
+mod sqlite;
+
+use async_trait::async_trait;
+use prestage_proto::v1;
+
+use crate::records::{BuildRecord, BuildState, NewTask, TaskRecord};
+
+pub use memory::MemoryState;
+pub use sqlite::SqliteState;
+
+/// What became of a request to create a build.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Created {
+    /// It is new.
+    New,
+    /// The request was made before: this is its build.
+    Existing(String),
+}
+
+/// A build with its tasks.
+pub type BuildWithTasks = (BuildRecord, Vec<TaskRecord>);
+
+/// Why the state could not be read or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// The database failed.
+    #[error("the state database failed: {0}")]
+    Database(#[from] sqlx::Error),
+    /// The database is of another release.
+    #[error("the state database can't be brought up to date: {0}; it may be of a newer release")]
+    Migration(#[from] sqlx::migrate::MigrateError),
+    /// Something in it can't be read.
+    #[error("{what} in the state database can't be read: {problem}")]
+    Damaged {
+        /// What.
+        what: &'static str,
+        /// Why.
+        problem: String,
+    },
+}
+
+/// Durable facts. Every method is one transaction, durable when it returns.
+#[async_trait]
+pub trait StateStore: Send + Sync {
+    /// Adds a build with its first tasks, or finds the build that the same request made before.
+    async fn create_build(
+        &self,
+        build: &BuildRecord,
+        tasks: &[NewTask],
+    ) -> Result<Created, StateError>;
+
+    /// Remembers that leases of these generations were given out.
+    async fn grant(&self, leases: &[(String, String, u32)]) -> Result<(), StateError>;
+
+    /// Keeps a task's result and adds the tasks that follow from it.
+    async fn finish_task(
+        &self,
+        build_id: &str,
+        task_id: &str,
+        result: &v1::TaskResult,
+        follow_up: &[NewTask],
+    ) -> Result<(), StateError>;
+
+    /// Ends a build that is running; one that has ended stays as it is.
+    async fn end_build(&self, build: &BuildRecord) -> Result<(), StateError>;
+
+    /// All builds that are running, with their tasks: what a coordinator starts from.
+    async fn running(&self) -> Result<Vec<BuildWithTasks>, StateError>;
+
+    /// One build.
+    async fn build(&self, build_id: &str) -> Result<Option<BuildWithTasks>, StateError>;
+
+    /// Builds, newest first, `limit` at most, older than the build named `after`.
+    async fn list(&self, after: &str, limit: u32) -> Result<Vec<BuildRecord>, StateError>;
+}
+
+/// Whether a build may still change.
+pub(crate) fn may_end(state: BuildState) -> bool {
+    !state.is_ended()
+}
