@@ -33,7 +33,7 @@ fn openssl(arguments: &[&str]) -> Result<String, Fault> {
     Ok(String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
 }
 
-fn write<'a>(folder: &'a Path, name: &str, bytes: &[u8]) -> Result<String, Fault> {
+fn write(folder: &Path, name: &str, bytes: &[u8]) -> Result<String, Fault> {
     let path = folder.join(name);
     std::fs::write(&path, bytes)?;
     Ok(path.display().to_string())

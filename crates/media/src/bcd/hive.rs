@@ -374,6 +374,24 @@ mod tests {
     }
 
     #[test]
+    fn subkeys_are_listed_by_upper_case_name_with_its_hash() {
+        let key = Key::new("Root")
+            .with_key(Key::new("ab"))
+            .with_key(Key::new("B"));
+        let file = write(&key.with_key(Key::new("A")), 0);
+        let list = file
+            .windows(4)
+            .position(|bytes| bytes == b"lh\x03\x00")
+            .unwrap();
+        let hash = |index: usize| {
+            let at = list + 8 + index * 8;
+            u32::from_le_bytes(file[at..at + 4].try_into().unwrap())
+        };
+        // "A" is 65, "AB" is 65 * 37 + 66, "B" is 66.
+        assert_eq!([hash(0), hash(1), hash(2)], [65, 2471, 66]);
+    }
+
+    #[test]
     fn the_security_descriptor_is_as_long_as_its_offsets_say() {
         assert_eq!(SECURITY_DESCRIPTOR.len(), 0x68);
         assert_eq!(SECURITY_DESCRIPTOR[0x48..0x58], SECURITY_DESCRIPTOR[0x58..]);

@@ -140,7 +140,7 @@ fn spec(root: &Node, now: OffsetDateTime, report: &mut Report<'_>) -> Option<Med
     let customization = customization(&mut table, report);
     let output = output(&mut table, report);
     table.finish(report);
-    let media = media.and_then(|node| media_settings(node, security.as_ref(), report));
+    let media = media.and_then(|node| media_settings(node, security.self_signed, report));
     Some(MediaSpec {
         name: name?,
         task_sequence: task_sequence?,
@@ -152,7 +152,7 @@ fn spec(root: &Node, now: OffsetDateTime, report: &mut Report<'_>) -> Option<Med
         detect_application_dependencies,
         distribution_points,
         media: media?,
-        security: security?,
+        security: security.section?,
         customization: customization?,
         output: output?,
     })
@@ -229,7 +229,7 @@ fn distribution_points(table: &mut TableReader<'_>, report: &mut Report<'_>) -> 
 
 fn media_settings(
     node: &Node,
-    security: Option<&super::Security>,
+    self_signed: bool,
     report: &mut Report<'_>,
 ) -> Option<MediaSettings> {
     let mut table = TableReader::open(node, "media", report)?;
@@ -247,7 +247,7 @@ fn media_settings(
     let list = table.required("management_points", example, report);
     let points = table.list("management_points", report);
     if let Some(list) = list {
-        rules::management_points(list, &points, mode, security, report);
+        rules::management_points(list, &points, mode, self_signed, report);
     }
     let key = "media.management_points";
     let management_points = Listed::default().unique(points, key, report);
@@ -278,11 +278,15 @@ fn customization(table: &mut TableReader<'_>, report: &mut Report<'_>) -> Option
     let mut table = TableReader::open(node, "customization", report)?;
     let variables = table.table("variables", report);
     let variables = variables.map_or_else(BTreeMap::new, |table| self::variables(&table, report));
-    let prestart = match table.table("prestart", report) {
-        Some(prestart) => Some(self::prestart(prestart, report)?),
+    // The outer option: the key is there; the inner one: it could be read.
+    let prestart = table
+        .node("prestart")
+        .map(|node| self::prestart(node, "customization.prestart", report));
+    table.finish(report);
+    let prestart = match prestart {
+        Some(prestart) => Some(prestart?),
         None => None,
     };
-    table.finish(report);
     Some(Customization {
         variables,
         prestart,
@@ -319,7 +323,8 @@ fn variables(table: &TableReader<'_>, report: &mut Report<'_>) -> BTreeMap<Strin
     variables
 }
 
-fn prestart(mut table: TableReader<'_>, report: &mut Report<'_>) -> Option<Prestart> {
+fn prestart(node: &Node, key: &str, report: &mut Report<'_>) -> Option<Prestart> {
+    let mut table = TableReader::open(node, key, report)?;
     let key = table.key("command");
     let command = table
         .required("command", "command = \"cmd /c …\"", report)

@@ -11,46 +11,72 @@ use crate::secret::SecretSource;
 const NO_LITERAL: &str = "a password must not stand in the spec: specs are kept under version control and travel to the coordinator";
 const NAME_A_SOURCE: &str = "write { env = \"NAME_OF_A_VARIABLE\" } or { file = \"path\" }, and change the password if this file was ever shared";
 
+/// The section as far as it could be read. Rules elsewhere ask whether the certificate is
+/// self-signed even when another key of the section is wrong, so that all problems come at once.
+pub(super) struct ReadSecurity {
+    pub(super) section: Option<Security>,
+    pub(super) self_signed: bool,
+}
+
 /// Reads the section, or its defaults when it is absent.
 pub(super) fn security(
     table: &mut TableReader<'_>,
     now: OffsetDateTime,
     report: &mut Report<'_>,
-) -> Option<Security> {
+) -> ReadSecurity {
     let root_span = table.span().clone();
     let Some(node) = table.node("security") else {
         warn_no_password(&root_span.map(|span| span.start..span.start), report);
-        return Some(Security::default());
+        return ReadSecurity {
+            section: Some(Security::default()),
+            self_signed: true,
+        };
     };
-    let mut table = TableReader::open(node, "security", report)?;
+    let Some(mut table) = TableReader::open(node, "security", report) else {
+        return ReadSecurity {
+            section: None,
+            self_signed: true,
+        };
+    };
     let unknown_computer_support = table.boolean("unknown_computer_support", false, report);
-    let password = match table.node("password") {
-        Some(node) => Some(secret_source(node, "security.password", report)?),
-        None => {
-            warn_no_password(table.span(), report);
-            None
-        }
-    };
+    let password = password(&mut table, report);
     let certificate = match table.node("certificate") {
         Some(node) => certificate(node, now, report),
         None => Some(MediaCertificate::default()),
     };
-    let choices = [
-        ("do-not-allow", UserDeviceAffinity::DoNotAllow),
-        (
-            "administrator-approval",
-            UserDeviceAffinity::AdministratorApproval,
-        ),
-        ("auto-approval", UserDeviceAffinity::AutoApproval),
-    ];
-    let affinity = table.choice("user_device_affinity", &choices, report);
+    let affinity = table.choice("user_device_affinity", &AFFINITIES, report);
     table.finish(report);
-    Some(Security {
-        unknown_computer_support,
-        password,
-        certificate: certificate?,
-        user_device_affinity: affinity.unwrap_or_default(),
-    })
+    let self_signed = matches!(certificate, Some(MediaCertificate::SelfSigned { .. }));
+    let section = password
+        .zip(certificate)
+        .map(|(password, certificate)| Security {
+            unknown_computer_support,
+            password,
+            certificate,
+            user_device_affinity: affinity.unwrap_or_default(),
+        });
+    ReadSecurity {
+        section,
+        self_signed,
+    }
+}
+
+const AFFINITIES: [(&str, UserDeviceAffinity); 3] = [
+    ("do-not-allow", UserDeviceAffinity::DoNotAllow),
+    (
+        "administrator-approval",
+        UserDeviceAffinity::AdministratorApproval,
+    ),
+    ("auto-approval", UserDeviceAffinity::AutoApproval),
+];
+
+/// The password's source or none; the outer `None` when what stands there is wrong.
+fn password(table: &mut TableReader<'_>, report: &mut Report<'_>) -> Option<Option<SecretSource>> {
+    if let Some(node) = table.node("password") {
+        return secret_source(node, "security.password", report).map(Some);
+    }
+    warn_no_password(table.span(), report);
+    Some(None)
 }
 
 fn warn_no_password(span: &super::problem::Span, report: &mut Report<'_>) {

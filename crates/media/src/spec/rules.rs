@@ -10,7 +10,7 @@ use super::node::{Entry, Node};
 use super::problem::Report;
 use super::reader::Found;
 use super::variable_names;
-use super::{ManagementPoint, MediaCertificate, MediaMode, Security};
+use super::{ManagementPoint, MediaMode};
 
 /// What has been listed, and where, so that nothing is listed twice.
 #[derive(Default)]
@@ -82,7 +82,7 @@ pub(super) fn management_points(
     list: &Node,
     points: &[Found<ManagementPoint>],
     mode: Option<MediaMode>,
-    security: Option<&Security>,
+    self_signed: bool,
     report: &mut Report<'_>,
 ) {
     let key = "media.management_points";
@@ -104,9 +104,7 @@ pub(super) fn management_points(
         let advice = "keep one of them, or set mode = \"dynamic\"";
         report.problem(&list.span, key, what, advice);
     }
-    let own =
-        |security: &Security| matches!(security.certificate, MediaCertificate::SelfSigned { .. });
-    if !security.is_some_and(own) {
+    if !self_signed {
         return;
     }
     for found in points.iter().filter(|found| found.value.is_https()) {
