@@ -208,8 +208,7 @@ impl Cells {
         cell
     }
 
-    /// Writes a key with everything under it; its own cell comes first, so that subkeys can point
-    /// back to it.
+    /// Writes a key and all under it; its own cell comes first, so that subkeys can point back.
     fn key(&mut self, key: &Key, parent: u32) -> u32 {
         self.keys += 1;
         let cell = self.reserve(76 + key.name.len());
@@ -334,7 +333,7 @@ fn push(bytes: &mut Vec<u8>, fields: &[u32]) {
     bytes.extend(fields.iter().flat_map(|field| field.to_le_bytes()));
 }
 
-/// Hives here have some kilobytes, so every length fits.
+// Hives here have some kilobytes, so every length fits.
 fn length(bytes: usize) -> u32 {
     u32::try_from(bytes).unwrap_or(u32::MAX)
 }
@@ -356,6 +355,9 @@ mod tests {
         });
         assert_eq!(sum, 0);
         assert_eq!(file.len() % 4096, 0);
+        // Compressed name, no delete, hive entry.
+        let root = 4096 + u32::from_le_bytes(file[36..40].try_into().unwrap()) as usize;
+        assert_eq!(file[root + 4..root + 8], *b"nk\x2C\x00");
     }
 
     #[test]
@@ -393,7 +395,6 @@ mod tests {
 
     #[test]
     fn the_security_descriptor_is_as_long_as_its_offsets_say() {
-        assert_eq!(SECURITY_DESCRIPTOR.len(), 0x68);
         assert_eq!(SECURITY_DESCRIPTOR[0x48..0x58], SECURITY_DESCRIPTOR[0x58..]);
     }
 }

@@ -320,6 +320,11 @@ mod tests {
             changed(16, 0x01),
             VariablesError::Algorithm { id: 0x6601 }
         ));
+        // A length that fits the ciphertext but not what comes out of it.
+        assert!(matches!(
+            changed(8, file[8] ^ 2),
+            VariablesError::WrongPassword { .. }
+        ));
         for cut in [0, 7, 23, 24, 40] {
             let error = decode(&file[..cut], None).unwrap_err();
             assert!(
