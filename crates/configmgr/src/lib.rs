@@ -11,12 +11,12 @@ pub mod admin_service;
 pub mod content_library;
 pub mod ids;
 mod ini;
-//RESOLVE pub mod resolve;
+pub mod resolve;
 mod site;
 mod site_file;
-//RESOLVE pub mod task_sequence;
+pub mod task_sequence;
 pub mod text;
 mod xml;
 
-//RESOLVE pub use resolve::{ContentRequest, Resolution, ResolveErrors, resolve};
+pub use resolve::{ContentRequest, Resolution, ResolveErrors, resolve};
 pub use site::{DistributionPoint, ManagementPoint, Site, SiteError};

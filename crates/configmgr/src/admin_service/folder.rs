@@ -86,6 +86,22 @@ impl AdminServiceFolder {
         }
     }
 
+    /// The rows of all single-instance answers of a class, in the order of their keys.
+    pub fn instance_rows(&self, class: &str) -> Result<Vec<Row>, ExportError> {
+        let class_key = class.to_ascii_lowercase();
+        let mut found: Vec<_> = self
+            .files
+            .iter()
+            .filter(|((file_class, key), _)| *file_class == class_key && key.is_some())
+            .collect();
+        found.sort();
+        let mut rows = Vec::new();
+        for (_, path) in found {
+            rows.extend(number(path, class, objects(path, read_json(path)?, true)?));
+        }
+        Ok(rows)
+    }
+
     /// The single-instance answer, which alone has lazy properties; `None` if it is not in the export.
     pub fn instance<T: Record>(&self, key: &str) -> Result<Option<T>, ExportError> {
         let answer = (T::CLASS.to_ascii_lowercase(), Some(key.to_lowercase()));

@@ -7,6 +7,8 @@ mod listing;
 mod listing_reader;
 mod names;
 mod package_hash;
+#[cfg(test)]
+mod tests;
 mod verifying;
 pub mod writer;
 
