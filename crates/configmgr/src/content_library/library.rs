@@ -166,9 +166,19 @@ pub fn open_file(
     file: &ListedFile,
 ) -> Result<VerifyingReader<File>, LibraryError> {
     let label = format!("{content_id}/{}", file.path);
-    let path = stored(library, &file_libs(library), &file.sha256, &label)?;
+    let path = find_stored(library, &file.sha256, &label)?;
     let opened = File::open(&path).map_err(LibraryError::io(&path))?;
     Ok(VerifyingReader::new(opened, label, file.sha256, file.size))
+}
+
+/// The library's own `FileLib` first: siblings are looked for only when it lacks the file, since
+/// listing a share's root for each of thousands of files would cost more than reading them.
+fn find_stored(library: &Path, sha256: &[u8; 32], file: &str) -> Result<PathBuf, LibraryError> {
+    let own = [library.join("FileLib")];
+    match stored(library, &own, sha256, file) {
+        Err(LibraryError::FileMissing { .. }) => stored(library, &file_libs(library), sha256, file),
+        found => found,
+    }
 }
 
 fn stored(

@@ -109,59 +109,65 @@ struct Content {
     stem: String,
     version: Option<u32>,
     hash: Option<String>,
+    /// The application's only content, so that its package's hash is this one's.
     alone: bool,
+}
+
+impl Content {
+    fn new(id: &str, version: Option<u32>, hash: Option<String>) -> Self {
+        let (stem, own) = split_content_id(id);
+        let version = version.filter(|version| *version > 0).or(own);
+        Self {
+            stem: stem.to_owned(),
+            version,
+            hash,
+            alone: false,
+        }
+    }
+
+    fn of_row(row: &CiContent) -> Option<Self> {
+        row.content_id
+            .as_deref()
+            .map(|id| Self::new(id, row.version, row.hash.clone()))
+    }
 }
 
 /// By upper-case stem, the newest version of each.
 fn contents(catalog: &Catalog, application: &Application) -> BTreeMap<String, Content> {
     let mut found: BTreeMap<String, Content> = BTreeMap::new();
-    let mut add = |id: &str, version: Option<u32>, hash: Option<&String>| {
-        let (stem, own) = split_content_id(id);
-        let content = Content {
-            stem: stem.to_owned(),
-            version: version.filter(|version| *version > 0).or(own),
-            hash: hash.cloned(),
-            alone: false,
-        };
-        let known = found.get(&stem.to_ascii_uppercase());
-        if known.is_none_or(|known| known.version < content.version) {
-            found.insert(stem.to_ascii_uppercase(), content);
-        }
-    };
-    let add_row = |row: &CiContent, add: &mut dyn FnMut(&str, Option<u32>, Option<&String>)| {
-        if let Some(id) = &row.content_id {
-            add(id, row.version, row.hash.as_ref());
-        }
-    };
-    for row in catalog
-        .ci_contents
-        .iter()
-        .filter(|row| row.ci_id == Some(application.ci_id))
-    {
-        add_row(row, &mut add);
-    }
-    for deployment_type in latest_deployment_types(catalog, application) {
-        if let Some(id) = &deployment_type.content_id {
-            add(id, None, None);
-        }
-        let stem = deployment_type
-            .content_id
-            .as_deref()
-            .map(|id| split_content_id(id).0);
-        for row in &catalog.ci_contents {
-            let by_id = row.ci_id.is_some() && row.ci_id == deployment_type.ci_id;
-            let row_stem = row.content_id.as_deref().map(|id| split_content_id(id).0);
-            let by_stem =
-                matches!((row_stem, stem), (Some(a), Some(b)) if a.eq_ignore_ascii_case(b));
-            if by_id || by_stem {
-                add_row(row, &mut add);
-            }
+    for content in content_rows(catalog, application) {
+        let key = content.stem.to_ascii_uppercase();
+        if found
+            .get(&key)
+            .is_none_or(|known| known.version < content.version)
+        {
+            found.insert(key, content);
         }
     }
-    if let [_] = found.keys().collect::<Vec<_>>().as_slice() {
+    if found.len() == 1 {
         found.values_mut().for_each(|content| content.alone = true);
     }
     found
+}
+
+/// Everything the classes say of the application and its deployment types, older versions included.
+fn content_rows(catalog: &Catalog, application: &Application) -> Vec<Content> {
+    let of_ci = |ci_id: Option<u64>| {
+        let rows = catalog.ci_contents.iter();
+        rows.filter(move |row| ci_id.is_some() && row.ci_id == ci_id)
+            .filter_map(Content::of_row)
+    };
+    let mut all: Vec<Content> = of_ci(Some(application.ci_id)).collect();
+    for deployment_type in latest_deployment_types(catalog, application) {
+        all.extend(of_ci(deployment_type.ci_id));
+        if let Some(id) = &deployment_type.content_id {
+            let own = Content::new(id, None, None);
+            let rows = catalog.ci_contents.iter().filter_map(Content::of_row);
+            all.extend(rows.filter(|row| row.stem.eq_ignore_ascii_case(&own.stem)));
+            all.push(own);
+        }
+    }
+    all
 }
 
 /// The newest revision of each deployment type.

@@ -1,13 +1,13 @@
+mod exports;
+
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::*;
 use crate::content_library::writer::{EntryBody, LibraryEntry, LibraryWriter};
-use crate::site::SiteError;
-use crate::text::samples;
 
 const SEQUENCE: &str = r#"<sequence version="3.10"><group name="All">
  <step type="SMS_TaskSequence_ApplyOperatingSystemAction" name="Apply OS"><action>OSDApplyOS.exe /image:PS100010,%I%</action></step>
@@ -369,151 +369,4 @@ fn all_problems_come_at_once() {
         assert!(text.contains(part), "{part} in {text}");
     }
     assert_eq!(error.problems.len(), 7, "{text}");
-}
-
-#[test]
-fn exports_may_be_in_any_encoding_and_wrapper() {
-    let site = TestSite::new();
-    let wanted = site.resolve(&site.request()).unwrap();
-    let file = "SMS_TaskSequencePackage('PS100123').json";
-    let original = fs::read_to_string(site.wmi().join(file)).unwrap();
-    let value: Value = serde_json::from_str(&original).unwrap();
-    let instance = value["value"][0].clone();
-    fs::remove_file(site.wmi().join(file)).unwrap();
-    for name in [
-        "sms_tasksequencepackage(%27PS100123%27).JSON",
-        "SMS_TaskSequencePackage(ps100123).json",
-    ] {
-        for shape in [
-            instance.clone(),
-            json!([instance]),
-            json!({"value": instance}),
-        ] {
-            let pretty = serde_json::to_string_pretty(&shape).unwrap();
-            for (label, bytes) in samples::matrix(&pretty) {
-                let path = site.wmi().join(name);
-                fs::write(&path, bytes).unwrap();
-                assert_eq!(
-                    site.resolve(&site.request()).unwrap(),
-                    wanted,
-                    "{name} {label}"
-                );
-                fs::remove_file(&path).unwrap();
-            }
-        }
-    }
-}
-
-#[test]
-fn broken_exports_name_file_row_and_property() {
-    let site = TestSite::new();
-    let told = |json: &str| {
-        fs::write(site.wmi().join("SMS_Package.json"), json).unwrap();
-        site.resolve(&site.request()).unwrap_err().to_string()
-    };
-    let text = told("{\"value\": [{\"PackageID\": \"PS100031\"}, {\"Name\": \"x\"}]}");
-    assert!(
-        text.contains("SMS_Package.json, row 2: SMS_Package.PackageID is missing"),
-        "{text}"
-    );
-    let text = told("[{\"PackageID\": \"PS100031\", \"SourceVersion\": \"three\"}]");
-    assert!(
-        text.contains("SourceVersion should be a whole number, but is \"three\""),
-        "{text}"
-    );
-    assert!(told("[\n{\"PackageID\" 1}]").contains("at line 2"));
-    assert!(told("{\"value\":[], \"@odata.nextLink\": \"x\"}").contains("first page"));
-    assert!(told("42").contains("expected"));
-}
-
-#[test]
-fn reference_lists_alone_will_do() {
-    let site = TestSite::new();
-    fs::remove_file(site.wmi().join("SMS_TaskSequencePackage('PS100123').json")).unwrap();
-    let error = site.resolve(&site.request()).unwrap_err();
-    assert!(
-        error
-            .to_string()
-            .contains("SMS_TaskSequencePackage('PS100123').json"),
-        "{error}"
-    );
-    site.export("SMS_TaskSequencePackageReference_Flat.json", &json!([
-        {"PackageID": "PS100123", "RefPackageID": "PS100010", "ObjectType": 257, "Level": 0},
-        {"PackageID": "PS100123", "RefPackageID": "PS100077", "ObjectType": "3", "Level": "1"},
-        {"PackageID": "PS100123", "RefPackageID": "PS100050", "ObjectID": "ScopeId_S/Application_B", "ObjectType": 512}]));
-    let found = site.resolve(&site.request()).unwrap();
-    assert_eq!(
-        ids(&found),
-        [
-            "PS100031.1",
-            "PS100077.3",
-            "Content_a.1",
-            "Content_b.2",
-            "Content_c.3"
-        ]
-    );
-    assert!(
-        found
-            .warnings
-            .iter()
-            .any(|w| w.kind == WarningKind::TaskSequence)
-    );
-    assert_eq!(
-        found.contents[1].reasons,
-        ["referenced indirectly (level 1)"]
-    );
-}
-
-#[test]
-fn unknown_computers_are_picked_by_name() {
-    let site = TestSite::new();
-    site.export("SMS_R_UnknownSystem.json", &json!([
-        {"Name": "x64 Unknown Computer (x64 Unknown Computer)", "SMSUniqueIdentifier": "g64", "SiteCode": "PS1"},
-        {"Name": "x86 Unknown Computer (x86 Unknown Computer)", "SMSUniqueIdentifier": "other", "SiteCode": "PS2"}]));
-    let found = site.resolve(&site.request()).unwrap().unknown_computers;
-    assert_eq!((found.x64.as_deref(), found.x86), (Some("g64"), None));
-}
-
-fn open_with(path: &Path, toml: &str) -> Result<Site, SiteError> {
-    fs::write(path.join("site.toml"), toml).unwrap();
-    Site::open(&path.join("site.toml"))
-}
-
-#[test]
-fn site_files_are_checked() {
-    let site = TestSite::new();
-    let dir = site.dir.path();
-    let text = fs::read_to_string(site.path("site.toml")).unwrap();
-    for (label, bytes) in samples::matrix(&text) {
-        fs::write(site.path("site.toml"), bytes).unwrap();
-        let opened = Site::open(dir).unwrap();
-        assert_eq!(opened.code(), "PS1", "{label}");
-        assert_eq!(
-            opened.management_points()[0].url,
-            "https://mp1.corp.example"
-        );
-    }
-    let told = |toml: &str| open_with(dir, toml).unwrap_err().to_string();
-    assert!(told(&text.replace("[[man", "colour = 1\n[[man")).contains("line 11"));
-    assert!(told(&text.replace("\"ps1\"", "\"ps\"")).contains("site.code"));
-    assert!(
-        told(&text.replace("\"adminservice\"", "\"https://p/AdminService\""))
-            .contains("not supported yet")
-    );
-    assert!(told(&text.replace("https://mp1", "mp1")).contains("management_point.url"));
-    assert!(told(&text.replace("dp2.corp", "DP1.corp")).contains("used once"));
-    assert!(told(&text.replace("\"adminservice\"", "\"absent\"")).contains("absent"));
-    let http = text.replace(
-        "content_library = \"dp1/SCCMContentLib\"",
-        "url = \"https://dp1\"",
-    );
-    let opened = open_with(dir, &http).unwrap();
-    let error = resolve(&opened, &site.request()).unwrap_err();
-    assert!(
-        matches!(
-            error.problems.as_slice(),
-            [Problem::HttpDistributionPoint { .. }]
-        ),
-        "{error}"
-    );
 }
