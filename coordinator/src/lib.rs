@@ -1,1 +1,19 @@
-//! The coordinator: resolve, plan, schedule, and the gRPC API.
+//! The coordinator: resolve → plan → schedule → compose, and the gRPC API.
+//!
+//! Data flows one way. A spec and a site become a [`plan`]; the [`pipeline`] makes tasks of it and
+//! says what follows from their results; the [`schedule`] gives tasks to workers; the engine makes
+//! every step durable in the [`state`].
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod clock;
+mod engine;
+pub mod pipeline;
+pub mod plan;
+pub mod records;
+pub mod schedule;
+mod server;
+pub mod service;
+pub mod state;
+
+pub use schedule::Policy;
+pub use server::{Coordinator, CoordinatorError, CoordinatorSettings, in_process};

@@ -1,1 +1,63 @@
-//! The worker: what runs near a distribution point.
+//! The worker: what runs near a distribution point. It fetches, encodes, assembles and merges.
+//!
+//! [`Worker::run`] keeps in step with the coordinator; [`tasks`] are what it does.
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod leases;
+mod synchronize;
+pub mod tasks;
+
+use std::{path::PathBuf, sync::Arc};
+
+use prestage_store::{Composer, StoreOptions};
+use rayon::{ThreadPool, ThreadPoolBuilder};
+use tonic::transport::Channel;
+
+pub use synchronize::Worker;
+
+/// How a worker works.
+#[derive(Clone, Debug)]
+pub struct WorkerSettings {
+    /// Unique for each start: an old process must not be taken for the new one.
+    pub id: String,
+    /// For people.
+    pub name: String,
+    /// Tasks at once.
+    pub slots: u32,
+    /// Encoding threads, shared by its tasks.
+    pub threads: usize,
+    /// Where packs are written before they go to a store that is no folder.
+    pub staging: PathBuf,
+}
+
+/// Why a worker can't start.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerError {
+    /// The system gives no threads.
+    #[error("the encoding threads can't be started: {0}")]
+    Threads(#[from] rayon::ThreadPoolBuildError),
+}
+
+/// What all tasks of a worker share.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    pool: Arc<ThreadPool>,
+    composer: Arc<Composer>,
+    staging: PathBuf,
+}
+
+impl Worker {
+    /// A worker that talks to the coordinator behind `channel`.
+    pub fn new(channel: Channel, settings: WorkerSettings) -> Result<Self, WorkerError> {
+        let pool = ThreadPoolBuilder::new()
+            .num_threads(settings.threads)
+            .thread_name(|number| format!("encode-{number}"))
+            .build()?;
+        let shared = Shared {
+            pool: Arc::new(pool),
+            composer: Arc::new(Composer::new(StoreOptions::from_env())),
+            staging: settings.staging.clone(),
+        };
+        Ok(Self::with(channel, settings, shared))
+    }
+}

@@ -39,9 +39,12 @@ impl MediaPlanner {
 
     /// Plans a medium, or says everything that is wrong with the request.
     pub async fn plan_media(&self, request: v1::PlanMediaRequest) -> Result<BuildPlan, PlanFailure> {
-        let spec: MediaSpec = serde_json::from_slice(&request.spec_json)
+        let now = self.clock.now();
+        // Checked again here: who sends a request need not have checked it.
+        let checked = MediaSpec::from_json(&request.spec_json, now)
             .map_err(|error| PlanFailure::spec(error.to_string()))?;
-        let (site, resolution) = resolve(&spec, &request).await?;
+        let spec = checked.spec;
+        let resolution = resolve(&spec, &request).await?;
         let os_index = spec.os_image.index;
         let boot_index = resolution.boot_image.image_index.unwrap_or(1);
         // Both are looked at before either fails the plan: all problems at once.
@@ -54,8 +57,7 @@ impl MediaPlanner {
         let architecture = check_architectures(&resolution, &os, &boot)?;
         let codec = planned_codec(&spec, &request, &os)?;
         let given = GivenSecrets::new(request.secrets);
-        let now = self.clock.now();
-        let generated = generate(&spec, &given, &site, &resolution, &self.seal_key, now)?;
+        let generated = generate(&spec, &given, &resolution, &self.seal_key, now)?;
         let images = Images { os, os_index, boot, boot_index, architecture };
         self.document(&spec, request.output, resolution, images, codec, generated).await
     }
@@ -198,13 +200,12 @@ fn count(totals: &mut Totals, reused: bool, bytes: u64) {
 async fn resolve(
     spec: &MediaSpec,
     request: &v1::PlanMediaRequest,
-) -> Result<(Site, Resolution), PlanFailure> {
+) -> Result<Resolution, PlanFailure> {
     let content_request = content_request(spec, request.strict_package_hash);
     let path = request.site.clone();
     let work = tokio::task::spawn_blocking(move || {
         let site = Site::open(Path::new(&path))?;
-        let resolution = prestage_configmgr::resolve(&site, &content_request)?;
-        Ok::<_, PlanFailure>((site, resolution))
+        Ok::<_, PlanFailure>(prestage_configmgr::resolve(&site, &content_request)?)
     });
     work.await.map_err(|error| PlanFailure::internal(error.to_string()))?
 }

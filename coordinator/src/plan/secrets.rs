@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 
-use prestage_configmgr::{Resolution, Site};
+use prestage_configmgr::Resolution;
 use prestage_media::{
     MediaId, Secret, SecretBytes,
     certificate::{self, SelfSignedRequest},
-    password::check_strength,
+    password,
     spec::{MediaSpec, VariableValue},
     variables::{self, Algorithm, UnknownComputers, VariablesInput},
 };
@@ -56,7 +56,6 @@ pub struct Generated {
 pub fn generate(
     spec: &MediaSpec,
     given: &GivenSecrets,
-    site: &Site,
     resolution: &Resolution,
     seal_key: &SealKey,
     now: OffsetDateTime,
@@ -64,12 +63,18 @@ pub fn generate(
     let mut warnings = Vec::new();
     let media_id = MediaId::from_random(random()?);
     let (start, expiry) = validity(spec, now)?;
-    let request = SelfSignedRequest { media_id, start, expiry };
+    let request = SelfSignedRequest {
+        media_id,
+        common_name: Some(spec.name.clone()),
+        start,
+        expiry,
+        serial: random()?,
+    };
     let certificate = certificate::self_signed(&request)
         .map_err(|error| PlanFailure::Certificate(error.to_string()))?;
-    let password = password(spec, given, &mut warnings)?;
+    let password = media_password(spec, given, &mut warnings)?;
     let thumbprint = certificate.thumbprint.clone();
-    let unknown_computers = unknown_computers(spec, site, &mut warnings);
+    let unknown_computers = unknown_computers(spec, resolution, &mut warnings);
     let input = VariablesInput {
         media_id,
         pfx: SecretBytes::new(certificate.pfx.expose().to_vec()),
@@ -118,7 +123,7 @@ fn validity(
     Ok((start, expiry))
 }
 
-fn password<'a>(
+fn media_password<'a>(
     spec: &MediaSpec,
     given: &'a GivenSecrets,
     warnings: &mut Vec<String>,
@@ -132,28 +137,29 @@ fn password<'a>(
         return Ok(None);
     }
     let password = given.get("security.password")?;
-    let doubts = check_strength(password).map_err(|error| PlanFailure::spec(error.to_string()))?;
-    warnings.extend(doubts.iter().map(ToString::to_string));
+    let doubt = password::assess(password).map_err(|error| PlanFailure::spec(error.to_string()))?;
+    warnings.extend(doubt.map(|doubt| doubt.to_string()));
     Ok(Some(password))
 }
 
 fn unknown_computers(
     spec: &MediaSpec,
-    site: &Site,
+    resolution: &Resolution,
     warnings: &mut Vec<String>,
 ) -> Option<UnknownComputers> {
     if !spec.security.unknown_computer_support {
         return None;
     }
-    let known = site.unknown_computers();
-    if known.is_none() {
-        warnings.push(
-            "security.unknown_computer_support is set, but the site's folder does not name the \
-             unknown computers (SMS_UnknownSystem): the management point will be asked for them"
-                .into(),
-        );
+    let known = &resolution.unknown_computers;
+    if let (Some(x64), Some(x86)) = (&known.x64, &known.x86) {
+        return Some(UnknownComputers { x64: x64.clone(), x86: x86.clone() });
     }
-    known.map(|known| UnknownComputers { x64: known.x64, x86: known.x86 })
+    warnings.push(
+        "security.unknown_computer_support is set, but the site's folder does not name both \
+         unknown computers (SMS_UnknownSystem): the management point will be asked for them"
+            .into(),
+    );
+    None
 }
 
 fn admin_variables(

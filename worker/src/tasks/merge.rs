@@ -56,8 +56,9 @@ pub async fn merge(task: &v1::MergeTask, tools: &Tools) -> Result<v1::MergeResul
     let output = output_url(&task.output)?;
     let (_, parts) = recipe_parts(&build, &output, tools).await?;
     let token = UploadToken::from(task.upload.clone());
-    let mine = parts.iter().filter(|part| (task.first..=task.last).contains(&part.number));
-    let placing = futures::stream::iter(mine.copied()).map(|part| {
+    let mut mine = parts;
+    mine.retain(|part| (task.first..=task.last).contains(&part.number));
+    let placing = futures::stream::iter(mine).map(|part| {
         let (token, build) = (&token, &build);
         async move {
             if tools.is_cancelled() {

@@ -89,7 +89,7 @@ impl Objects {
             return Ok(Published::AlreadyThere);
         }
         let object = index.encode(&key.to_string())?;
-        self.put_pack(&key.pack(), pack).await?;
+        self.put_staged(&key.pack(), pack).await?;
         let rule = PutRule::CreateIfAbsent;
         match self.put_small(&key.index(), object, rule).await? {
             PutOutcome::Written => Ok(Published::Written),
@@ -109,7 +109,8 @@ impl Objects {
         }
     }
 
-    async fn put_pack(&self, key: &ObjectKey, pack: FinishedPack) -> Result<(), StoreError> {
+    /// Publishes a staged file under any key, all at once, replacing what was there.
+    pub async fn put_staged(&self, key: &ObjectKey, pack: FinishedPack) -> Result<(), StoreError> {
         match self.kind() {
             StoreKind::Local(folder) => {
                 let target = folder.join(key.as_str());

@@ -1,0 +1,186 @@
+//! A coordinator put together: on a socket, or inside a process with a pipe for a network.
+
+use std::{path::PathBuf, sync::Arc};
+
+use hyper_util::rt::TokioIo;
+use prestage_proto::v1::{
+    media_service_server::MediaServiceServer, worker_service_server::WorkerServiceServer,
+};
+use prestage_store::{Composer, ObjectUrl, Objects, StoreError, StoreOptions, location::UrlError};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, DuplexStream},
+    sync::mpsc,
+};
+use tokio_stream::{Stream, wrappers::ReceiverStream};
+use tokio_util::sync::CancellationToken;
+use tonic::transport::{Channel, Endpoint, Server, server::Connected};
+
+use crate::{
+    clock::{Clock, SystemClock},
+    engine::{self, EngineHandle},
+    pipeline::MediaPipeline,
+    plan::{MediaPlanner, SealError, SealKey},
+    schedule::Policy,
+    service::{MESSAGE_BYTES_MAX, MediaApi, WorkApi},
+    state::{SqliteState, StateError, StateStore},
+};
+
+/// Bytes in flight in the pipe of an in-process coordinator.
+const PIPE_BYTES: usize = 1 << 20;
+
+/// What a coordinator needs.
+#[derive(Clone, Debug)]
+pub struct CoordinatorSettings {
+    /// Where state and the seal key live, and packs unless `objects` says otherwise.
+    pub data_dir: PathBuf,
+    /// The object store of packs: path or URL; empty for a folder in `data_dir`.
+    pub objects: String,
+    /// How leases are treated.
+    pub policy: Policy,
+}
+
+/// Why a coordinator can't start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum CoordinatorError {
+    /// The data folder can't be used.
+    #[error("the data folder {path} can't be used: {problem}; name another with --data-dir")]
+    DataDir {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        problem: std::io::Error,
+    },
+    /// The object store's address is wrong.
+    #[error(transparent)]
+    Url(#[from] UrlError),
+    /// The object store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The state.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The seal key.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    /// The network.
+    #[error("the gRPC server stopped: {0}")]
+    Transport(#[from] tonic::transport::Error),
+    /// Another coordinator uses the data folder.
+    #[error(
+        "another prestage uses the data folder {0}: wait for it, talk to it with --coordinator, \
+         or name another folder with --data-dir"
+    )]
+    InUse(PathBuf),
+}
+
+/// A coordinator that is ready to serve.
+pub struct Coordinator {
+    media: MediaApi,
+    work: WorkApi,
+    engine: tokio::task::JoinHandle<()>,
+    /// The object store that workers of this process share.
+    pub objects: Objects,
+    _lock: std::fs::File,
+}
+
+impl Coordinator {
+    /// Opens state and store, and takes running builds up again.
+    pub async fn open(settings: &CoordinatorSettings) -> Result<Self, CoordinatorError> {
+        let data_dir = std::path::absolute(&settings.data_dir)
+            .and_then(|path| make_private(&path).map(|()| path))
+            .map_err(|problem| CoordinatorError::DataDir {
+                path: settings.data_dir.clone(),
+                problem,
+            })?;
+        let lock = lock(&data_dir)?;
+        let url = match settings.objects.as_str() {
+            "" => ObjectUrl::Local(data_dir.join("objects")),
+            url => ObjectUrl::parse(url)?,
+        };
+        let objects = Objects::open_with(&url, &StoreOptions::from_env()).await?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        objects.scrub(clock.now().into()).await?;
+        let seal_key = Arc::new(SealKey::load_or_create(&data_dir.join("seal.key"))?);
+        let store: Arc<dyn StateStore> =
+            Arc::new(SqliteState::open(&data_dir.join("state.sqlite")).await?);
+        let composer = Arc::new(Composer::new(StoreOptions::from_env()));
+        let pipeline = Arc::new(MediaPipeline::new(objects.clone(), composer, seal_key.clone()));
+        let planner = Arc::new(MediaPlanner::new(objects.clone(), seal_key, clock.clone()));
+        let (handle, engine) =
+            engine::start(store.clone(), pipeline.clone(), clock.clone(), settings.policy).await?;
+        let new_id = Arc::new(|| uuid::Uuid::new_v4().simple().to_string());
+        let work = WorkApi::new(EngineHandle::clone(&handle), settings.policy);
+        let media = MediaApi { engine: handle, planner, pipeline, store, clock, new_id };
+        Ok(Self { media, work, engine, objects, _lock: lock })
+    }
+
+    /// Serves connections until `shutdown`, then ends what was begun.
+    pub async fn serve<S, I>(
+        self,
+        connections: S,
+        shutdown: CancellationToken,
+    ) -> Result<(), CoordinatorError>
+    where
+        S: Stream<Item = std::io::Result<I>> + Send + 'static,
+        I: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
+    {
+        let media = MediaServiceServer::new(self.media)
+            .max_decoding_message_size(MESSAGE_BYTES_MAX)
+            .max_encoding_message_size(MESSAGE_BYTES_MAX);
+        let work = WorkerServiceServer::new(self.work)
+            .max_decoding_message_size(MESSAGE_BYTES_MAX)
+            .max_encoding_message_size(MESSAGE_BYTES_MAX);
+        let keep_alive = Some(std::time::Duration::from_secs(20));
+        let server = Server::builder().http2_keepalive_interval(keep_alive).add_service(media);
+        let serving = server.add_service(work).serve_with_incoming(connections);
+        // Watchers and waiting workers would hold a graceful end up: they are cut off, and find
+        // the same state when they call again.
+        tokio::select! {
+            served = serving => served?,
+            () = shutdown.cancelled() => {}
+        }
+        // The services, and with them the last handles of the engine, are gone now.
+        if let Err(error) = self.engine.await {
+            tracing::error!(%error, "the engine ended badly");
+        }
+        Ok(())
+    }
+}
+
+fn make_private(path: &std::path::Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// One coordinator a data folder; the lock ends with the process, however it ends.
+fn lock(data_dir: &std::path::Path) -> Result<std::fs::File, CoordinatorError> {
+    let path = data_dir.join("lock");
+    let failed = |problem| CoordinatorError::DataDir { path: data_dir.into(), problem };
+    let file = std::fs::OpenOptions::new().create(true).append(true).open(path).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(CoordinatorError::InUse(data_dir.into())),
+        Err(std::fs::TryLockError::Error(problem)) => Err(failed(problem)),
+    }
+}
+
+/// Serves a coordinator inside this process. The channel speaks the same gRPC as over a network,
+/// through pipes: nothing listens anywhere.
+pub fn in_process(
+    coordinator: Coordinator,
+    shutdown: CancellationToken,
+) -> (Channel, tokio::task::JoinHandle<Result<(), CoordinatorError>>) {
+    let (sender, pipes) = mpsc::channel::<std::io::Result<DuplexStream>>(8);
+    let serving = tokio::spawn(coordinator.serve(ReceiverStream::new(pipes), shutdown));
+    let connect = tower::service_fn(move |_: http::Uri| {
+        let sender = sender.clone();
+        async move {
+            let (ours, theirs) = tokio::io::duplex(PIPE_BYTES);
+            let gone = |_| std::io::Error::other("the coordinator has ended");
+            sender.send(Ok(theirs)).await.map_err(gone)?;
+            Ok::<_, std::io::Error>(TokioIo::new(ours))
+        }
+    });
+    let channel = Endpoint::from_static("http://in-process").connect_with_connector_lazy(connect);
+    (channel, serving)
+}

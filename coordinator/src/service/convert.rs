@@ -1,0 +1,98 @@
+//! Records as messages, and failures as gRPC status: the one place that maps them.
+
+use prestage_proto::v1;
+use prost::Message;
+use prost_types::Timestamp;
+use time::OffsetDateTime;
+use tonic::{Code, Status};
+
+use crate::{
+    engine::EngineError,
+    records::{BuildRecord, BuildState, TaskRecord},
+    state::StateError,
+};
+
+/// A point in time as a message.
+pub fn timestamp(time: OffsetDateTime) -> Timestamp {
+    let nanos = i32::try_from(time.nanosecond()).unwrap_or(0);
+    Timestamp { seconds: time.unix_timestamp(), nanos }
+}
+
+/// A build as clients see it.
+pub fn build_message(record: &BuildRecord, tasks: Vec<v1::TaskStatus>) -> v1::Build {
+    let state = match record.state {
+        BuildState::Running => v1::BuildState::Running,
+        BuildState::Done => v1::BuildState::Done,
+        BuildState::Failed => v1::BuildState::Failed,
+        BuildState::Cancelled => v1::BuildState::Cancelled,
+    };
+    v1::Build {
+        build_id: record.build_id.clone(),
+        name: record.name.clone(),
+        state: state.into(),
+        created: Some(timestamp(record.created)),
+        ended: record.ended.map(timestamp),
+        tasks,
+        failure: record.failure.clone(),
+        output: record.output.clone(),
+        report_json: record.report_json.clone().into(),
+        requester: record.requester.clone(),
+    }
+}
+
+/// The tasks of a build that has ended.
+pub(super) fn ended_tasks(record: &BuildRecord, tasks: &[TaskRecord]) -> Vec<v1::TaskStatus> {
+    let status = |task: &TaskRecord| {
+        let state = match (&task.result, record.state) {
+            (Some(_), _) => v1::TaskState::Done,
+            (None, BuildState::Failed) => v1::TaskState::Failed,
+            (None, _) => v1::TaskState::Cancelled,
+        };
+        v1::TaskStatus {
+            task_id: task.task_id.clone(),
+            kind: task.kind.clone(),
+            label: task.label.clone(),
+            state: state.into(),
+            bytes_done: if task.result.is_some() { task.bytes_total } else { 0 },
+            bytes_total: task.bytes_total,
+            generation: task.generation,
+            reused: task.result.as_ref().is_some_and(|result| result.reused),
+            since: record.ended.map(timestamp),
+            ..Default::default()
+        }
+    };
+    tasks.iter().map(status).collect()
+}
+
+/// A failure as gRPC status. The whole failure travels in the details.
+pub fn status_of(failure: &v1::Failure, code: Code) -> Status {
+    Status::with_details(code, failure.what.clone(), failure.encode_to_vec().into())
+}
+
+/// The failure in a status, or one made of its message.
+pub fn failure_of(status: &Status) -> v1::Failure {
+    match v1::Failure::decode(status.details()) {
+        Ok(failure) if !failure.what.is_empty() => failure,
+        _ => v1::Failure { what: status.message().to_owned(), ..Default::default() },
+    }
+}
+
+impl From<EngineError> for Status {
+    fn from(error: EngineError) -> Self {
+        match error {
+            EngineError::Gone => Self::unavailable(error.to_string()),
+            EngineError::State(error) => error.into(),
+        }
+    }
+}
+
+impl From<StateError> for Status {
+    fn from(error: StateError) -> Self {
+        match error {
+            StateError::Database(_) => Self::unavailable(error.to_string()),
+            StateError::Migration(_) | StateError::Damaged { .. } => {
+                Self::internal(error.to_string())
+            }
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! What people and scripts call.
+
+use std::{pin::Pin, sync::Arc};
+
+use prestage_proto::v1::{self, media_service_server::MediaService};
+use tokio_stream::{Stream, StreamExt, wrappers::WatchStream};
+use tonic::{Code, Request, Response, Status};
+use tracing::Instrument;
+
+use super::convert::{build_message, ended_tasks, status_of};
+use crate::{
+    clock::Clock,
+    engine::{Command, EngineHandle},
+    pipeline::MediaPipeline,
+    plan::{BuildPlan, MediaPlanner, PlanFailure},
+    records::{BuildRecord, BuildState},
+    state::{Created, StateStore},
+};
+
+const PAGE_SIZE_DEFAULT: u32 = 50;
+const PAGE_SIZE_MAX: u32 = 1000;
+
+/// Gives ids: passed in, so that a simulation repeats itself.
+pub type NewId = Arc<dyn Fn() -> String + Send + Sync>;
+
+/// The media service.
+pub struct MediaApi {
+    pub(crate) engine: EngineHandle,
+    pub(crate) planner: Arc<MediaPlanner>,
+    pub(crate) pipeline: Arc<MediaPipeline>,
+    pub(crate) store: Arc<dyn StateStore>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) new_id: NewId,
+}
+
+impl MediaApi {
+    async fn submit(&self, request: v1::SubmitBuildRequest) -> Result<String, Status> {
+        let plan = BuildPlan::parse(&request.plan_json);
+        let plan = plan.map_err(|error| Status::invalid_argument(error.to_string()))?;
+        let build_id = (self.new_id)();
+        let span = tracing::info_span!("build", build_id, medium = plan.name, otel.kind = "server");
+        let output = if request.output.is_empty() { plan.output } else { request.output };
+        let begin = self.pipeline.begin(&build_id, &request.plan_json, &output);
+        let tasks = begin.instrument(span.clone()).await.map_err(|error| {
+            status_of(&error.into(), Code::FailedPrecondition)
+        })?;
+        let request_id =
+            if request.request_id.is_empty() { build_id.clone() } else { request.request_id };
+        let build = BuildRecord {
+            build_id: build_id.clone(),
+            request_id,
+            name: plan.name,
+            requester: request.requester,
+            plan_json: request.plan_json.to_vec(),
+            output,
+            state: BuildState::Running,
+            failure: None,
+            created: self.clock.now(),
+            ended: None,
+            report_json: Vec::new(),
+            traceparent: prestage_telemetry::traceparent(&span),
+        };
+        let build = Box::new(build);
+        let created = self.engine.ask(|reply| Command::Add { build, tasks, span, reply }).await?;
+        match created {
+            Created::New => Ok(build_id),
+            Created::Existing(existing) => {
+                // The request was made before; what was begun for it now is not needed.
+                if let Err(error) = self.pipeline.give_up(&build_id, None).await {
+                    tracing::warn!(build_id, %error, "what a repeated request left stays behind");
+                }
+                Ok(existing)
+            }
+        }
+    }
+
+    async fn find(&self, build_id: &str) -> Result<v1::Build, Status> {
+        let id = build_id.to_owned();
+        let live = self.engine.ask(|reply| Command::Watch { build_id: id, reply }).await?;
+        if let Some(shown) = live {
+            return Ok(shown.borrow().clone());
+        }
+        let Some((record, tasks)) = self.store.build(build_id).await? else {
+            return Err(not_found(build_id));
+        };
+        Ok(build_message(&record, ended_tasks(&record, &tasks)))
+    }
+}
+
+fn not_found(build_id: &str) -> Status {
+    Status::not_found(format!("there is no build '{build_id}': see 'prestage list'"))
+}
+
+type BuildStream = Pin<Box<dyn Stream<Item = Result<v1::WatchBuildResponse, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl MediaService for MediaApi {
+    async fn plan_media(
+        &self,
+        request: Request<v1::PlanMediaRequest>,
+    ) -> Result<Response<v1::PlanMediaResponse>, Status> {
+        let planning = self.planner.plan_media(request.into_inner());
+        let plan = planning.instrument(tracing::info_span!("plan")).await;
+        let plan = plan.map_err(|failure| {
+            let code = plan_code(&failure);
+            status_of(&failure.into(), code)
+        })?;
+        let json = plan.to_json().map_err(|error| Status::internal(error.to_string()))?;
+        Ok(Response::new(v1::PlanMediaResponse { plan_json: json.into() }))
+    }
+
+    async fn submit_build(
+        &self,
+        request: Request<v1::SubmitBuildRequest>,
+    ) -> Result<Response<v1::SubmitBuildResponse>, Status> {
+        let build_id = self.submit(request.into_inner()).await?;
+        Ok(Response::new(v1::SubmitBuildResponse { build_id }))
+    }
+
+    async fn get_build(
+        &self,
+        request: Request<v1::GetBuildRequest>,
+    ) -> Result<Response<v1::GetBuildResponse>, Status> {
+        let build = self.find(&request.into_inner().build_id).await?;
+        Ok(Response::new(v1::GetBuildResponse { build: Some(build) }))
+    }
+
+    async fn list_builds(
+        &self,
+        request: Request<v1::ListBuildsRequest>,
+    ) -> Result<Response<v1::ListBuildsResponse>, Status> {
+        let request = request.into_inner();
+        let asked = u32::try_from(request.page_size).unwrap_or(0);
+        let size = if asked == 0 { PAGE_SIZE_DEFAULT } else { asked.min(PAGE_SIZE_MAX) };
+        let records = self.store.list(&request.page_token, size).await?;
+        let full = records.len() == size as usize;
+        let next = records.last().filter(|_| full).map(|build| build.build_id.clone());
+        let builds = records.iter().map(|record| build_message(record, Vec::new())).collect();
+        let next_page_token = next.unwrap_or_default();
+        Ok(Response::new(v1::ListBuildsResponse { builds, next_page_token }))
+    }
+
+    async fn cancel_build(
+        &self,
+        request: Request<v1::CancelBuildRequest>,
+    ) -> Result<Response<v1::CancelBuildResponse>, Status> {
+        let build_id = request.into_inner().build_id;
+        let id = build_id.clone();
+        let cancelled = self.engine.ask(|reply| Command::Cancel { build_id: id, reply }).await?;
+        if !cancelled {
+            // One that has ended is as cancelled as it can be; an unknown one is a mistake.
+            self.find(&build_id).await?;
+        }
+        Ok(Response::new(v1::CancelBuildResponse {}))
+    }
+
+    type WatchBuildStream = BuildStream;
+
+    async fn watch_build(
+        &self,
+        request: Request<v1::WatchBuildRequest>,
+    ) -> Result<Response<BuildStream>, Status> {
+        let build_id = request.into_inner().build_id;
+        let id = build_id.clone();
+        let live = self.engine.ask(|reply| Command::Watch { build_id: id, reply }).await?;
+        let message = |build| Ok(v1::WatchBuildResponse { build: Some(build) });
+        let Some(shown) = live else {
+            let ended = self.find(&build_id).await?;
+            return Ok(Response::new(Box::pin(tokio_stream::once(message(ended)))));
+        };
+        // The engine drops its end after it has shown the last state.
+        Ok(Response::new(Box::pin(WatchStream::new(shown).map(message))))
+    }
+}
+
+fn plan_code(failure: &PlanFailure) -> Code {
+    match failure {
+        PlanFailure::Spec(_) => Code::InvalidArgument,
+        PlanFailure::Site(_)
+        | PlanFailure::Resolve(_)
+        | PlanFailure::Images(_)
+        | PlanFailure::Architecture { .. } => Code::FailedPrecondition,
+        PlanFailure::Store(_) | PlanFailure::Listing(_) => Code::Unavailable,
+        PlanFailure::Seal(_) | PlanFailure::Certificate(_) | PlanFailure::Internal(_) => {
+            Code::Internal
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! The gRPC API.
+
+mod convert;
+mod media;
+mod work;
+
+pub use convert::{build_message, failure_of, status_of, timestamp};
+pub use media::MediaApi;
+pub use work::WorkApi;
+
+/// Largest message either side takes, in bytes: a task of a content with 100,000 files fits.
+pub const MESSAGE_BYTES_MAX: usize = 64 << 20;

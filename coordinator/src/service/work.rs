@@ -1,0 +1,71 @@
+//! What workers call.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use prestage_proto::v1::{self, worker_service_server::WorkerService};
+use tonic::{Request, Response, Status};
+
+use crate::{
+    engine::{Command, EngineHandle},
+    schedule::Policy,
+};
+
+/// A call is held back for this long at most, whatever the worker asks for.
+const WAIT_MAX: Duration = Duration::from_secs(30);
+
+/// The worker service.
+pub struct WorkApi {
+    engine: EngineHandle,
+    policy: Policy,
+}
+
+impl WorkApi {
+    pub(crate) fn new(engine: EngineHandle, policy: Policy) -> Self {
+        Self { engine, policy }
+    }
+}
+
+#[tonic::async_trait]
+impl WorkerService for WorkApi {
+    async fn synchronize(
+        &self,
+        request: Request<v1::SynchronizeRequest>,
+    ) -> Result<Response<v1::SynchronizeResponse>, Status> {
+        let request = request.into_inner();
+        if request.worker_id.is_empty() {
+            return Err(Status::invalid_argument("worker_id is empty"));
+        }
+        let known = known_to_worker(&request);
+        let wait = Duration::from_millis(u64::from(request.wait_ms));
+        // A lease must be renewed well before it ends.
+        let wait = wait.min(WAIT_MAX).min(self.policy.lease_ttl / 3);
+        let deadline = tokio::time::Instant::now() + wait;
+        let mut work = self.engine.work.clone();
+        loop {
+            work.borrow_and_update();
+            let asked = request.clone();
+            let desired = self.engine.ask(|reply| Command::Synchronize { request: asked, reply });
+            let desired = desired.await?;
+            let wanted: BTreeSet<(String, u32)> =
+                desired.iter().map(|lease| (lease.task_id.clone(), lease.generation)).collect();
+            let over = tokio::time::Instant::now() >= deadline;
+            if wanted != known || over {
+                let lease_ttl_ms = self.policy.lease_ttl.as_millis().try_into().unwrap_or(u32::MAX);
+                return Ok(Response::new(v1::SynchronizeResponse { desired, lease_ttl_ms }));
+            }
+            tokio::select! {
+                changed = work.changed() => if changed.is_err() {
+                    return Err(Status::unavailable("the coordinator is shutting down"));
+                },
+                () = tokio::time::sleep_until(deadline) => {}
+            }
+        }
+    }
+}
+
+/// The leases that the worker knows it has: an answer that says the same can wait.
+fn known_to_worker(request: &v1::SynchronizeRequest) -> BTreeSet<(String, u32)> {
+    let running = request.running.iter().map(|task| (task.task_id.clone(), task.generation));
+    let finished = request.finished.iter().map(|task| (task.task_id.clone(), task.generation));
+    running.chain(finished).collect()
+}

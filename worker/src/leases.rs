@@ -1,0 +1,184 @@
+//! The tasks that a worker is doing, and those it has done but nobody has taken note of yet.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
+
+use prestage_proto::v1::{self, finished::Outcome};
+use prestage_wim::codec::Progress;
+use prost::Message;
+use tokio::task::{Id, JoinError, JoinSet};
+use tracing::Instrument;
+
+use crate::{
+    Shared,
+    tasks::{self, TaskError, Tools},
+};
+
+/// A lease as both sides name it: a task and the generation of its lease.
+type LeaseId = (String, u32);
+
+/// All leases of a worker.
+#[derive(Default)]
+pub(crate) struct Leases {
+    running: BTreeMap<LeaseId, Running>,
+    finished: BTreeMap<LeaseId, Outcome>,
+    tasks: JoinSet<Result<v1::TaskResult, TaskError>>,
+    ids: BTreeMap<Id, LeaseId>,
+}
+
+struct Running {
+    progress: Arc<Progress>,
+}
+
+impl Leases {
+    /// Brings what runs in line with what is desired: starts, gives up, forgets.
+    pub fn follow(&mut self, desired: Vec<v1::Lease>, shared: &Shared) {
+        let wanted: BTreeMap<LeaseId, v1::Lease> = desired
+            .into_iter()
+            .map(|lease| ((lease.task_id.clone(), lease.generation), lease))
+            .collect();
+        self.finished.retain(|id, _| wanted.contains_key(id));
+        for (id, running) in &self.running {
+            if !wanted.contains_key(id) {
+                running.progress.cancelled.store(true, Ordering::Relaxed);
+            }
+        }
+        for (id, lease) in wanted {
+            if !self.running.contains_key(&id) && !self.finished.contains_key(&id) {
+                self.start(id, lease, shared);
+            }
+        }
+    }
+
+    fn start(&mut self, id: LeaseId, lease: v1::Lease, shared: &Shared) {
+        let task = match v1::Task::decode(lease.task) {
+            Ok(task) => task,
+            Err(error) => {
+                let failure = v1::Failure::from(TaskError::BadTask(error.to_string()));
+                self.finished.insert(id, Outcome::Failure(failure));
+                return;
+            }
+        };
+        let progress =
+            Arc::new(Progress { bytes_done: AtomicU64::new(0), cancelled: AtomicBool::new(false) });
+        self.running.insert(id.clone(), Running { progress: progress.clone() });
+        let span = tracing::info_span!("task", task = id.0, generation = id.1, kind = kind(&task));
+        let span = prestage_telemetry::span_under(span, &lease.traceparent);
+        let work = run(task, shared.clone(), progress);
+        let handle = self.tasks.spawn(work.instrument(span));
+        self.ids.insert(handle.id(), id);
+    }
+
+    /// Waits for a task to end, if any runs; its outcome is kept until the coordinator has it.
+    pub async fn ended(&mut self) {
+        let Some(ended) = self.tasks.join_next_with_id().await else {
+            return std::future::pending().await;
+        };
+        let (handle, outcome) = match ended {
+            Ok((handle, Ok(result))) => (handle, Outcome::Result(result.encode_to_vec().into())),
+            Ok((handle, Err(error))) => (handle, Outcome::Failure(error.into())),
+            Err(error) => (error.id(), Outcome::Failure(panicked(&error))),
+        };
+        let Some(id) = self.ids.remove(&handle) else { return };
+        let given_up = self
+            .running
+            .remove(&id)
+            .is_some_and(|running| running.progress.cancelled.load(Ordering::Relaxed));
+        if !given_up {
+            self.finished.insert(id, outcome);
+        }
+    }
+
+    /// What is running, for the coordinator. Tasks that were given up but have not ended yet are
+    /// no longer mentioned.
+    pub fn running(&self) -> Vec<v1::Running> {
+        let alive = self.running.iter().filter(|(_, running)| !running.is_cancelled());
+        alive
+            .map(|((task_id, generation), running)| v1::Running {
+                task_id: task_id.clone(),
+                generation: *generation,
+                bytes_done: running.progress.bytes_done.load(Ordering::Relaxed),
+            })
+            .collect()
+    }
+
+    /// What has ended and is not acknowledged.
+    pub fn finished(&self) -> Vec<v1::Finished> {
+        let finished = self.finished.iter();
+        finished
+            .map(|((task_id, generation), outcome)| v1::Finished {
+                task_id: task_id.clone(),
+                generation: *generation,
+                outcome: Some(outcome.clone()),
+            })
+            .collect()
+    }
+
+    /// Whether nothing runs and nothing is left to report.
+    pub fn is_idle(&self) -> bool {
+        self.running.is_empty() && self.finished.is_empty()
+    }
+
+    /// Whether any task is running.
+    pub fn is_busy(&self) -> bool {
+        !self.running.is_empty()
+    }
+
+    /// Gives everything up: the leases are lost.
+    pub fn give_up(&mut self) {
+        self.finished.clear();
+        for running in self.running.values() {
+            running.progress.cancelled.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Running {
+    fn is_cancelled(&self) -> bool {
+        self.progress.cancelled.load(Ordering::Relaxed)
+    }
+}
+
+async fn run(
+    task: v1::Task,
+    shared: Shared,
+    progress: Arc<Progress>,
+) -> Result<v1::TaskResult, TaskError> {
+    let objects = tasks::open_objects(&task.objects_url).await?;
+    let tools = Tools {
+        objects,
+        composer: shared.composer,
+        staging: shared.staging,
+        pool: shared.pool,
+        progress,
+        runtime: tokio::runtime::Handle::current(),
+    };
+    tasks::run(task, tools).await
+}
+
+fn kind(task: &v1::Task) -> &'static str {
+    use v1::task::Work;
+    match task.work {
+        Some(Work::Encode(_)) => "encode",
+        Some(Work::Splice(_)) => "splice",
+        Some(Work::Boot(_)) => "boot",
+        Some(Work::Assemble(_)) => "assemble",
+        Some(Work::Merge(_)) => "merge",
+        Some(Work::Publish(_)) => "publish",
+        None => "unknown",
+    }
+}
+
+fn panicked(error: &JoinError) -> v1::Failure {
+    v1::Failure {
+        what: format!("the task stopped in the middle: {error}"),
+        advice: "this is a fault of Prestage: please report it with the worker's log".into(),
+        retry: v1::Retry::OtherWorker.into(),
+        ..Default::default()
+    }
+}
