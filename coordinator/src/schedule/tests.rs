@@ -1,1 +1,232 @@
-#![allow(missing_docs)]
+//! The scheduler against examples and against random histories.
+
+use std::{collections::HashMap, time::Duration};
+
+use prestage_proto::v1::{self, Retry, finished::Outcome};
+use proptest::prelude::*;
+use prost::Message;
+
+use super::{Policy, Scheduler, TaskPhase, TaskRef};
+use crate::state::conformance::example_task;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn call(worker: &str, slots: u32) -> v1::SynchronizeRequest {
+    v1::SynchronizeRequest {
+        worker_id: worker.into(),
+        worker_name: worker.into(),
+        slots,
+        ..Default::default()
+    }
+}
+
+fn done(task: &TaskRef, generation: u32) -> v1::Finished {
+    let result = v1::TaskResult { bytes_read: 1, ..Default::default() };
+    let outcome = Some(Outcome::Result(result.encode_to_vec().into()));
+    v1::Finished { task_id: task.to_wire(), generation, outcome }
+}
+
+fn failed(task: &TaskRef, generation: u32, retry: Retry) -> v1::Finished {
+    let failure = v1::Failure { what: "no".into(), retry: retry.into(), ..Default::default() };
+    let outcome = Some(Outcome::Failure(failure));
+    v1::Finished { task_id: task.to_wire(), generation, outcome }
+}
+
+fn scheduler(builds: &[(&str, &[(&str, &[&str])])]) -> Scheduler {
+    let mut scheduler = Scheduler::new(Policy::default());
+    for (build, tasks) in builds {
+        let tasks = tasks.iter().map(|(id, deps)| {
+            let mut task = example_task(id, deps);
+            task.work_key = format!("{build}/{id}");
+            task
+        });
+        scheduler.add_tasks(build, tasks.collect(), Duration::ZERO);
+    }
+    scheduler
+}
+
+fn granted(scheduler: &mut Scheduler, worker: &str, now: Duration) -> Vec<(String, u32)> {
+    let leases = scheduler.grant(worker, now).into_iter();
+    leases.map(|(task, generation)| (task.to_wire(), generation)).collect()
+}
+
+#[test]
+fn tasks_wait_for_those_before_them() {
+    let mut fleet = scheduler(&[("a", &[("1", &[]), ("2", &["1"])])]);
+    fleet.synchronize(&call("w", 5), SECOND);
+    assert_eq!(granted(&mut fleet, "w", SECOND), [("a/1".into(), 1)]);
+    let task = TaskRef::from_wire("a/1").unwrap();
+    let mut report = call("w", 5);
+    report.finished.push(done(&task, 1));
+    let outcome = fleet.synchronize(&report, SECOND);
+    assert_eq!(outcome.finished.len(), 1);
+    fleet.finish(&task, &outcome.finished[0].1, SECOND);
+    assert_eq!(granted(&mut fleet, "w", SECOND), [("a/2".into(), 1)]);
+}
+
+#[test]
+fn builds_are_served_in_turn() {
+    let mut fleet = scheduler(&[
+        ("a", &[("1", &[]), ("2", &[]), ("3", &[])]),
+        ("b", &[("1", &[]), ("2", &[]), ("3", &[])]),
+    ]);
+    fleet.synchronize(&call("w", 4), SECOND);
+    let order: Vec<String> = granted(&mut fleet, "w", SECOND).into_iter().map(|(t, _)| t).collect();
+    assert_eq!(order, ["a/1", "b/1", "a/2", "b/2"]);
+}
+
+#[test]
+fn a_silent_worker_loses_its_leases_and_its_late_result_changes_nothing() {
+    let mut fleet = scheduler(&[("a", &[("1", &[])])]);
+    fleet.synchronize(&call("old", 1), SECOND);
+    assert_eq!(granted(&mut fleet, "old", SECOND), [("a/1".into(), 1)]);
+    assert!(fleet.expire(SECOND * 5).is_empty());
+    fleet.expire(SECOND * 60);
+    fleet.synchronize(&call("new", 1), SECOND * 61);
+    assert_eq!(granted(&mut fleet, "new", SECOND * 61), [("a/1".into(), 2)]);
+    let task = TaskRef::from_wire("a/1").unwrap();
+    let mut late = call("old", 1);
+    late.finished.push(done(&task, 1));
+    let outcome = fleet.synchronize(&late, SECOND * 62);
+    assert!(outcome.finished.is_empty());
+    assert!(fleet.desired("old").is_empty());
+    assert_eq!(fleet.desired("new").len(), 1);
+}
+
+#[test]
+fn a_restarted_coordinator_lets_the_holder_go_on() {
+    let mut task = example_task("1", &[]);
+    task.generation = 4;
+    let mut fleet = Scheduler::new(Policy::default());
+    fleet.add_tasks("a", vec![task], Duration::ZERO);
+    let mut report = call("w", 1);
+    report.running.push(v1::Running { task_id: "a/1".into(), generation: 4, bytes_done: 3 });
+    fleet.synchronize(&report, SECOND);
+    assert!(granted(&mut fleet, "w", SECOND).is_empty());
+    assert_eq!(fleet.desired("w")[0].1, 4);
+    assert_eq!(fleet.tasks("a").next().unwrap().bytes_done, 3);
+}
+
+#[test]
+fn wrong_input_fails_at_once_and_a_weak_worker_is_avoided() {
+    let mut fleet = scheduler(&[("a", &[("1", &[]), ("2", &[])])]);
+    for worker in ["w", "x"] {
+        fleet.synchronize(&call(worker, 1), SECOND);
+    }
+    let task = TaskRef::from_wire("a/1").unwrap();
+    assert_eq!(granted(&mut fleet, "w", SECOND), [("a/1".into(), 1)]);
+    let mut report = call("w", 1);
+    report.finished.push(failed(&task, 1, Retry::OtherWorker));
+    assert!(fleet.synchronize(&report, SECOND).failed.is_empty());
+    assert_eq!(granted(&mut fleet, "w", SECOND), [("a/2".into(), 1)]);
+    assert_eq!(granted(&mut fleet, "x", SECOND), [("a/1".into(), 2)]);
+    let mut report = call("x", 1);
+    report.finished.push(failed(&task, 2, Retry::Never));
+    assert_eq!(fleet.synchronize(&report, SECOND).failed.len(), 1);
+}
+
+#[test]
+fn a_task_that_kills_its_workers_is_given_up() {
+    let mut fleet = scheduler(&[("a", &[("1", &[])])]);
+    let mut lost = Vec::new();
+    for (number, worker) in (1u32..).zip(["w", "x", "y"]) {
+        let now = SECOND * 100 * number;
+        fleet.synchronize(&call(worker, 1), now);
+        assert_eq!(granted(&mut fleet, worker, now), [("a/1".into(), number)]);
+        lost = fleet.expire(now + SECOND * 60);
+    }
+    assert_eq!(lost.len(), 1);
+    assert!(lost[0].1.what.contains("3 workers were lost"), "{}", lost[0].1.what);
+}
+
+#[test]
+fn the_same_work_is_done_once() {
+    let mut fleet = Scheduler::new(Policy::default());
+    for build in ["a", "b"] {
+        fleet.add_tasks(build, vec![example_task("1", &[])], Duration::ZERO);
+    }
+    fleet.synchronize(&call("w", 2), SECOND);
+    assert_eq!(granted(&mut fleet, "w", SECOND), [("a/1".into(), 1)]);
+    let task = TaskRef::from_wire("a/1").unwrap();
+    let same = fleet.finish(&task, &v1::TaskResult::default(), SECOND);
+    assert_eq!(same, [TaskRef::from_wire("b/1").unwrap()]);
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Call { worker: u8, report: Option<(u8, bool)> },
+    Silence { seconds: u8 },
+    Expire,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        6 => (0u8..4, proptest::option::of((0u8..4, any::<bool>())))
+            .prop_map(|(worker, report)| Step::Call { worker, report }),
+        1 => (1u8..40).prop_map(|seconds| Step::Silence { seconds }),
+        1 => Just(Step::Expire),
+    ]
+}
+
+proptest! {
+    /// No generation is given out twice, a done task stays done, a task has one holder, and a
+    /// result counts only under the newest generation.
+    #[test]
+    fn random_histories_keep_the_promises(steps in proptest::collection::vec(step(), 1..200)) {
+        let mut fleet = scheduler(&[
+            ("a", &[("1", &[]), ("2", &["1"]), ("3", &["1"])]),
+            ("b", &[("1", &[]), ("2", &[])]),
+        ]);
+        let mut now = SECOND;
+        let mut newest: HashMap<String, u32> = HashMap::new();
+        let mut held: HashMap<u8, Vec<(TaskRef, u32)>> = HashMap::new();
+        let mut done_tasks: Vec<TaskRef> = Vec::new();
+        for step in steps {
+            match step {
+                Step::Silence { seconds } => now += SECOND * u32::from(seconds),
+                Step::Expire => { fleet.expire(now); }
+                Step::Call { worker, report } => {
+                    let name = format!("w{worker}");
+                    let mut request = call(&name, 2);
+                    // A report of any lease that the worker ever had, however old.
+                    if let Some((pick, succeeds)) = report
+                        && let Some((task, generation)) =
+                            held.get(&worker).and_then(|had| had.get(usize::from(pick)))
+                    {
+                        request.finished.push(if succeeds {
+                            done(task, *generation)
+                        } else {
+                            failed(task, *generation, Retry::SameWorker)
+                        });
+                    }
+                    let outcome = fleet.synchronize(&request, now);
+                    for (task, result) in outcome.finished {
+                        prop_assert!(!done_tasks.contains(&task), "{task:?} was done before");
+                        let finished = &request.finished[0];
+                        prop_assert_eq!(newest[&task.to_wire()], finished.generation);
+                        fleet.finish(&task, &result, now);
+                        done_tasks.push(task);
+                    }
+                    for (task, generation) in fleet.grant(&name, now) {
+                        let before = newest.insert(task.to_wire(), generation).unwrap_or(0);
+                        prop_assert!(generation > before);
+                        prop_assert!(!done_tasks.contains(&task));
+                        held.entry(worker).or_default().push((task, generation));
+                    }
+                    prop_assert!(fleet.desired(&name).len() <= 2);
+                }
+            }
+            for task in &done_tasks {
+                let mut tasks = fleet.tasks(&task.build_id);
+                let entry = tasks.find(|entry| entry.record.task_id == task.task_id).unwrap();
+                prop_assert_eq!(&entry.phase, &TaskPhase::Done);
+            }
+            let holders = (0..4).flat_map(|worker| fleet.desired(&format!("w{worker}")));
+            let mut leased: Vec<String> = holders.map(|(task, ..)| task.to_wire()).collect();
+            let count = leased.len();
+            leased.sort();
+            leased.dedup();
+            prop_assert_eq!(leased.len(), count, "a task has two holders");
+        }
+    }
+}
