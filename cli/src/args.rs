@@ -1,0 +1,217 @@
+//! The command line: a contract that users' scripts rely on.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+const EXAMPLES: &str = "\
+Examples:
+  prestage sample demo                              a small site to try everything on
+  prestage build demo/spec.toml                     its medium, all in this process
+  prestage plan demo/spec.toml                      what would be on it, and what it costs
+  prestage verify demo/out/w11-sample.wim
+  prestage inspect demo/out/w11-sample.wim
+
+Exit codes: 0 done, 1 failed, 2 the request is wrong.";
+
+/// Builds Configuration Manager prestaged media, distributed.
+#[derive(Debug, Parser)]
+#[command(name = "prestage", version, after_help = EXAMPLES)]
+pub struct Cli {
+    /// One machine-readable JSON document on standard output
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Log lines as JSON
+    #[arg(long, global = true, env = "PRESTAGE_LOG_JSON")]
+    pub log_json: bool,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Build a medium from a spec or a saved plan
+    Build(BuildArgs),
+    /// Resolve and check a spec: contents, versions, sizes, distribution points, cost
+    Plan(PlanArgs),
+    /// Check a medium: structure, every resource's SHA-1, integrity table, manifest
+    #[command(after_help = "Example:\n  prestage verify s3://media/w11.wim")]
+    Verify(MediumArgs),
+    /// Show what is on a medium
+    Inspect(InspectArgs),
+    /// Write a small but complete sample site and spec
+    #[command(after_help = "Example:\n  prestage sample demo && prestage build demo/spec.toml")]
+    Sample {
+        /// A folder that does not exist yet, or is empty
+        dir: PathBuf,
+    },
+    /// Run a coordinator
+    Coordinator(CoordinatorArgs),
+    /// Run a worker
+    Worker(WorkerArgs),
+    /// Print the JSON Schema of the media spec
+    Schema,
+    /// List builds
+    List(RemoteArgs),
+    /// Show a build: its tasks, and what each waits for
+    Show(BuildIdArgs),
+    /// Follow a build until it ends
+    Watch(BuildIdArgs),
+    /// Cancel a build
+    Cancel(BuildIdArgs),
+    /// Print a build's log
+    Log(BuildIdArgs),
+    /// Remove packs that no build needs
+    Gc(RemoteArgs),
+    /// Check that this machine can build
+    Doctor(LocalArgs),
+}
+
+/// Where an all-in-one build keeps its state.
+#[derive(Debug, Clone, Args)]
+pub struct LocalArgs {
+    /// Where state and packs live [default: prestage in the user's state folder]
+    #[arg(long, env = "PRESTAGE_DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Where packs live: a folder or s3://bucket/prefix [default: objects in the data folder]
+    #[arg(long, env = "PRESTAGE_OBJECTS", default_value = "")]
+    pub objects: String,
+    /// How many workers this process runs
+    #[arg(long, env = "PRESTAGE_WORKERS", default_value_t = 1)]
+    pub workers: u32,
+}
+
+/// Which coordinator, and where to run one if none is named.
+#[derive(Debug, Clone, Args)]
+pub struct RemoteArgs {
+    /// A coordinator's URL; without it everything runs in this process
+    #[arg(long, env = "PRESTAGE_COORDINATOR")]
+    pub coordinator: Option<String>,
+    #[command(flatten)]
+    pub local: LocalArgs,
+}
+
+/// What a spec is planned with.
+#[derive(Debug, Clone, Args)]
+pub struct SpecArgs {
+    /// The offline site folder or its site.toml [default: the spec's folder]
+    #[arg(long, env = "PRESTAGE_SITE")]
+    pub site: Option<PathBuf>,
+    /// Where the medium goes: a path (from the current folder) or s3://bucket/name.wim
+    #[arg(long)]
+    pub output: Option<String>,
+    /// fast, balanced or thorough, in place of the spec's
+    #[arg(long)]
+    pub codec: Option<String>,
+    /// A package hash that does not match is an error, not a warning
+    #[arg(long)]
+    pub strict_package_hash: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    prestage build w11.toml --site site --output s3://media/w11.wim\n  \
+    prestage build --plan w11.plan.json\n  \
+    prestage build w11.toml --coordinator http://coordinator:7780")]
+pub struct BuildArgs {
+    /// The media spec
+    #[arg(required_unless_present = "plan", conflicts_with = "plan")]
+    pub spec: Option<PathBuf>,
+    /// Build exactly this plan
+    #[arg(long)]
+    pub plan: Option<PathBuf>,
+    #[command(flatten)]
+    pub with: SpecArgs,
+    #[command(flatten)]
+    pub remote: RemoteArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  prestage plan w11.toml --site site --save w11.plan.json")]
+pub struct PlanArgs {
+    /// The media spec
+    pub spec: PathBuf,
+    /// Pin it: every input and generated value; the same plan always gives the same bytes
+    #[arg(long)]
+    pub save: Option<PathBuf>,
+    #[command(flatten)]
+    pub with: SpecArgs,
+    #[command(flatten)]
+    pub remote: RemoteArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct MediumArgs {
+    /// A path or URL
+    pub wim: String,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  prestage inspect w11.wim --password-file pw.txt --show-values")]
+pub struct InspectArgs {
+    /// A path or URL
+    pub wim: String,
+    /// An environment variable that holds the media password
+    #[arg(long, conflicts_with = "password_file")]
+    pub password_env: Option<String>,
+    /// A file that holds the media password
+    #[arg(long)]
+    pub password_file: Option<PathBuf>,
+    /// Show the variables' values, not only their names
+    #[arg(long)]
+    pub show_values: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct BuildIdArgs {
+    /// The build's id
+    pub build: String,
+    #[command(flatten)]
+    pub remote: RemoteArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Every setting of the file is also an option or an environment variable.\n\
+    Example file:\n  listen = \"127.0.0.1:7780\"\n  data_dir = \"/var/lib/prestage\"\n  \
+    objects = \"s3://packs\"")]
+pub struct CoordinatorArgs {
+    /// A TOML file of these settings
+    #[arg(long)]
+    pub config: Option<PathBuf>,
+    /// Address to listen on [default: 127.0.0.1:7780]
+    #[arg(long, env = "PRESTAGE_LISTEN")]
+    pub listen: Option<String>,
+    /// Where state lives, and packs unless 'objects' says otherwise
+    #[arg(long, env = "PRESTAGE_DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Where packs live, as workers see it too: a folder or s3://bucket/prefix
+    #[arg(long, env = "PRESTAGE_OBJECTS")]
+    pub objects: Option<String>,
+    /// Seconds without a word after which a worker's tasks go to others [default: 15]
+    #[arg(long, env = "PRESTAGE_LEASE_SECONDS")]
+    pub lease_seconds: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  prestage worker --coordinator http://coordinator:7780")]
+pub struct WorkerArgs {
+    /// A TOML file of these settings
+    #[arg(long)]
+    pub config: Option<PathBuf>,
+    /// The coordinator's URL [default: http://127.0.0.1:7780]
+    #[arg(long, env = "PRESTAGE_COORDINATOR")]
+    pub coordinator: Option<String>,
+    /// This worker's name [default: the machine's]
+    #[arg(long, env = "PRESTAGE_WORKER_NAME")]
+    pub name: Option<String>,
+    /// Tasks at once [default: 2]
+    #[arg(long, env = "PRESTAGE_SLOTS")]
+    pub slots: Option<u32>,
+    /// Encoding threads [default: all cores]
+    #[arg(long, env = "PRESTAGE_THREADS")]
+    pub threads: Option<usize>,
+    /// Where packs are written on their way to a bucket [default: the system's temporary folder]
+    #[arg(long, env = "PRESTAGE_STAGING")]
+    pub staging_folder: Option<PathBuf>,
+}

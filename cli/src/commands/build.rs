@@ -1,0 +1,135 @@
+//! `prestage build`: a medium, from a spec or a plan.
+
+use std::path::Path;
+
+use prestage_proto::v1;
+use serde_json::{Value, json};
+
+use super::request::{absolute_output, plan_request};
+use crate::{
+    args::BuildArgs,
+    connect::{Client, Connection},
+    error::CliError,
+    output::{Output, bytes, list, number, text},
+    progress::Progress,
+};
+
+/// Plans if need be, builds, and follows the build to its end.
+pub async fn build(args: BuildArgs, output: Output) -> Result<(), CliError> {
+    // The request is checked before anything is started for it.
+    let request = match &args.spec {
+        Some(spec) => Some(plan_request(spec, &args.with)?),
+        None => None,
+    };
+    let plan = args.plan.as_deref().map(read_plan).transpose()?;
+    let given = args.with.output.as_deref();
+    let given = given.map(|output| absolute_output(output, Path::new(""))).transpose()?;
+    let mut connection = Connection::open(&args.remote, true).await?;
+    let started = std::time::Instant::now();
+    let built = run(&mut connection.client, request, plan, given).await;
+    let closed = connection.close().await;
+    let build = built?;
+    closed?;
+    let seconds = started.elapsed().as_secs_f64();
+    report(&build, seconds, output)
+}
+
+fn read_plan(path: &Path) -> Result<Vec<u8>, CliError> {
+    std::fs::read(path).map_err(|error| {
+        let what = format!("the plan {} can't be read: {error}", path.display());
+        CliError::wrong(what, "make it with 'prestage plan SPEC --save PLAN'")
+    })
+}
+
+async fn run(
+    client: &mut Client,
+    request: Option<v1::PlanMediaRequest>,
+    plan: Option<Vec<u8>>,
+    output: Option<String>,
+) -> Result<v1::Build, CliError> {
+    let plan_json = match (plan, request) {
+        (Some(plan), _) => plan.into(),
+        (None, Some(request)) => client.plan_media(request).await?.into_inner().plan_json,
+        (None, None) => return Err(CliError::wrong("neither a spec nor a plan was given", "")),
+    };
+    for warning in list(&serde_json::from_slice(&plan_json)?, "warnings").filter_map(Value::as_str) {
+        eprintln!("warning: {warning}");
+    }
+    let submit = v1::SubmitBuildRequest {
+        request_id: uuid::Uuid::new_v4().simple().to_string(),
+        plan_json,
+        output: output.unwrap_or_default(),
+        requester: std::env::var("USER").unwrap_or_default(),
+    };
+    let build_id = client.submit_build(submit).await?.into_inner().build_id;
+    follow(client, &build_id).await
+}
+
+/// Follows a build to its end. The first Ctrl-C cancels it.
+pub async fn follow(client: &mut Client, build_id: &str) -> Result<v1::Build, CliError> {
+    let request = v1::WatchBuildRequest { build_id: build_id.to_owned() };
+    let mut shown = client.watch_build(request).await?.into_inner();
+    let mut progress = Progress::new();
+    let mut last = None;
+    let mut cancelled = false;
+    loop {
+        tokio::select! {
+            message = shown.message() => match message? {
+                Some(v1::WatchBuildResponse { build: Some(build) }) => {
+                    progress.show(&build);
+                    last = Some(build);
+                }
+                Some(_) => {}
+                None => break,
+            },
+            _ = tokio::signal::ctrl_c(), if !cancelled => {
+                cancelled = true;
+                progress.say("cancelling; press Ctrl-C again to leave at once");
+                let request = v1::CancelBuildRequest { build_id: build_id.to_owned() };
+                client.cancel_build(request).await?;
+            }
+            _ = tokio::signal::ctrl_c(), if cancelled => {
+                return Err(CliError::failed("left in the middle", "the next build cleans up"));
+            }
+        }
+    }
+    progress.finish();
+    last.ok_or_else(|| CliError::failed("the coordinator said nothing of the build", ""))
+}
+
+/// Says how a build ended.
+pub fn report(build: &v1::Build, seconds: f64, output: Output) -> Result<(), CliError> {
+    match build.state() {
+        v1::BuildState::Done => {}
+        v1::BuildState::Cancelled => {
+            return Err(CliError::failed("the build was cancelled", "no medium was written"));
+        }
+        _ => {
+            let failure = build.failure.clone().unwrap_or_default();
+            return Err(CliError::from_failure(failure, false));
+        }
+    }
+    let report: Value = serde_json::from_slice(&build.report_json).unwrap_or_default();
+    let document = json!({
+        "build_id": build.build_id,
+        "name": build.name,
+        "state": "done",
+        "seconds": seconds,
+        "report": report,
+    });
+    output.print(&document, |document| {
+        let report = &document["report"];
+        let (medium, content) = (&report["medium"], &report["content_bytes"]);
+        format!(
+            "medium    {}\nsize      {} ({} padding)\ncontents  {} besides the OS and boot images\n\
+             bytes     {} read and packed, {} reused\ntime      {seconds:.1} s\nbuild     {}",
+            text(medium, "output"),
+            bytes(number(medium, "bytes")),
+            bytes(number(medium, "padding_bytes")),
+            number(report, "contents"),
+            bytes(number(content, "made")),
+            bytes(number(content, "reused")),
+            text(document, "build_id"),
+        )
+    })
+}

@@ -1,0 +1,66 @@
+//! The commands: one file each.
+
+mod build;
+mod builds;
+mod doctor;
+mod inspect;
+mod plan;
+mod request;
+mod services;
+mod verify;
+
+use time::OffsetDateTime;
+
+use crate::{
+    args::{Cli, Command},
+    error::CliError,
+    output::{Output, text},
+};
+
+/// Runs the command.
+pub async fn run(cli: Cli) -> Result<(), CliError> {
+    let output = Output { json: cli.json };
+    match cli.command {
+        Command::Build(args) => build::build(args, output).await,
+        Command::Plan(args) => plan::plan(args, output).await,
+        Command::Verify(args) => verify::verify(&args, output).await,
+        Command::Inspect(args) => inspect::inspect(&args, output).await,
+        Command::Sample { dir } => sample(&dir, output),
+        Command::Coordinator(args) => services::coordinator(args).await,
+        Command::Worker(args) => services::worker(args).await,
+        Command::Schema => schema(output),
+        Command::List(args) => builds::list(&args, output).await,
+        Command::Show(args) => builds::show(&args, output).await,
+        Command::Watch(args) => builds::watch(&args, output).await,
+        Command::Cancel(args) => builds::cancel(&args, output).await,
+        Command::Log(_) => Err(not_yet("prestage log", "see 'prestage show' and the services' logs")),
+        Command::Gc(_) => Err(not_yet("prestage gc", "packs may be removed while nothing is built")),
+        Command::Doctor(args) => doctor::doctor(&args, output).await,
+    }
+}
+
+fn not_yet(what: &str, advice: &str) -> CliError {
+    CliError::wrong(format!("'{what}' is not supported yet"), advice)
+}
+
+fn schema(output: Output) -> Result<(), CliError> {
+    let schema = prestage_media::spec::json_schema();
+    Output { json: true, ..output }.print(&schema, |_| String::new())
+}
+
+fn sample(dir: &std::path::Path, output: Output) -> Result<(), CliError> {
+    let options = prestage_sample::SampleOptions::default();
+    let summary = prestage_sample::write_sample(dir, &options, OffsetDateTime::now_utc())
+        .map_err(|error| CliError::failed(error.to_string(), ""))?;
+    let spec = dir.join("spec.toml");
+    let document = serde_json::json!({
+        "directory": dir.display().to_string(),
+        "spec": spec.display().to_string(),
+        "content_bytes": summary.content_bytes,
+        "contents": summary.contents,
+    });
+    output.print(&document, |document| {
+        let spec = text(document, "spec");
+        format!("sample site in {}\nnow try: prestage build {spec}", text(document, "directory"))
+    })
+}

@@ -1,0 +1,74 @@
+//! From a spec file to a request for a plan.
+
+use std::path::{Path, PathBuf};
+
+use prestage_media::spec::MediaSpec;
+use prestage_proto::v1;
+use time::OffsetDateTime;
+
+use crate::{args::SpecArgs, error::CliError};
+
+/// Reads and checks the spec and the secrets that it names.
+pub fn plan_request(spec_path: &Path, with: &SpecArgs) -> Result<v1::PlanMediaRequest, CliError> {
+    let checked = MediaSpec::load(spec_path, OffsetDateTime::now_utc());
+    let checked = checked.map_err(|error| CliError::wrong(error.to_string(), ""))?;
+    for warning in &checked.warnings {
+        eprintln!("warning: {warning}");
+    }
+    let spec = checked.spec;
+    let mut secrets = Vec::new();
+    for (name, source) in spec.secrets() {
+        let secret = source.read().map_err(|error| {
+            CliError::wrong(error.to_string(), "").at(format!("{name} in {}", spec_path.display()))
+        })?;
+        let value = secret.expose().as_bytes().to_vec().into();
+        secrets.push(v1::SecretValue { name, value });
+    }
+    Ok(v1::PlanMediaRequest {
+        spec_json: serde_json::to_vec(&spec)?.into(),
+        site: site(spec_path, with.site.as_deref())?,
+        secrets,
+        output: output(spec_path, &spec, with.output.as_deref())?,
+        codec: with.codec.clone().unwrap_or_default(),
+        strict_package_hash: with.strict_package_hash,
+    })
+}
+
+fn site(spec_path: &Path, given: Option<&Path>) -> Result<String, CliError> {
+    let folder = spec_folder(spec_path);
+    let site = match given {
+        Some(site) => site.to_owned(),
+        None if folder.join("site.toml").is_file() => folder,
+        None => {
+            let what = "which site the medium is for is not said";
+            return Err(CliError::wrong(what, "give --site DIR, the folder that holds site.toml"));
+        }
+    };
+    absolute(&site)
+}
+
+/// `--output` is taken from the current folder, the spec's own output from the spec's folder.
+fn output(spec_path: &Path, spec: &MediaSpec, given: Option<&str>) -> Result<String, CliError> {
+    let advice = "give --output, or output.file in the spec";
+    match (given, &spec.output.file) {
+        (Some(output), _) => absolute_output(output, Path::new("")),
+        (None, Some(output)) => absolute_output(output, &spec_folder(spec_path)),
+        (None, None) => Err(CliError::wrong("where the medium goes is not said", advice)),
+    }
+}
+
+/// An output as a coordinator on any machine understands it.
+pub fn absolute_output(output: &str, folder: &Path) -> Result<String, CliError> {
+    if output.contains("://") { Ok(output.to_owned()) } else { absolute(&folder.join(output)) }
+}
+
+fn spec_folder(spec_path: &Path) -> PathBuf {
+    spec_path.parent().map_or_else(PathBuf::new, Path::to_owned)
+}
+
+fn absolute(path: &Path) -> Result<String, CliError> {
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+    let absolute = std::path::absolute(path)
+        .map_err(|error| CliError::wrong(format!("{}: {error}", path.display()), ""))?;
+    Ok(absolute.to_string_lossy().into_owned())
+}

@@ -1,0 +1,111 @@
+//! Where a coordinator comes from: another machine, or this process.
+
+use std::time::Duration;
+
+use prestage_coordinator::{Coordinator, CoordinatorSettings, Policy, in_process, service};
+use prestage_proto::v1::media_service_client::MediaServiceClient;
+use prestage_worker::{Worker, WorkerSettings};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::{Channel, Endpoint};
+
+use crate::{
+    args::RemoteArgs,
+    error::CliError,
+    settings::{SLOTS_DEFAULT, cores, default_data_dir, new_worker_id},
+};
+
+/// A client of the media service.
+pub type Client = MediaServiceClient<Channel>;
+
+/// A connection, and what runs in this process behind it.
+pub struct Connection {
+    /// The client.
+    pub client: Client,
+    local: Option<Local>,
+}
+
+struct Local {
+    stop_workers: CancellationToken,
+    stop_coordinator: CancellationToken,
+    workers: Vec<JoinHandle<()>>,
+    coordinator: JoinHandle<Result<(), prestage_coordinator::CoordinatorError>>,
+}
+
+impl Connection {
+    /// Connects to the coordinator that is named, or starts one with its workers in this process.
+    /// Either way it is gRPC; in this process it goes through pipes.
+    pub async fn open(args: &RemoteArgs, with_workers: bool) -> Result<Self, CliError> {
+        match &args.coordinator {
+            Some(url) => {
+                let channel = remote(url)?;
+                Ok(Self { client: client(channel), local: None })
+            }
+            None => Self::all_in_one(args, with_workers).await,
+        }
+    }
+
+    async fn all_in_one(args: &RemoteArgs, with_workers: bool) -> Result<Self, CliError> {
+        let data_dir = match &args.local.data_dir {
+            Some(folder) => folder.clone(),
+            None => default_data_dir()?,
+        };
+        let settings = CoordinatorSettings {
+            data_dir: data_dir.clone(),
+            objects: args.local.objects.clone(),
+            policy: Policy::default(),
+        };
+        let coordinator = Coordinator::open(&settings).await?;
+        let stop_coordinator = CancellationToken::new();
+        let stop_workers = CancellationToken::new();
+        let (channel, serving) = in_process(coordinator, stop_coordinator.clone());
+        let count = if with_workers { args.local.workers.max(1) } else { 0 };
+        let mut workers = Vec::new();
+        for number in 1..=count {
+            let settings = WorkerSettings {
+                id: new_worker_id(),
+                name: format!("worker {number}"),
+                slots: SLOTS_DEFAULT,
+                threads: cores().div_ceil(count as usize),
+                staging: data_dir.join("staging"),
+            };
+            let worker = Worker::new(channel.clone(), settings)?;
+            let never_drained = CancellationToken::new();
+            workers.push(tokio::spawn(worker.run(never_drained, stop_workers.clone())));
+        }
+        let local = Local { stop_workers, stop_coordinator, workers, coordinator: serving };
+        Ok(Self { client: client(channel), local: Some(local) })
+    }
+
+    /// Ends what runs in this process; no half-made thing is left when it returns.
+    pub async fn close(self) -> Result<(), CliError> {
+        let Some(local) = self.local else { return Ok(()) };
+        local.stop_workers.cancel();
+        for worker in local.workers {
+            worker.await.map_err(|error| CliError::failed(error.to_string(), ""))?;
+        }
+        drop(self.client);
+        local.stop_coordinator.cancel();
+        let ended = local.coordinator.await;
+        Ok(ended.map_err(|error| CliError::failed(error.to_string(), ""))??)
+    }
+}
+
+fn client(channel: Channel) -> Client {
+    MediaServiceClient::new(channel)
+        .max_decoding_message_size(service::MESSAGE_BYTES_MAX)
+        .max_encoding_message_size(service::MESSAGE_BYTES_MAX)
+}
+
+/// A channel to another machine; it connects with the first call.
+pub fn remote(url: &str) -> Result<Channel, CliError> {
+    let advice = "give http://HOST:PORT";
+    let endpoint = Endpoint::from_shared(url.to_owned()).map_err(|error| {
+        CliError::wrong(format!("'{url}' is no coordinator's URL: {error}"), advice)
+    })?;
+    let endpoint = endpoint
+        .connect_timeout(Duration::from_secs(10))
+        .http2_keep_alive_interval(Duration::from_secs(20))
+        .keep_alive_while_idle(true);
+    Ok(endpoint.connect_lazy())
+}

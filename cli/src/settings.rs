@@ -1,0 +1,108 @@
+//! Settings of the services: option or environment first, then the file, then the default.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use prestage_coordinator::{CoordinatorSettings, Policy};
+use prestage_worker::WorkerSettings;
+use serde::{Deserialize, de::DeserializeOwned};
+
+use crate::{
+    args::{CoordinatorArgs, WorkerArgs},
+    error::CliError,
+};
+
+const LISTEN_DEFAULT: &str = "127.0.0.1:7780";
+const COORDINATOR_DEFAULT: &str = "http://127.0.0.1:7780";
+/// Tasks that a worker does at once: one reads while another compresses.
+pub const SLOTS_DEFAULT: u32 = 2;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct CoordinatorFile {
+    listen: Option<String>,
+    data_dir: Option<PathBuf>,
+    objects: Option<String>,
+    lease_seconds: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct WorkerFile {
+    coordinator: Option<String>,
+    name: Option<String>,
+    slots: Option<u32>,
+    threads: Option<usize>,
+    staging_folder: Option<PathBuf>,
+}
+
+fn read_file<T: DeserializeOwned + Default>(path: Option<&Path>) -> Result<T, CliError> {
+    let Some(path) = path else { return Ok(T::default()) };
+    let shown = path.display();
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| CliError::wrong(format!("{shown} can't be read: {error}"), ""))?;
+    toml::from_str(&text).map_err(|error| {
+        CliError::wrong(format!("{shown}: {error}"), "see 'prestage coordinator --help'")
+    })
+}
+
+/// The address to listen on, and the coordinator's settings.
+pub fn coordinator(args: CoordinatorArgs) -> Result<(String, CoordinatorSettings), CliError> {
+    let file: CoordinatorFile = read_file(args.config.as_deref())?;
+    let listen = args.listen.or(file.listen).unwrap_or_else(|| LISTEN_DEFAULT.into());
+    let mut policy = Policy::default();
+    if let Some(seconds) = args.lease_seconds.or(file.lease_seconds) {
+        policy.lease_ttl = Duration::from_secs(seconds.max(1));
+    }
+    let data_dir = match args.data_dir.or(file.data_dir) {
+        Some(folder) => folder,
+        None => default_data_dir()?,
+    };
+    let objects = args.objects.or(file.objects).unwrap_or_default();
+    Ok((listen, CoordinatorSettings { data_dir, objects, policy }))
+}
+
+/// The coordinator's URL, and the worker's settings.
+pub fn worker(args: WorkerArgs) -> Result<(String, WorkerSettings), CliError> {
+    let file: WorkerFile = read_file(args.config.as_deref())?;
+    let coordinator = args.coordinator.or(file.coordinator);
+    let settings = WorkerSettings {
+        id: new_worker_id(),
+        name: args.name.or(file.name).unwrap_or_else(machine_name),
+        slots: args.slots.or(file.slots).unwrap_or(SLOTS_DEFAULT).max(1),
+        threads: args.threads.or(file.threads).unwrap_or_else(cores),
+        staging: args.staging_folder.or(file.staging_folder).unwrap_or_else(std::env::temp_dir),
+    };
+    Ok((coordinator.unwrap_or_else(|| COORDINATOR_DEFAULT.into()), settings))
+}
+
+/// A worker id that no other process ever had.
+pub fn new_worker_id() -> String {
+    uuid::Uuid::new_v4().simple().to_string()
+}
+
+/// Cores of this machine that we may use.
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get)
+}
+
+fn machine_name() -> String {
+    std::fs::read_to_string("/etc/hostname")
+        .ok()
+        .map(|name| name.trim().to_owned())
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| "worker".into())
+}
+
+/// `prestage` in the user's state folder (XDG base directories).
+pub fn default_data_dir() -> Result<PathBuf, CliError> {
+    let folder = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    let state = folder("XDG_STATE_HOME").map(PathBuf::from);
+    let state = state.or_else(|| Some(PathBuf::from(folder("HOME")?).join(".local/state")));
+    let unknown = || {
+        CliError::wrong("there is no home folder to keep state and packs in", "give --data-dir")
+    };
+    Ok(state.ok_or_else(unknown)?.join("prestage"))
+}
