@@ -1,0 +1,203 @@
+//! Rules on values and between them.
+
+use super::*;
+
+#[test]
+fn lengths_are_those_of_the_console() {
+    let long = |characters| format!("\"{}\"", "x".repeat(characters));
+    one_problem("\"OSD team\"", &long(51), "media.created_by", "at most 50");
+    one_problem("\"2026.11\"", &long(33), "media.version", "at most 32");
+    one_problem("\"ring 1\"", &long(128), "media.comment", "shorten it by 1");
+    assert!(parse(&FULL.replace("\"OSD team\"", &long(50))).is_ok());
+    assert!(parse(&FULL.replace("\"ring 1\"", &long(127))).is_ok());
+}
+
+#[test]
+fn management_points_fit_mode_and_certificate() {
+    let key = "media.management_points";
+    one_problem(
+        "\"dynamic\"",
+        "\"site-based\"",
+        key,
+        "exactly one management point, and 2",
+    );
+    one_problem(
+        "\"http://mp2.",
+        "\"https://mp2.",
+        key,
+        "self-signed certificate",
+    );
+    one_problem(
+        "\"http://mp2.corp.example\"",
+        "\"HTTP://MP1.corp.example/\"",
+        key,
+        "already",
+    );
+    let shown = &problems("http://mp2.corp.example", "http://mp2.corp.example/SMS_MP")[0];
+    assert_eq!(shown.key, "media.management_points[1]");
+    assert!(shown.what.contains("it has a path"), "{shown}");
+    let all = "\"http://mp1.corp.example\", \"http://mp2.corp.example\"";
+    one_problem(all, "", key, "the list is empty");
+}
+
+#[test]
+fn https_is_refused_for_the_default_certificate_too() {
+    let error = parse(&LEAST.replace("http://", "https://")).unwrap_err();
+    assert!(error.to_string().contains("self-signed"), "{error}");
+}
+
+#[test]
+fn certificates_have_a_future_and_an_order() {
+    let key = "security.certificate.self_signed.expiry";
+    one_problem("2027-11-22T00", "2026-11-22T11", key, "expired already");
+    one_problem(
+        "start = 2026-11",
+        "start = 2028-11",
+        key,
+        "before it starts",
+    );
+    one_problem(
+        "2027-11-22T00:00:00Z",
+        "2027-11-22",
+        key,
+        "not a date and time with an offset",
+    );
+    one_problem("2027-11-22T00:00:00Z", "true", key, "this is true or false");
+    one_problem(
+        "start = 2026-11-22T00:00:00Z, expiry = 2027-11-22T00:00:00Z",
+        "start = 2025-01-01T00:00:00Z",
+        "security.certificate.self_signed.start",
+        "a year back",
+    );
+}
+
+#[test]
+fn a_password_in_the_spec_is_refused_and_not_repeated() {
+    let problems = problems("{ env = \"MEDIA_PASSWORD\" }", "\"hunter2-hunter2\"");
+    assert_eq!(problems.len(), 1, "{problems:#?}");
+    assert_eq!(problems[0].key, "security.password");
+    assert!(problems[0].what.contains("version control"));
+    assert!(!format!("{problems:?}").contains("hunter2"));
+    one_problem(
+        "{ env = \"MEDIA_PASSWORD\" }",
+        "{}",
+        "security.password",
+        "no source",
+    );
+    one_problem(
+        "{ env = \"M",
+        "{ file = \"x\", env = \"M",
+        "security.password",
+        "two sources",
+    );
+}
+
+#[test]
+fn what_is_not_supported_yet_says_so_after_its_own_check() {
+    one_problem(
+        "self_signed = { start = 2026-11-22T00:00:00Z, expiry = 2027-11-22T00:00:00Z }",
+        "pkcs12 = { file = \"media.pfx\", password = { env = \"PFX\" } }",
+        "security.certificate.pkcs12",
+        "not supported yet",
+    );
+    let both = problems(
+        "self_signed = { start = 2026-11-22T00:00:00Z, expiry = 2027-11-22T00:00:00Z }",
+        "pkcs12 = { file = \"media.pfx\", password = \"hunter2\" }",
+    );
+    assert_eq!(both.len(), 2, "{both:#?}");
+    one_problem(
+        "codec =",
+        "split_mib = 3800\ncodec =",
+        "output.split_mib",
+        "not supported yet",
+    );
+    one_problem(
+        "codec =",
+        "split_mib = 9\ncodec =",
+        "output.split_mib",
+        "from 16 to 4095",
+    );
+}
+
+#[test]
+fn variables_have_names_that_work_and_values_that_can_be_written() {
+    let set = |name: &str, value: &str| {
+        problems("OSDTimeZone = \"UTC\"", &format!("\"{name}\" = {value}"))
+    };
+    for (name, value, part) in [
+        ("1x", "\"v\"", "not a variable name"),
+        (
+            "_SMSTSMediaType",
+            "\"v\"",
+            "belong to Configuration Manager",
+        ),
+        ("SMSTSMP", "\"v\"", "sets this variable itself"),
+        ("joinpassword", "\"v\"", "the same variable as joinpassword"),
+        ("X", "5", "this"),
+        ("X", "\"\\u0001\"", "control character"),
+    ] {
+        let problems = set(name, value);
+        assert_eq!(problems.len(), 1, "{problems:#?}");
+        assert!(problems[0].to_string().contains(part), "{}", problems[0]);
+    }
+    let warned = parse(&FULL.replace("OSDTimeZone = \"UTC\"", "ApiToken = \"abc\"")).unwrap();
+    assert_eq!(warned.warnings[0].key, "customization.variables.ApiToken");
+    assert!(!format!("{warned:?}").contains("abc"));
+}
+
+#[test]
+fn nothing_is_listed_twice() {
+    one_problem(
+        "[\"PS100031\"]",
+        "[\"PS100031\", \"ps100031\"]",
+        "packages",
+        "already under",
+    );
+    one_problem(
+        "[\"PS100077\"]",
+        "[\"PS100031\"]",
+        "driver_packages",
+        "under packages",
+    );
+    one_problem(
+        "[\"PS100031\"]",
+        "[\"PS100005\"]",
+        "packages",
+        "under boot_image",
+    );
+    one_problem(
+        "\"dp2.corp.example\"",
+        "\"DP1.corp.example\"",
+        "distribution_points",
+        "already",
+    );
+}
+
+#[test]
+fn single_values_are_checked() {
+    one_problem(
+        "index = 3",
+        "index = 0",
+        "os_image.index",
+        "0 does not fit here",
+    );
+    one_problem(
+        "index = 3",
+        "index = \"3\"",
+        "os_image.index",
+        "this is a string",
+    );
+    one_problem("\"w11-latitude-7450\"", "\" \"", "name", "it is empty");
+    one_problem(
+        "\"thorough\"",
+        "\"best\"",
+        "output.codec",
+        "\"fast\", \"balanced\"",
+    );
+    one_problem(
+        "\"administrator-approval\"",
+        "1",
+        "security.user_device_affinity",
+        "1 does not",
+    );
+}

@@ -1,0 +1,92 @@
+//! An ordered list of variables.
+
+use std::fmt;
+
+use crate::secret::Secret;
+
+/// Task sequence variables in the order in which they were set. Names compare without regard to
+/// case, as in a task sequence. Values are treated as secrets: `Debug` shows names only.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct MediaVariables(Vec<(String, Secret)>);
+
+impl MediaVariables {
+    /// No variables.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    /// Sets a variable; one that is there keeps its place and spelling and gets the new value.
+    pub fn set(&mut self, name: &str, value: Secret) {
+        match self
+            .0
+            .iter_mut()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+        {
+            Some((_, old)) => *old = value,
+            None => self.0.push((name.to_owned(), value)),
+        }
+    }
+
+    /// The value of a variable.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Secret> {
+        self.0
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value)
+    }
+
+    /// The names, which are no secret, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// Names and values in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Secret)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value))
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl fmt::Debug for MediaVariables {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.names()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_compare_without_case_and_keep_their_place() {
+        let mut variables = MediaVariables::new();
+        variables.set("OSDTimeZone", "UTC".into());
+        variables.set("Other", "1".into());
+        variables.set("osdtimezone", "CET".into());
+        assert_eq!(
+            variables.names().collect::<Vec<_>>(),
+            ["OSDTimeZone", "Other"]
+        );
+        assert_eq!(variables.get("OSDTIMEZONE").unwrap().expose(), "CET");
+    }
+
+    #[test]
+    fn debug_shows_no_value() {
+        let mut variables = MediaVariables::new();
+        variables.set("JoinPassword", "hunter2".into());
+        assert_eq!(format!("{variables:?}"), r#"{"JoinPassword"}"#);
+    }
+}
