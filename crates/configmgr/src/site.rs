@@ -1,0 +1,241 @@
+//! The offline site: a folder that holds what the live site answered.
+
+use std::collections::HashSet;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::admin_service::{AdminServiceFolder, ExportError};
+use crate::site_file::{DistributionPointTable, SiteFile};
+use crate::text::{self, DecodeError};
+
+/// A distribution point that `site.toml` names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DistributionPoint {
+    /// Its name, as written.
+    pub name: String,
+    /// Where its content library is.
+    pub content_library: Option<PathBuf>,
+    /// Its HTTP address. Reading content over it is not supported yet.
+    pub url: Option<String>,
+}
+
+/// A management point that `site.toml` names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ManagementPoint {
+    /// `http://…` or `https://…`.
+    pub url: String,
+}
+
+/// An offline site.
+#[derive(Debug, Clone)]
+pub struct Site {
+    file: PathBuf,
+    code: String,
+    admin_service: AdminServiceFolder,
+    distribution_points: Vec<DistributionPoint>,
+    management_points: Vec<ManagementPoint>,
+}
+
+/// Why a site can't be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum SiteError {
+    /// `site.toml` cannot be read.
+    #[error("{path}: {source}; name the site's folder or its site.toml", path = path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// `site.toml` is not text.
+    #[error("{path}: {source}", path = path.display())]
+    Encoding {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: DecodeError,
+    },
+    /// `site.toml` is not TOML, lacks a key or has one that is not known.
+    #[error("{path}, line {line}: {reason}", path = path.display())]
+    Toml {
+        /// The file.
+        path: PathBuf,
+        /// Line, from 1.
+        line: usize,
+        /// What the parser says.
+        reason: String,
+    },
+    /// A value in `site.toml` that makes no sense.
+    #[error("{path}: {key} is {value:?}, but should be {expected}", path = path.display())]
+    Value {
+        /// The file.
+        path: PathBuf,
+        /// The key.
+        key: &'static str,
+        /// Its value.
+        value: String,
+        /// What belongs there.
+        expected: &'static str,
+    },
+    /// `site.admin_service` is an address.
+    #[error("{path}: site.admin_service is {url:?}, and a live AdminService is not supported yet; export the site to a folder and name that", path = path.display())]
+    LiveAdminService {
+        /// The file.
+        path: PathBuf,
+        /// The address.
+        url: String,
+    },
+    /// The AdminService folder can't be used.
+    #[error(transparent)]
+    Export(#[from] ExportError),
+}
+
+impl Site {
+    /// Opens a site by its folder or its `site.toml`. The AdminService answers are listed, and read only
+    /// when something asks for them.
+    pub fn open(path: &Path) -> Result<Self, SiteError> {
+        let file = if path.is_dir() {
+            path.join("site.toml")
+        } else {
+            path.to_owned()
+        };
+        let parsed = read(&file)?;
+        let base = file.parent().unwrap_or(Path::new(""));
+        let wrong = |key, value: &str, expected| SiteError::Value {
+            path: file.clone(),
+            key,
+            value: value.to_owned(),
+            expected,
+        };
+        let code = parsed.site.code.trim().to_ascii_uppercase();
+        if code.len() != 3 || !code.bytes().all(|b| b.is_ascii_alphanumeric()) {
+            return Err(wrong(
+                "site.code",
+                &parsed.site.code,
+                "three letters or digits",
+            ));
+        }
+        if is_http(&parsed.site.admin_service) {
+            return Err(SiteError::LiveAdminService {
+                url: parsed.site.admin_service,
+                path: file,
+            });
+        }
+        if let Some(point) = parsed
+            .management_point
+            .iter()
+            .find(|point| !is_http(&point.url))
+        {
+            return Err(wrong(
+                "management_point.url",
+                &point.url,
+                "an http:// or https:// address",
+            ));
+        }
+        let mut names = HashSet::new();
+        for point in &parsed.distribution_point {
+            if point.name.trim().is_empty() || !names.insert(point.name.to_lowercase()) {
+                return Err(wrong(
+                    "distribution_point.name",
+                    &point.name,
+                    "a name, used once",
+                ));
+            }
+            if point.content_library.is_none() && point.url.is_none() {
+                let expected = "followed by a content_library";
+                return Err(wrong("distribution_point.name", &point.name, expected));
+            }
+        }
+        let points = parsed.distribution_point.into_iter();
+        Ok(Self {
+            admin_service: AdminServiceFolder::open(&place(base, &parsed.site.admin_service))?,
+            code,
+            distribution_points: points
+                .map(|point| distribution_point(base, point))
+                .collect(),
+            management_points: parsed
+                .management_point
+                .into_iter()
+                .map(|point| ManagementPoint { url: point.url })
+                .collect(),
+            file,
+        })
+    }
+
+    /// The `site.toml`.
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// The site code, upper case.
+    pub fn code(&self) -> &str {
+        &self.code
+    }
+
+    /// What AdminService answered.
+    pub fn admin_service(&self) -> &AdminServiceFolder {
+        &self.admin_service
+    }
+
+    /// The distribution points, in the order of `site.toml`.
+    pub fn distribution_points(&self) -> &[DistributionPoint] {
+        &self.distribution_points
+    }
+
+    /// The management points, in the order of `site.toml`.
+    pub fn management_points(&self) -> &[ManagementPoint] {
+        &self.management_points
+    }
+
+    /// A distribution point by name, without case.
+    pub fn distribution_point(&self, name: &str) -> Option<&DistributionPoint> {
+        let wanted = name.trim().to_lowercase();
+        self.distribution_points
+            .iter()
+            .find(|point| point.name.to_lowercase() == wanted)
+    }
+}
+
+fn distribution_point(base: &Path, point: DistributionPointTable) -> DistributionPoint {
+    DistributionPoint {
+        content_library: point.content_library.map(|library| place(base, &library)),
+        name: point.name,
+        url: point.url,
+    }
+}
+
+fn is_http(text: &str) -> bool {
+    let lower = text.trim().to_ascii_lowercase();
+    lower.starts_with("http://") || lower.starts_with("https://")
+}
+
+/// A path of `site.toml`, which may use either separator.
+fn place(base: &Path, path: &str) -> PathBuf {
+    let direct = base.join(path);
+    match path.contains('\\') && !direct.exists() {
+        true => base.join(path.replace('\\', "/")),
+        false => direct,
+    }
+}
+
+fn read(file: &Path) -> Result<SiteFile, SiteError> {
+    let bytes = fs::read(file).map_err(|source| SiteError::Io {
+        path: file.to_owned(),
+        source,
+    })?;
+    let text = text::decode(&bytes).map_err(|source| SiteError::Encoding {
+        path: file.to_owned(),
+        source,
+    })?;
+    toml::from_str(&text).map_err(|error| {
+        let at = error.span().map_or(0, |span| span.start);
+        SiteError::Toml {
+            path: file.to_owned(),
+            line: text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1,
+            reason: error.message().replace('\n', " "),
+        }
+    })
+}

@@ -1,0 +1,159 @@
+//! The `Sequence` XML as a list of steps.
+
+use crate::xml::Element;
+pub use crate::xml::XmlError;
+
+/// Why a `Sequence` cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SequenceError {
+    /// Not XML that can be read.
+    #[error("Sequence: {0}; export the task sequence again")]
+    Xml(#[from] XmlError),
+    /// XML without a `sequence` element.
+    #[error(
+        "Sequence: there is no <sequence> element, the outermost is <{found}>; export the task sequence again"
+    )]
+    NotASequence {
+        /// The outermost element.
+        found: String,
+    },
+}
+
+/// A `variable` of a step's `defaultVarList`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepVariable {
+    /// The task sequence variable.
+    pub name: String,
+    /// The property of the step's class that it stands for.
+    pub property: String,
+    /// Its value.
+    pub value: String,
+}
+
+/// One step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// Name in the editor.
+    pub name: String,
+    /// `SMS_TaskSequence_…Action`.
+    pub step_type: String,
+    /// The groups around it, outermost first.
+    pub groups: Vec<String>,
+    /// It, or a group around it, is disabled.
+    pub disabled: bool,
+    /// The command line.
+    pub action: String,
+    /// The variables it sets for itself.
+    pub variables: Vec<StepVariable>,
+}
+
+impl Step {
+    /// Whether the type contains `word`, without case.
+    pub fn is_type(&self, word: &str) -> bool {
+        self.step_type
+            .to_ascii_lowercase()
+            .contains(&word.to_ascii_lowercase())
+    }
+
+    /// The value of the variable that stands for `property`.
+    pub fn property(&self, property: &str) -> Option<&str> {
+        let named = |v: &&StepVariable| v.property.eq_ignore_ascii_case(property);
+        self.variables
+            .iter()
+            .find(named)
+            .map(|variable| variable.value.as_str())
+    }
+}
+
+/// A task sequence's steps and reference list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sequence {
+    /// `version`, as `3.10`.
+    pub version: Option<String>,
+    /// All steps in running order, groups flattened.
+    pub steps: Vec<Step>,
+    /// What `referenceList` names, if there is one.
+    pub references: Vec<String>,
+}
+
+impl Sequence {
+    /// Parses the lazy property `Sequence`. Declared encodings are ignored (the text is decoded
+    /// already), and a document that was entity-escaped as a whole is accepted.
+    pub fn parse(xml: &str) -> Result<Self, SequenceError> {
+        let root = Element::parse(xml)?;
+        let all = root.descendants();
+        let Some(outer) = all.iter().find(|element| element.is("sequence")) else {
+            return Err(SequenceError::NotASequence {
+                found: root.name.clone(),
+            });
+        };
+        let mut sequence = Self {
+            version: outer.attribute("version").map(str::to_owned),
+            ..Self::default()
+        };
+        sequence.walk(outer, &mut Vec::new(), false);
+        let references = all.iter().filter(|element| element.is("referenceList"));
+        sequence.references = references
+            .flat_map(|list| &list.children)
+            .filter(|child| child.is("reference"))
+            .filter_map(|reference| reference.attribute("package"))
+            .map(|package| package.trim().to_owned())
+            .filter(|package| !package.is_empty())
+            .collect();
+        Ok(sequence)
+    }
+
+    /// Depth is bounded by the parser.
+    fn walk(&mut self, parent: &Element, groups: &mut Vec<String>, disabled: bool) {
+        for child in &parent.children {
+            let disabled = disabled || is_true(child.attribute("disable"));
+            let name = child.attribute("name").unwrap_or_default().to_owned();
+            if child.is("group") {
+                groups.push(name);
+                self.walk(child, groups, disabled);
+                groups.pop();
+            } else if child.is("step") || child.is("subtasksequence") {
+                self.steps.push(step(child, name, groups.clone(), disabled));
+            }
+        }
+    }
+}
+
+fn step(element: &Element, name: String, groups: Vec<String>, disabled: bool) -> Step {
+    let child = |wanted: &str| element.children.iter().find(|child| child.is(wanted));
+    let variables = child("defaultVarList").map(|list| list.children.as_slice());
+    let variables = variables
+        .unwrap_or_default()
+        .iter()
+        .filter(|v| v.is("variable"));
+    Step {
+        name,
+        step_type: element.attribute("type").unwrap_or_default().to_owned(),
+        groups,
+        disabled,
+        action: child("action")
+            .map(|a| a.text.trim().to_owned())
+            .unwrap_or_default(),
+        variables: variables
+            .map(|variable| StepVariable {
+                name: variable.attribute("name").unwrap_or_default().to_owned(),
+                property: variable
+                    .attribute("property")
+                    .unwrap_or_default()
+                    .to_owned(),
+                value: match variable.text.trim() {
+                    "" => variable
+                        .attribute("value")
+                        .unwrap_or_default()
+                        .trim()
+                        .to_owned(),
+                    text => text.to_owned(),
+                },
+            })
+            .collect(),
+    }
+}
+
+fn is_true(value: Option<&str>) -> bool {
+    value.is_some_and(|value| value.trim().eq_ignore_ascii_case("true") || value.trim() == "1")
+}
