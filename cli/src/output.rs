@@ -26,7 +26,7 @@ impl Output {
 /// A table without lines between the rows.
 pub fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_header(header.to_vec());
+    table.load_style(presets::NOTHING).set_header(header.to_vec());
     table
 }
 

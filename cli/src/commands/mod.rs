@@ -28,7 +28,7 @@ pub async fn run(cli: Cli) -> Result<(), CliError> {
         Command::Sample { dir } => sample(&dir, output),
         Command::Coordinator(args) => services::coordinator(args).await,
         Command::Worker(args) => services::worker(args).await,
-        Command::Schema => schema(output),
+        Command::Schema => schema(),
         Command::List(args) => builds::list(&args, output).await,
         Command::Show(args) => builds::show(&args, output).await,
         Command::Watch(args) => builds::watch(&args, output).await,
@@ -43,9 +43,9 @@ fn not_yet(what: &str, advice: &str) -> CliError {
     CliError::wrong(format!("'{what}' is not supported yet"), advice)
 }
 
-fn schema(output: Output) -> Result<(), CliError> {
-    let schema = prestage_media::spec::json_schema();
-    Output { json: true, ..output }.print(&schema, |_| String::new())
+/// A schema is a document for machines, with or without `--json`.
+fn schema() -> Result<(), CliError> {
+    Output { json: true }.print(&prestage_media::spec::json_schema(), |_| String::new())
 }
 
 fn sample(dir: &std::path::Path, output: Output) -> Result<(), CliError> {

@@ -21,11 +21,6 @@ impl PackSink {
     pub fn into_writer(self) -> PackWriter {
         self.writer
     }
-
-    /// The writer, to append what is no encoded file.
-    pub fn writer(&mut self) -> &mut PackWriter {
-        &mut self.writer
-    }
 }
 
 impl ResourceSink for PackSink {
