@@ -45,6 +45,9 @@ pub enum Command {
     Sample {
         /// A folder that does not exist yet, or is empty
         dir: PathBuf,
+        /// MiB of content, for measurements: over 50, about 60 % of it the OS image
+        #[arg(long, hide = true)]
+        mib: Option<u64>,
     },
     /// Run a coordinator
     Coordinator(CoordinatorArgs),

@@ -25,7 +25,7 @@ pub async fn run(cli: Cli) -> Result<(), CliError> {
         Command::Plan(args) => plan::plan(args, output).await,
         Command::Verify(args) => verify::verify(&args, output).await,
         Command::Inspect(args) => inspect::inspect(&args, output).await,
-        Command::Sample { dir } => sample(&dir, output),
+        Command::Sample { dir, mib } => sample(&dir, mib, output),
         Command::Coordinator(args) => services::coordinator(args).await,
         Command::Worker(args) => services::worker(args).await,
         Command::Schema => schema(),
@@ -48,8 +48,8 @@ fn schema() -> Result<(), CliError> {
     Output { json: true }.print(&prestage_media::spec::json_schema(), |_| String::new())
 }
 
-fn sample(dir: &std::path::Path, output: Output) -> Result<(), CliError> {
-    let options = prestage_sample::SampleOptions::default();
+fn sample(dir: &std::path::Path, mib: Option<u64>, output: Output) -> Result<(), CliError> {
+    let options = mib.map_or_else(prestage_sample::SampleOptions::default, sample_of);
     let summary = prestage_sample::write_sample(dir, &options, OffsetDateTime::now_utc())
         .map_err(|error| CliError::failed(error.to_string(), ""))?;
     let spec = dir.join("spec.toml");
@@ -63,4 +63,18 @@ fn sample(dir: &std::path::Path, output: Output) -> Result<(), CliError> {
         let spec = text(document, "spec");
         format!("sample site in {}\nnow try: prestage build {spec}", text(document, "directory"))
     })
+}
+
+/// A sample of about `mib` MiB: OS image 60 %, drivers 20 %, installers the rest.
+fn sample_of(mib: u64) -> prestage_sample::SampleOptions {
+    let percent = |share: u64| (mib << 20) * share / 100;
+    prestage_sample::SampleOptions {
+        os_files: (mib * 8).clamp(420, 200_000) as usize,
+        os_bytes: percent(60),
+        driver_files: (mib * 4).clamp(640, 100_000) as usize,
+        driver_bytes: percent(20),
+        payload_bytes: percent(8),
+        application_bytes: percent(4),
+        ..prestage_sample::SampleOptions::default()
+    }
 }
