@@ -91,7 +91,8 @@ fn streams(image: &mut Image) {
 fn names(image: &mut Image, seed: u64) {
     let folder = "Users/Public/Documents";
     let long = format!("{}.txt", "a long name ".repeat(18).trim_end());
-    let wide = "名".repeat(205);
+    // As many bytes as other systems allow a name, so that the sample can be applied there too.
+    let wide = "名".repeat(80);
     let names = [
         "Привет, мир.txt",
         "日本語の説明書.txt",

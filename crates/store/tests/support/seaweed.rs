@@ -68,15 +68,19 @@ impl Seaweed {
     }
 
     pub fn options_with(&self, more: &[(&str, &str)]) -> StoreOptions {
-        let endpoint = self.endpoint.as_str();
-        let pairs = [
-            ("AWS_ENDPOINT", endpoint),
+        let pairs = self.environment();
+        StoreOptions::from_pairs(pairs.into_iter().chain(more.iter().copied()))
+    }
+
+    /// The settings as environment variables.
+    pub fn environment(&self) -> [(&'static str, &str); 5] {
+        [
+            ("AWS_ENDPOINT", self.endpoint.as_str()),
             ("AWS_ALLOW_HTTP", "true"),
             ("AWS_REGION", "us-east-1"),
             ("AWS_ACCESS_KEY_ID", "test"),
             ("AWS_SECRET_ACCESS_KEY", "testtest"),
-        ];
-        StoreOptions::from_pairs(pairs.into_iter().chain(more.iter().copied()))
+        ]
     }
 
     pub async fn open(&self, url: &str) -> Objects {

@@ -171,8 +171,8 @@ impl ImageTree {
 
     /// The node at `path`, '/' between names.
     pub fn find(&mut self, path: &str) -> Option<NodeId> {
-        let names = path.split('/').filter(|name| !name.is_empty());
-        names.fold(Some(Self::ROOT), |at, name| self.find_child(at?, name))
+        let mut names = path.split('/').filter(|name| !name.is_empty());
+        names.try_fold(Self::ROOT, |at, name| self.find_child(at, name))
     }
 
     fn names_in(&mut self, directory: NodeId) -> &mut HashMap<Vec<u16>, NodeId> {

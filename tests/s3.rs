@@ -1,0 +1,47 @@
+//! Packs and medium in a real S3 server, and the same bytes as on a local disk.
+#![allow(clippy::unwrap_used, dead_code, missing_docs)]
+
+#[path = "../crates/store/tests/support/seaweed.rs"]
+mod seaweed;
+mod support;
+
+use std::ffi::OsStr;
+
+use prestage_store::{ObjectKey, StoreOptions};
+use seaweed::Seaweed;
+use support::{Demo, assert_clean, command, ok, prestage};
+
+const MEDIUM_BYTES_MAX: u64 = 1 << 30;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn packs_and_medium_in_a_bucket() {
+    let server = Seaweed::start().await;
+    let demo = Demo::new();
+    let (plan, data) = (demo.path("saved.plan"), demo.path("data"));
+    let (plan, data) = (plan.to_str().unwrap(), data.to_str().unwrap());
+    let spec = demo.spec();
+    ok(&prestage(&demo, ["plan", spec.to_str().unwrap(), "--save", plan, "--data-dir", data]));
+    let local = demo.path("local.wim");
+    let build = ["build", "--json", "--plan", plan, "--data-dir", data, "--output"];
+    ok(&prestage(&demo, build.iter().copied().chain([local.to_str().unwrap()])));
+
+    let in_bucket = |args: &[&str]| {
+        let mut command = command(&demo);
+        command.args(args.iter().map(OsStr::new)).envs(server.environment());
+        ok(&command.output().unwrap())
+    };
+    let bucket = ["s3://media/factory/w11.wim", "--objects", "s3://packs/site one"];
+    let document = in_bucket(&[&build[..], &bucket[..]].concat());
+    assert_eq!(document["report"]["content_bytes"]["reused"], 0);
+    let verified = in_bucket(&["verify", "--json", "s3://media/factory/w11.wim"]);
+    assert_eq!(verified["manifest"], "agrees");
+    let warm = in_bucket(&[&build[..], &bucket[..]].concat());
+    assert_eq!(warm["report"]["content_bytes"]["made"], 0);
+
+    let objects = server.open("s3://media").await;
+    let key = ObjectKey::new("factory/w11.wim").unwrap();
+    let medium = objects.get(&key, MEDIUM_BYTES_MAX).await.unwrap();
+    assert!(medium == std::fs::read(local).unwrap(), "the bucket has other bytes");
+    let _: StoreOptions = server.options();
+    assert_clean(&demo);
+}

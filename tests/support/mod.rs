@@ -1,0 +1,169 @@
+//! What the end-to-end tests share: the binary, sample sites, foreign tools.
+#![allow(dead_code, clippy::unwrap_used)]
+
+use std::{
+    ffi::OsStr,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A sample site of its own in a temporary folder, with a data folder beside it.
+pub struct Demo {
+    /// Everything is below it, and goes with it.
+    pub dir: TempDir,
+}
+
+impl Demo {
+    /// Writes the sample.
+    pub fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let demo = Self { dir };
+        ok(&prestage(&demo, ["sample".as_ref(), demo.site().as_os_str()]));
+        demo
+    }
+
+    /// A path below the temporary folder.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// The site's folder.
+    pub fn site(&self) -> PathBuf {
+        self.path("site")
+    }
+
+    /// The spec that has everything.
+    pub fn spec(&self) -> PathBuf {
+        self.path("site/spec.toml")
+    }
+
+    /// Changes the spec's text.
+    pub fn edit_spec(&self, from: &str, to: &str) {
+        let text = std::fs::read_to_string(self.spec()).unwrap();
+        assert!(text.contains(from), "the sample's spec has no '{from}'");
+        std::fs::write(self.spec(), text.replace(from, to)).unwrap();
+    }
+
+    /// Builds the spec into `output`, with the data folder `data`.
+    pub fn build(&self, output: &str, data: &str, more: &[&str]) -> Output {
+        let (spec, output, data) = (self.spec(), self.path(output), self.path(data));
+        let mut args: Vec<&OsStr> = vec!["build".as_ref(), spec.as_os_str(), "--json".as_ref()];
+        args.extend(["--output".as_ref(), output.as_os_str()]);
+        args.extend(["--data-dir".as_ref(), data.as_os_str()]);
+        args.extend(more.iter().map(OsStr::new));
+        prestage(self, args)
+    }
+
+    /// The media password.
+    pub fn password(&self) -> String {
+        let text = std::fs::read_to_string(self.path("site/media-password.txt")).unwrap();
+        text.trim_end().to_owned()
+    }
+}
+
+/// The command under test.
+pub fn binary() -> &'static str {
+    env!("CARGO_BIN_EXE_prestage")
+}
+
+/// Runs it to its end.
+pub fn prestage<S: AsRef<OsStr>>(demo: &Demo, args: impl IntoIterator<Item = S>) -> Output {
+    command(demo).args(args).output().unwrap()
+}
+
+/// The command with an environment of its own.
+pub fn command(demo: &Demo) -> Command {
+    let mut command = Command::new(binary());
+    for (name, _) in std::env::vars() {
+        if name.starts_with("PRESTAGE_") || name.starts_with("OTEL_") || name.starts_with("AWS_") {
+            command.env_remove(name);
+        }
+    }
+    command.env("HOME", demo.dir.path()).env_remove("XDG_STATE_HOME");
+    command
+}
+
+/// The output must be a success; gives the JSON document or `Null`.
+pub fn ok(output: &Output) -> Value {
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{:?}\n{errors}", output.status);
+    serde_json::from_slice(&output.stdout).unwrap_or_default()
+}
+
+/// The output must be a failure with this exit code; gives what it said.
+pub fn refused(output: &Output, code: i32) -> String {
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(code), "{errors}");
+    assert!(output.stdout.is_empty(), "a failure printed a document");
+    errors
+}
+
+/// Runs a foreign tool. A missing one fails the test and names Debian's package.
+pub fn tool<S: AsRef<OsStr>>(name: &str, package: &str, args: impl IntoIterator<Item = S>) -> String {
+    let output = Command::new(name).args(args).output();
+    let output =
+        output.unwrap_or_else(|error| panic!("{name}: {error}: install Debian's {package}"));
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{name}: {text}\n{errors}");
+    text
+}
+
+/// wimlib's own command.
+pub fn wimlib<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> String {
+    tool("wimlib-imagex", "wimtools", args)
+}
+
+/// All files below a folder, sorted, with paths relative to it.
+pub fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut waiting = vec![folder.to_owned()];
+    while let Some(next) = waiting.pop() {
+        for entry in std::fs::read_dir(next).into_iter().flatten() {
+            let entry = entry.unwrap();
+            if entry.file_type().unwrap().is_dir() {
+                waiting.push(entry.path());
+            } else {
+                found.push(entry.path().strip_prefix(folder).unwrap().to_owned());
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Nothing half-made: no staging file, no partial medium, no object of a build.
+pub fn assert_clean(demo: &Demo) {
+    let left: Vec<PathBuf> = files_below(demo.dir.path())
+        .into_iter()
+        .filter(|path| {
+            let text = path.to_string_lossy();
+            ["/.staging/", "/staging/", ".partial", "/builds/", ".tmp"]
+                .iter()
+                .any(|mark| text.contains(mark))
+        })
+        .collect();
+    assert!(left.is_empty(), "left behind: {left:?}");
+}
+
+/// Opens a WIM with the product's reader.
+pub async fn open_wim(path: &Path) -> std::sync::Arc<prestage_wim::Wim> {
+    let path = object_store::path::Path::from_absolute_path(path).unwrap();
+    let store = std::sync::Arc::new(object_store::local::LocalFileSystem::new());
+    let source = prestage_wim::ObjectSource::open(store, path).await.unwrap();
+    std::sync::Arc::new(prestage_wim::Wim::open(std::sync::Arc::new(source)).await.unwrap())
+}
+
+/// A process that is ended when the test ends, however it ends.
+pub struct Running(pub std::process::Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
