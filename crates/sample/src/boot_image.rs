@@ -87,7 +87,10 @@ pub(crate) fn images(seed: u64) -> Vec<(Image, ImageDescription)> {
         "Windows/System32/winpeshl.ini",
         Entry::file(Body::text(shell)),
     );
-    let about = format!("{PLACEHOLDER}This boot image starts no computer.\n");
+    let about = format!(
+        "{}\nThis boot image starts no computer.\n",
+        PLACEHOLDER.trim_end()
+    );
     image.put("READ ME - SAMPLE.txt", Entry::file(Body::text(&about)));
     for driver in DRIVERS {
         add_driver(&mut image, seed, driver);

@@ -228,18 +228,18 @@ fn flat_references(facts: &Facts<'_>) -> Vec<Value> {
             *version,
         )
     });
-    let applications = [(identity::AGENT, 0), (identity::RUNTIME, 1)].map(|(app, level)| {
-        row(
-            app.package_id,
-            &app.model_name(),
-            app.name,
-            512,
-            level,
-            &app.content_id(),
-            1,
-        )
-    });
-    packages.chain(applications).collect()
+    // Only the application that a step names: what it depends on is found by its relations.
+    let agent = identity::AGENT;
+    let application = row(
+        agent.package_id,
+        &agent.model_name(),
+        agent.name,
+        512,
+        0,
+        &agent.content_id(),
+        1,
+    );
+    packages.chain([application]).collect()
 }
 
 fn reference_dps(facts: &Facts<'_>) -> Vec<Value> {

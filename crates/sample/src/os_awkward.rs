@@ -62,9 +62,10 @@ fn links(image: &mut Image, seed: u64) {
 fn streams(image: &mut Image) {
     let zone = Body::text("[ZoneTransfer]\nZoneId=3\nHostUrl=https://download.example/\n");
     let setup = Entry::file(Body::text("A file that came from the internet.\n"));
+    // In the order that NTFS lists streams in.
     let setup = setup
-        .stream("Zone.Identifier", zone.clone())
-        .stream("SmartScreen", Body::text("Anaheim"));
+        .stream("SmartScreen", Body::text("Anaheim"))
+        .stream("Zone.Identifier", zone.clone());
     image.put(
         "Users/Public/Downloads/setup notes.txt",
         setup.security(Security::Shared),

@@ -174,10 +174,11 @@ adminservice/wmi/      what AdminService answered, a file for each class, in sev
 dp1/, dp2/             content libraries of {dp1} and {dp2}
 
 What to look at
-* {dp1} lacks the drivers ({drivers}); they are taken from {dp2}. Take {dp2} out of
-  the spec, and the build is refused with the list of what is missing where.
-* {agent}, which the task sequence installs, depends on {runtime}, which is carried as well.
-* A disabled step names a package that is gone ({deleted}): that is a note, not an error.
+* {dp1} lacks the drivers ({drivers}); they are taken from {dp2}.
+  Take {dp2} out of the spec, and the build is refused with what is missing where.
+* {agent}, which the task sequence installs, depends on {runtime}, which is
+  carried as well.
+* A disabled step names a package that is gone ({deleted}): that is a warning, not an error.
 * The OS image has two editions. Index {ENTERPRISE_INDEX} has hard links, alternate data streams, junctions,
   symbolic links, security descriptors, names in many scripts, empty files and folders, and a large
   file nearly all of zeros that stands for one of over 4 GiB.
