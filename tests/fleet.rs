@@ -40,7 +40,9 @@ fn service(demo: &Demo, args: &[&str], ready: &str) -> (Running, String, mpsc::R
 
 fn wait_for(lines: &mpsc::Receiver<String>, what: &str) -> String {
     loop {
-        let line = lines.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("no '{what}' was said"));
+        let line = lines
+            .recv_timeout(PATIENCE)
+            .unwrap_or_else(|_| panic!("no '{what}' was said"));
         if line.contains(what) {
             return line;
         }
@@ -50,17 +52,38 @@ fn wait_for(lines: &mpsc::Receiver<String>, what: &str) -> String {
 fn coordinator(demo: &Demo, listen: &str) -> (Running, String) {
     let data = demo.path("data");
     let args = [
-        "coordinator", "--listen", listen, "--data-dir", data.to_str().unwrap(),
-        "--lease-seconds", "2",
+        "coordinator",
+        "--listen",
+        listen,
+        "--data-dir",
+        data.to_str().unwrap(),
+        "--lease-seconds",
+        "2",
     ];
     let (running, line, _) = service(demo, &args, "coordinator is ready");
-    let address = line.split("address=").nth(1).unwrap().split(' ').next().unwrap();
+    let address = line
+        .split("address=")
+        .nth(1)
+        .unwrap()
+        .split(' ')
+        .next()
+        .unwrap();
     (running, address.to_owned())
 }
 
 fn worker(demo: &Demo, address: &str, name: &str) -> (Running, mpsc::Receiver<String>) {
     let url = format!("http://{address}");
-    let args = ["worker", "--coordinator", &url, "--name", name, "--slots", "1", "--threads", "1"];
+    let args = [
+        "worker",
+        "--coordinator",
+        &url,
+        "--name",
+        name,
+        "--slots",
+        "1",
+        "--threads",
+        "1",
+    ];
     let (running, _, lines) = service(demo, &args, "worker is ready");
     (running, lines)
 }
@@ -69,8 +92,14 @@ fn worker(demo: &Demo, address: &str, name: &str) -> (Running, mpsc::Receiver<St
 fn saved_plan(demo: &Demo) -> String {
     let (spec, data, plan) = (demo.spec(), demo.path("data"), demo.path("saved.plan"));
     let args = [
-        "plan", spec.to_str().unwrap(), "--codec", "thorough", "--save", plan.to_str().unwrap(),
-        "--data-dir", data.to_str().unwrap(),
+        "plan",
+        spec.to_str().unwrap(),
+        "--codec",
+        "thorough",
+        "--save",
+        plan.to_str().unwrap(),
+        "--data-dir",
+        data.to_str().unwrap(),
     ];
     ok(&prestage(demo, args));
     plan.to_str().unwrap().to_owned()
@@ -81,7 +110,12 @@ fn undisturbed(demo: &Demo, plan: &str) -> Vec<u8> {
     std::fs::create_dir(&quiet).unwrap();
     std::fs::copy(demo.path("data/seal.key"), quiet.join("seal.key")).unwrap();
     let args = [
-        "build", "--plan", plan, "--data-dir", quiet.to_str().unwrap(), "--output",
+        "build",
+        "--plan",
+        plan,
+        "--data-dir",
+        quiet.to_str().unwrap(),
+        "--output",
         output.to_str().unwrap(),
     ];
     ok(&prestage(demo, args));
@@ -91,15 +125,29 @@ fn undisturbed(demo: &Demo, plan: &str) -> Vec<u8> {
 fn start_build(demo: &Demo, address: &str, plan: &str) -> std::process::Child {
     let (output, url) = (demo.path("out.wim"), format!("http://{address}"));
     let args = [
-        "build", "--json", "--plan", plan, "--coordinator", &url, "--output",
+        "build",
+        "--json",
+        "--plan",
+        plan,
+        "--coordinator",
+        &url,
+        "--output",
         output.to_str().unwrap(),
     ];
-    command(demo).args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    command(demo)
+        .args(args)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
 }
 
 fn tasks(demo: &Demo, address: &str, build: &str) -> Vec<Value> {
     let url = format!("http://{address}");
-    let shown = ok(&prestage(demo, ["show", build, "--json", "--coordinator", &url]));
+    let shown = ok(&prestage(
+        demo,
+        ["show", build, "--json", "--coordinator", &url],
+    ));
     shown["tasks"].as_array().unwrap().clone()
 }
 
@@ -113,11 +161,22 @@ fn a_killed_worker_costs_its_task_only_and_the_medium_is_the_same() {
     let build = start_build(&demo, &address, &plan);
     let (victim, _lines) = worker(&demo, &address, "victim");
     let build_id = first_build(&demo, &address);
-    wait_until(|| tasks(&demo, &address, &build_id).iter().any(|task| task["worker"] == "victim"));
+    wait_until(|| {
+        tasks(&demo, &address, &build_id)
+            .iter()
+            .any(|task| task["worker"] == "victim")
+    });
     drop(victim);
     let before = tasks(&demo, &address, &build_id);
-    let lost: Vec<&Value> = before.iter().filter(|task| task["state"] == "leased").collect();
-    assert_eq!(lost.len(), 1, "the fault fired: one task was leased to the victim");
+    let lost: Vec<&Value> = before
+        .iter()
+        .filter(|task| task["state"] == "leased")
+        .collect();
+    assert_eq!(
+        lost.len(),
+        1,
+        "the fault fired: one task was leased to the victim"
+    );
     let (_one, _l1) = worker(&demo, &address, "one");
     let (_two, _l2) = worker(&demo, &address, "two");
     let output = build.wait_with_output().unwrap();
@@ -128,7 +187,10 @@ fn a_killed_worker_costs_its_task_only_and_the_medium_is_the_same() {
         let again = task["task_id"] == lost[0]["task_id"];
         assert_eq!(task["generation"], if again { 2 } else { 1 }, "{task}");
     }
-    assert!(std::fs::read(demo.path("out.wim")).unwrap() == expected, "the medium is another");
+    assert!(
+        std::fs::read(demo.path("out.wim")).unwrap() == expected,
+        "the medium is another"
+    );
     assert_clean(&demo);
 }
 
@@ -150,9 +212,15 @@ fn a_killed_coordinator_takes_the_build_up_again() {
     assert!(!build.wait_with_output().unwrap().status.success());
     let (_second, _) = coordinator(&demo, &address);
     let url = format!("http://{address}");
-    let document = ok(&prestage(&demo, ["watch", &build_id, "--json", "--coordinator", &url]));
+    let document = ok(&prestage(
+        &demo,
+        ["watch", &build_id, "--json", "--coordinator", &url],
+    ));
     assert_eq!(document["state"], "done");
-    assert!(std::fs::read(demo.path("out.wim")).unwrap() == expected, "the medium is another");
+    assert!(
+        std::fs::read(demo.path("out.wim")).unwrap() == expected,
+        "the medium is another"
+    );
     assert_clean(&demo);
 }
 
@@ -165,10 +233,15 @@ fn a_cancelled_build_leaves_nothing() {
     let (_worker, _lines) = worker(&demo, &address, "one");
     let build_id = first_build(&demo, &address);
     wait_until(|| {
-        tasks(&demo, &address, &build_id).iter().any(|task| task["state"] == "leased")
+        tasks(&demo, &address, &build_id)
+            .iter()
+            .any(|task| task["state"] == "leased")
     });
     let url = format!("http://{address}");
-    ok(&prestage(&demo, ["cancel", &build_id, "--coordinator", &url]));
+    ok(&prestage(
+        &demo,
+        ["cancel", &build_id, "--coordinator", &url],
+    ));
     let output = build.wait_with_output().unwrap();
     assert!(support::refused(&output, 1).contains("cancelled"));
     wait_until(|| {
@@ -184,7 +257,10 @@ fn first_build(demo: &Demo, address: &str) -> String {
     let mut found = String::new();
     wait_until(|| {
         let listed = ok(&prestage(demo, ["list", "--json", "--coordinator", &url]));
-        found = listed["builds"][0]["build_id"].as_str().unwrap_or_default().to_owned();
+        found = listed["builds"][0]["build_id"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
         !found.is_empty()
     });
     found

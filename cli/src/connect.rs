@@ -39,7 +39,10 @@ impl Connection {
         match &args.coordinator {
             Some(url) => {
                 let channel = remote(url)?;
-                Ok(Self { client: client(channel), local: None })
+                Ok(Self {
+                    client: client(channel),
+                    local: None,
+                })
             }
             None => Self::all_in_one(args, with_workers).await,
         }
@@ -59,7 +62,11 @@ impl Connection {
         let stop_coordinator = CancellationToken::new();
         let stop_workers = CancellationToken::new();
         let (channel, serving) = in_process(coordinator, stop_coordinator.clone());
-        let count = if with_workers { args.local.workers.max(1) } else { 0 };
+        let count = if with_workers {
+            args.local.workers.max(1)
+        } else {
+            0
+        };
         let mut workers = Vec::new();
         for number in 1..=count {
             let settings = WorkerSettings {
@@ -71,18 +78,32 @@ impl Connection {
             };
             let worker = Worker::new(channel.clone(), settings)?;
             let never_drained = CancellationToken::new();
-            workers.push(tokio::spawn(worker.run(never_drained, stop_workers.clone())));
+            workers.push(tokio::spawn(
+                worker.run(never_drained, stop_workers.clone()),
+            ));
         }
-        let local = Local { stop_workers, stop_coordinator, workers, coordinator: serving };
-        Ok(Self { client: client(channel), local: Some(local) })
+        let local = Local {
+            stop_workers,
+            stop_coordinator,
+            workers,
+            coordinator: serving,
+        };
+        Ok(Self {
+            client: client(channel),
+            local: Some(local),
+        })
     }
 
     /// Ends what runs in this process; no half-made thing is left when it returns.
     pub async fn close(self) -> Result<(), CliError> {
-        let Some(local) = self.local else { return Ok(()) };
+        let Some(local) = self.local else {
+            return Ok(());
+        };
         local.stop_workers.cancel();
         for worker in local.workers {
-            worker.await.map_err(|error| CliError::failed(error.to_string(), ""))?;
+            worker
+                .await
+                .map_err(|error| CliError::failed(error.to_string(), ""))?;
         }
         drop(self.client);
         local.stop_coordinator.cancel();

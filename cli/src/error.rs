@@ -30,7 +30,10 @@ impl CliError {
 
     /// The work failed: exit code 1.
     pub fn failed(what: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self { wrong_request: false, ..Self::wrong(what, advice) }
+        Self {
+            wrong_request: false,
+            ..Self::wrong(what, advice)
+        }
     }
 
     /// Says where.
@@ -41,7 +44,12 @@ impl CliError {
 
     /// A build's failure.
     pub fn from_failure(failure: v1::Failure, wrong_request: bool) -> Self {
-        Self { wrong_request, what: failure.what, place: failure.r#where, advice: failure.advice }
+        Self {
+            wrong_request,
+            what: failure.what,
+            place: failure.r#where,
+            advice: failure.advice,
+        }
     }
 
     /// 1 failed, 2 the request is wrong.
@@ -85,7 +93,10 @@ impl From<CoordinatorError> for CliError {
 
 impl From<prestage_worker::WorkerError> for CliError {
     fn from(error: prestage_worker::WorkerError) -> Self {
-        Self::failed(error.to_string(), "use fewer with --workers or PRESTAGE_THREADS")
+        Self::failed(
+            error.to_string(),
+            "use fewer with --workers or PRESTAGE_THREADS",
+        )
     }
 }
 

@@ -26,10 +26,24 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 
 /// What the engine is asked to do.
 pub(crate) enum Command {
-    Add { build: Box<BuildRecord>, tasks: Vec<NewTask>, span: Span, reply: Reply<Created> },
-    Synchronize { request: v1::SynchronizeRequest, reply: Reply<Vec<v1::Lease>> },
-    Cancel { build_id: String, reply: Reply<bool> },
-    Watch { build_id: String, reply: Reply<Option<watch::Receiver<v1::Build>>> },
+    Add {
+        build: Box<BuildRecord>,
+        tasks: Vec<NewTask>,
+        span: Span,
+        reply: Reply<Created>,
+    },
+    Synchronize {
+        request: v1::SynchronizeRequest,
+        reply: Reply<Vec<v1::Lease>>,
+    },
+    Cancel {
+        build_id: String,
+        reply: Reply<bool>,
+    },
+    Watch {
+        build_id: String,
+        reply: Reply<Option<watch::Receiver<v1::Build>>>,
+    },
 }
 
 type Reply<T> = oneshot::Sender<Result<T, StateError>>;
@@ -52,9 +66,15 @@ pub(crate) enum EngineError {
 }
 
 impl EngineHandle {
-    pub async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, EngineError> {
+    pub async fn ask<T>(
+        &self,
+        command: impl FnOnce(Reply<T>) -> Command,
+    ) -> Result<T, EngineError> {
         let (reply, answer) = oneshot::channel();
-        self.commands.send(command(reply)).await.map_err(|_| EngineError::Gone)?;
+        self.commands
+            .send(command(reply))
+            .await
+            .map_err(|_| EngineError::Gone)?;
         Ok(answer.await.map_err(|_| EngineError::Gone)??)
     }
 }
@@ -107,7 +127,13 @@ pub(crate) async fn start(
     }
     engine.resume().await?;
     let running = tokio::spawn(engine.run(received));
-    Ok((EngineHandle { commands, work: work_seen }, running))
+    Ok((
+        EngineHandle {
+            commands,
+            work: work_seen,
+        },
+        running,
+    ))
 }
 
 impl Engine {
@@ -130,7 +156,12 @@ impl Engine {
     async fn obey(&mut self, command: Command) {
         // A caller that has gone away does not want its answer any more.
         match command {
-            Command::Add { build, tasks, span, reply } => {
+            Command::Add {
+                build,
+                tasks,
+                span,
+                reply,
+            } => {
                 let _ = reply.send(self.add(*build, tasks, span).await);
             }
             Command::Synchronize { request, reply } => {
@@ -165,7 +196,12 @@ impl Engine {
         self.scheduler.add_tasks(&record.build_id, tasks, now);
         let build_id = record.build_id.clone();
         let (shown, _) = watch::channel(build_message(&record, Vec::new()));
-        let live = Live { record, shown, shown_at: Duration::ZERO, _span: span };
+        let live = Live {
+            record,
+            shown,
+            shown_at: Duration::ZERO,
+            _span: span,
+        };
         self.builds.insert(build_id.clone(), live);
         self.show(&build_id, true);
     }
@@ -195,7 +231,11 @@ impl Engine {
 
     fn result_of(&self, task: &TaskRef) -> Option<v1::TaskResult> {
         let mut tasks = self.scheduler.tasks(&task.build_id);
-        tasks.find(|entry| entry.record.task_id == task.task_id)?.record.result.clone()
+        tasks
+            .find(|entry| entry.record.task_id == task.task_id)?
+            .record
+            .result
+            .clone()
     }
 
     async fn synchronize(
@@ -223,7 +263,10 @@ impl Engine {
                 return Err(error);
             }
         }
-        let touched = request.running.iter().filter_map(|running| TaskRef::from_wire(&running.task_id));
+        let touched = request
+            .running
+            .iter()
+            .filter_map(|running| TaskRef::from_wire(&running.task_id));
         let touched: Vec<String> = touched.map(|task| task.build_id).collect();
         for build_id in touched {
             self.show(&build_id, false);
@@ -256,7 +299,10 @@ impl Engine {
         let mut waiting = vec![(task.clone(), result.clone())];
         while let Some((task, result)) = waiting.pop() {
             let same = self.finish_one(&task, &result).await?;
-            let shared = v1::TaskResult { reused: true, ..result };
+            let shared = v1::TaskResult {
+                reused: true,
+                ..result
+            };
             waiting.extend(same.into_iter().map(|task| (task, shared.clone())));
         }
         self.wake_workers();
@@ -268,10 +314,15 @@ impl Engine {
         task: &TaskRef,
         result: &v1::TaskResult,
     ) -> Result<Vec<TaskRef>, StateError> {
-        let Some(live) = self.builds.get(&task.build_id) else { return Ok(Vec::new()) };
+        let Some(live) = self.builds.get(&task.build_id) else {
+            return Ok(Vec::new());
+        };
         let mut results = results(&self.scheduler, &task.build_id);
         results.insert(&task.task_id, result);
-        let follow_up = match self.pipeline.follow_up(&live.record, &task.task_id, &results) {
+        let follow_up = match self
+            .pipeline
+            .follow_up(&live.record, &task.task_id, &results)
+        {
             Ok(follow_up) => follow_up,
             Err(error) => {
                 self.fail(task, error.into()).await?;
@@ -279,14 +330,18 @@ impl Engine {
             }
         };
         let store = self.store.clone();
-        store.finish_task(&task.build_id, &task.task_id, result, &follow_up.tasks).await?;
+        store
+            .finish_task(&task.build_id, &task.task_id, result, &follow_up.tasks)
+            .await?;
         let now = self.clock.monotonic();
         let same = self.scheduler.finish(task, result, now);
-        self.scheduler.add_tasks(&task.build_id, follow_up.tasks, now);
+        self.scheduler
+            .add_tasks(&task.build_id, follow_up.tasks, now);
         if let Some(report) = follow_up.report_json
             && self.scheduler.is_complete(&task.build_id)
         {
-            self.end(&task.build_id, BuildState::Done, None, report).await?;
+            self.end(&task.build_id, BuildState::Done, None, report)
+                .await?;
         } else {
             self.show(&task.build_id, true);
         }
@@ -294,15 +349,26 @@ impl Engine {
     }
 
     async fn fail(&mut self, task: &TaskRef, failure: v1::Failure) -> Result<(), StateError> {
-        tracing::warn!(task = task.to_wire(), what = failure.what, "a task failed for good");
-        self.end(&task.build_id, BuildState::Failed, Some(failure), Vec::new()).await
+        tracing::warn!(
+            task = task.to_wire(),
+            what = failure.what,
+            "a task failed for good"
+        );
+        self.end(
+            &task.build_id,
+            BuildState::Failed,
+            Some(failure),
+            Vec::new(),
+        )
+        .await
     }
 
     async fn cancel(&mut self, build_id: &str) -> Result<bool, StateError> {
         if !self.builds.contains_key(build_id) {
             return Ok(false);
         }
-        self.end(build_id, BuildState::Cancelled, None, Vec::new()).await?;
+        self.end(build_id, BuildState::Cancelled, None, Vec::new())
+            .await?;
         Ok(true)
     }
 
@@ -313,9 +379,17 @@ impl Engine {
         failure: Option<v1::Failure>,
         report_json: Vec<u8>,
     ) -> Result<(), StateError> {
-        let Some(live) = self.builds.get(build_id) else { return Ok(()) };
+        let Some(live) = self.builds.get(build_id) else {
+            return Ok(());
+        };
         let ended = Some(self.clock.now());
-        let record = BuildRecord { state, failure, ended, report_json, ..live.record.clone() };
+        let record = BuildRecord {
+            state,
+            failure,
+            ended,
+            report_json,
+            ..live.record.clone()
+        };
         self.store.end_build(&record).await?;
         if state != BuildState::Done {
             let upload = assembled(&results(&self.scheduler, build_id)).map(|a| a.upload.clone());
@@ -355,13 +429,16 @@ impl Engine {
     }
 
     fn wake_workers(&self) {
-        self.work.send_modify(|version| *version = version.wrapping_add(1));
+        self.work
+            .send_modify(|version| *version = version.wrapping_add(1));
     }
 
     /// Shows a build to its watchers: at once when something has changed, seldom for progress.
     fn show(&mut self, build_id: &str, changed: bool) {
         let now = self.clock.monotonic();
-        let Some(live) = self.builds.get(build_id) else { return };
+        let Some(live) = self.builds.get(build_id) else {
+            return;
+        };
         if !changed && now.saturating_sub(live.shown_at) < PROGRESS_INTERVAL {
             return;
         }

@@ -21,7 +21,10 @@ impl Demo {
     pub fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let demo = Self { dir };
-        ok(&prestage(&demo, ["sample".as_ref(), demo.site().as_os_str()]));
+        ok(&prestage(
+            &demo,
+            ["sample".as_ref(), demo.site().as_os_str()],
+        ));
         demo
     }
 
@@ -82,7 +85,9 @@ pub fn command(demo: &Demo) -> Command {
             command.env_remove(name);
         }
     }
-    command.env("HOME", demo.dir.path()).env_remove("XDG_STATE_HOME");
+    command
+        .env("HOME", demo.dir.path())
+        .env_remove("XDG_STATE_HOME");
     command
 }
 
@@ -102,7 +107,11 @@ pub fn refused(output: &Output, code: i32) -> String {
 }
 
 /// Runs a foreign tool. A missing one fails the test and names Debian's package.
-pub fn tool<S: AsRef<OsStr>>(name: &str, package: &str, args: impl IntoIterator<Item = S>) -> String {
+pub fn tool<S: AsRef<OsStr>>(
+    name: &str,
+    package: &str,
+    args: impl IntoIterator<Item = S>,
+) -> String {
     let output = Command::new(name).args(args).output();
     let output =
         output.unwrap_or_else(|error| panic!("{name}: {error}: install Debian's {package}"));
@@ -154,7 +163,11 @@ pub async fn open_wim(path: &Path) -> std::sync::Arc<prestage_wim::Wim> {
     let path = object_store::path::Path::from_absolute_path(path).unwrap();
     let store = std::sync::Arc::new(object_store::local::LocalFileSystem::new());
     let source = prestage_wim::ObjectSource::open(store, path).await.unwrap();
-    std::sync::Arc::new(prestage_wim::Wim::open(std::sync::Arc::new(source)).await.unwrap())
+    std::sync::Arc::new(
+        prestage_wim::Wim::open(std::sync::Arc::new(source))
+            .await
+            .unwrap(),
+    )
 }
 
 /// A process that is ended when the test ends, however it ends.

@@ -23,7 +23,9 @@ pub async fn build(args: BuildArgs, output: Output) -> Result<(), CliError> {
     };
     let plan = args.plan.as_deref().map(read_plan).transpose()?;
     let given = args.with.output.as_deref();
-    let given = given.map(|output| absolute_output(output, Path::new(""))).transpose()?;
+    let given = given
+        .map(|output| absolute_output(output, Path::new("")))
+        .transpose()?;
     let mut connection = Connection::open(&args.remote, true).await?;
     let started = std::time::Instant::now();
     let built = run(&mut connection.client, request, plan, given).await;
@@ -52,7 +54,8 @@ async fn run(
         (None, Some(request)) => client.plan_media(request).await?.into_inner().plan_json,
         (None, None) => return Err(CliError::wrong("neither a spec nor a plan was given", "")),
     };
-    for warning in list(&serde_json::from_slice(&plan_json)?, "warnings").filter_map(Value::as_str) {
+    for warning in list(&serde_json::from_slice(&plan_json)?, "warnings").filter_map(Value::as_str)
+    {
         eprintln!("warning: {warning}");
     }
     let submit = v1::SubmitBuildRequest {
@@ -67,7 +70,9 @@ async fn run(
 
 /// Follows a build to its end. The first Ctrl-C cancels it.
 pub async fn follow(client: &mut Client, build_id: &str) -> Result<v1::Build, CliError> {
-    let request = v1::WatchBuildRequest { build_id: build_id.to_owned() };
+    let request = v1::WatchBuildRequest {
+        build_id: build_id.to_owned(),
+    };
     let mut shown = client.watch_build(request).await?.into_inner();
     let mut progress = Progress::new();
     let mut last = None;
@@ -102,7 +107,10 @@ pub fn report(build: &v1::Build, seconds: f64, output: Output) -> Result<(), Cli
     match build.state() {
         v1::BuildState::Done => {}
         v1::BuildState::Cancelled => {
-            return Err(CliError::failed("the build was cancelled", "no medium was written"));
+            return Err(CliError::failed(
+                "the build was cancelled",
+                "no medium was written",
+            ));
         }
         _ => {
             let failure = build.failure.clone().unwrap_or_default();

@@ -41,7 +41,10 @@ fn site(spec_path: &Path, given: Option<&Path>) -> Result<String, CliError> {
         None if folder.join("site.toml").is_file() => folder,
         None => {
             let what = "which site the medium is for is not said";
-            return Err(CliError::wrong(what, "give --site DIR, the folder that holds site.toml"));
+            return Err(CliError::wrong(
+                what,
+                "give --site DIR, the folder that holds site.toml",
+            ));
         }
     };
     absolute(&site)
@@ -59,7 +62,11 @@ fn output(spec_path: &Path, spec: &MediaSpec, given: Option<&str>) -> Result<Str
 
 /// An output as a coordinator on any machine understands it.
 pub fn absolute_output(output: &str, folder: &Path) -> Result<String, CliError> {
-    if output.contains("://") { Ok(output.to_owned()) } else { absolute(&folder.join(output)) }
+    if output.contains("://") {
+        Ok(output.to_owned())
+    } else {
+        absolute(&folder.join(output))
+    }
 }
 
 fn spec_folder(spec_path: &Path) -> PathBuf {
@@ -67,7 +74,11 @@ fn spec_folder(spec_path: &Path) -> PathBuf {
 }
 
 fn absolute(path: &Path) -> Result<String, CliError> {
-    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+    let path = if path.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        path
+    };
     let absolute = std::path::absolute(path)
         .map_err(|error| CliError::wrong(format!("{}: {error}", path.display()), ""))?;
     Ok(absolute.to_string_lossy().into_owned())

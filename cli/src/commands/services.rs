@@ -20,9 +20,14 @@ use crate::{
 pub async fn coordinator(args: CoordinatorArgs) -> Result<(), CliError> {
     let (listen, settings) = settings::coordinator(args)?;
     let listener = TcpListener::bind(&listen).await.map_err(|error| {
-        CliError::failed(format!("can't listen on {listen}: {error}"), "name another with --listen")
+        CliError::failed(
+            format!("can't listen on {listen}: {error}"),
+            "name another with --listen",
+        )
     })?;
-    let address = listener.local_addr().map_err(|e| CliError::failed(e.to_string(), ""))?;
+    let address = listener
+        .local_addr()
+        .map_err(|e| CliError::failed(e.to_string(), ""))?;
     if !address.ip().is_loopback() {
         tracing::warn!(%address, "anybody who reaches this address can build and work: \
             there is no TLS and no authorization yet");
@@ -31,7 +36,9 @@ pub async fn coordinator(args: CoordinatorArgs) -> Result<(), CliError> {
     let shutdown = CancellationToken::new();
     cancel_on_signal(&shutdown)?;
     tracing::info!(%address, data_dir = %settings.data_dir.display(), "coordinator is ready");
-    coordinator.serve(TcpListenerStream::new(listener), shutdown).await?;
+    coordinator
+        .serve(TcpListenerStream::new(listener), shutdown)
+        .await?;
     Ok(())
 }
 
@@ -65,7 +72,10 @@ fn cancel_on_signal(token: &CancellationToken) -> Result<(), CliError> {
 }
 
 /// A second one ends it now; half-made things are still removed.
-fn stop_on_second_signal(first: CancellationToken, stop: CancellationToken) -> Result<(), CliError> {
+fn stop_on_second_signal(
+    first: CancellationToken,
+    stop: CancellationToken,
+) -> Result<(), CliError> {
     let mut terminate = signals(SignalKind::terminate())?;
     let mut interrupt = signals(SignalKind::interrupt())?;
     tokio::spawn(async move {

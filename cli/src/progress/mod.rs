@@ -30,7 +30,10 @@ impl Progress {
         } else {
             View::Lines(Lines::default())
         };
-        Self { view, start: Instant::now() }
+        Self {
+            view,
+            start: Instant::now(),
+        }
     }
 
     /// Shows the build as it stands now.

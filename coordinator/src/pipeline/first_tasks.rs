@@ -5,7 +5,7 @@ use prestage_proto::v1::{self, task::Work};
 use prestage_store::{ObjectUrl, Objects, PackKey};
 
 use crate::plan::{
-    BuildPlan, ListingStore, PlannedContent, PlannedImage, PlannedCodec, boot_pack, shards,
+    BuildPlan, ListingStore, PlannedCodec, PlannedContent, PlannedImage, boot_pack, shards,
     splice_pack, to_wire,
 };
 
@@ -27,15 +27,22 @@ pub async fn first_tasks(
     objects: &Objects,
 ) -> Result<FirstTasks, PipelineError> {
     let listings = ListingStore::new(objects.clone());
-    let maker = Maker { objects, objects_url: objects.root() };
+    let maker = Maker {
+        objects,
+        objects_url: objects.root(),
+    };
     let mut tasks = Vec::new();
     let mut placements = v1::Placements::default();
     tasks.push(maker.splice(&plan.os_image).await?);
     tasks.push(maker.boot(&plan.boot_image, &plan.codec).await?);
     for content in &plan.contents {
         let listing = listings.pinned(content).await?;
-        let keys = maker.encode(content, &listing, &plan.codec, &mut tasks).await?;
-        placements.placements.push(place_content(content, &listing, keys));
+        let keys = maker
+            .encode(content, &listing, &plan.codec, &mut tasks)
+            .await?;
+        placements
+            .placements
+            .push(place_content(content, &listing, keys));
     }
     let deps = tasks.iter().map(|task| task.task_id.clone()).collect();
     tasks.push(maker.assemble(plan, build_id, output, deps));
@@ -49,11 +56,18 @@ struct Maker<'a> {
 
 impl Maker<'_> {
     fn task(&self, work: Work) -> v1::Task {
-        v1::Task { objects_url: self.objects_url.to_string(), work: Some(work) }
+        v1::Task {
+            objects_url: self.objects_url.to_string(),
+            work: Some(work),
+        }
     }
 
     /// The result of a pack that is there already.
-    async fn reused(&self, pack: &PackKey, bytes: u64) -> Result<Option<v1::TaskResult>, PipelineError> {
+    async fn reused(
+        &self,
+        pack: &PackKey,
+        bytes: u64,
+    ) -> Result<Option<v1::TaskResult>, PipelineError> {
         if self.objects.head(&pack.index()).await?.is_none() {
             return Ok(None);
         }
@@ -92,7 +106,11 @@ impl Maker<'_> {
         })
     }
 
-    async fn boot(&self, boot: &PlannedImage, codec: &PlannedCodec) -> Result<NewTask, PipelineError> {
+    async fn boot(
+        &self,
+        boot: &PlannedImage,
+        codec: &PlannedCodec,
+    ) -> Result<NewTask, PipelineError> {
         let pack = boot_pack(&boot.wim_sha256, boot.index, codec);
         let work = Work::Boot(v1::BootTask {
             pack_key: pack.to_string(),
@@ -105,7 +123,10 @@ impl Maker<'_> {
         Ok(NewTask {
             task_id: "boot".into(),
             kind: "boot".into(),
-            label: format!("boot image {} '{}'", boot.content.object_id, boot.content.name),
+            label: format!(
+                "boot image {} '{}'",
+                boot.content.object_id, boot.content.name
+            ),
             work_key: pack.to_string(),
             payload: self.task(work),
             deps: Vec::new(),
@@ -127,7 +148,11 @@ impl Maker<'_> {
         let count = shards.len();
         let mut keys = Vec::with_capacity(count);
         for (number, shard) in (1..).zip(shards) {
-            let part = if count > 1 { format!(" ({number} of {count})") } else { String::new() };
+            let part = if count > 1 {
+                format!(" ({number} of {count})")
+            } else {
+                String::new()
+            };
             keys.push(shard.pack);
             let work_key = shard.pack.to_string();
             // Two contents with the same files are one pack.
@@ -156,7 +181,13 @@ impl Maker<'_> {
         Ok(keys)
     }
 
-    fn assemble(&self, plan: &BuildPlan, build_id: &str, output: &str, deps: Vec<String>) -> NewTask {
+    fn assemble(
+        &self,
+        plan: &BuildPlan,
+        build_id: &str,
+        output: &str,
+        deps: Vec<String>,
+    ) -> NewTask {
         let work = Work::Assemble(v1::AssembleTask {
             build_id: build_id.into(),
             os_pack_key: splice_pack(&plan.os_image.wim_sha256, plan.os_image.index).to_string(),
@@ -204,7 +235,10 @@ fn wim_file(image: &PlannedImage) -> Result<v1::ListedFile, PipelineError> {
 
 /// Where a content lies, as tasks name it.
 fn sources(content: &PlannedContent) -> Vec<v1::ContentSource> {
-    let libraries = content.libraries.iter().map(|path| path.to_string_lossy().into_owned());
+    let libraries = content
+        .libraries
+        .iter()
+        .map(|path| path.to_string_lossy().into_owned());
     let named = content.distribution_points.iter().cloned().zip(libraries);
     named
         .map(|(distribution_point, content_library)| v1::ContentSource {
@@ -219,5 +253,9 @@ fn codec_message(codec: &PlannedCodec) -> v1::Codec {
         "xpress" => v1::codec::Format::Xpress,
         _ => v1::codec::Format::Lzx,
     };
-    v1::Codec { format: format.into(), chunk_bytes: codec.chunk_bytes, level: codec.level }
+    v1::Codec {
+        format: format.into(),
+        chunk_bytes: codec.chunk_bytes,
+        level: codec.level,
+    }
 }

@@ -28,17 +28,23 @@ impl MediaPipeline {
         task_id: &str,
         results: &Results<'_>,
     ) -> Result<FollowUp, PipelineError> {
-        let wrong = || PipelineError::Result { task_id: task_id.to_owned() };
+        let wrong = || PipelineError::Result {
+            task_id: task_id.to_owned(),
+        };
         let result = results.get(task_id).and_then(|result| result.work.as_ref());
         match result {
             Some(task_result::Work::Pack(_)) => Ok(FollowUp::default()),
-            Some(task_result::Work::Assemble(assembled)) => {
-                Ok(FollowUp { tasks: self.merges(build, assembled), report_json: None })
-            }
+            Some(task_result::Work::Assemble(assembled)) => Ok(FollowUp {
+                tasks: self.merges(build, assembled),
+                report_json: None,
+            }),
             Some(task_result::Work::Merge(_)) => self.publication(build, results),
             Some(task_result::Work::Publish(published)) => {
                 let report_json = Some(report(build, results, published)?);
-                Ok(FollowUp { tasks: Vec::new(), report_json })
+                Ok(FollowUp {
+                    tasks: Vec::new(),
+                    report_json,
+                })
             }
             None => Err(wrong()),
         }
@@ -72,7 +78,9 @@ impl MediaPipeline {
         build: &BuildRecord,
         results: &Results<'_>,
     ) -> Result<FollowUp, PipelineError> {
-        let Some(assembled) = assembled(results) else { return Ok(FollowUp::default()) };
+        let Some(assembled) = assembled(results) else {
+            return Ok(FollowUp::default());
+        };
         let mut parts: Vec<v1::PlacedPart> = results
             .values()
             .filter_map(|result| match &result.work {
@@ -81,8 +89,11 @@ impl MediaPipeline {
             })
             .flatten()
             .collect();
-        let needed: u64 =
-            assembled.parts.iter().map(|range| u64::from(range.last - range.first) + 1).sum();
+        let needed: u64 = assembled
+            .parts
+            .iter()
+            .map(|range| u64::from(range.last - range.first) + 1)
+            .sum();
         if (parts.len() as u64) < needed {
             return Ok(FollowUp::default());
         }
@@ -98,7 +109,10 @@ impl MediaPipeline {
         });
         let label = "verify and publish".to_owned();
         let task = self.task("publish".into(), "publish", label, work, 0);
-        Ok(FollowUp { tasks: vec![task], report_json: None })
+        Ok(FollowUp {
+            tasks: vec![task],
+            report_json: None,
+        })
     }
 
     fn task(

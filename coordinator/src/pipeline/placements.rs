@@ -1,12 +1,7 @@
 //! Where contents and generated files go in the volume.
 
 use prestage_configmgr::content_library::ContentListing;
-use prestage_media::{
-    bcd,
-    boot_files::GENERATED_STORES,
-    bootstrap_ini::Bootstrap,
-    volume,
-};
+use prestage_media::{bcd, boot_files::GENERATED_STORES, bootstrap_ini::Bootstrap, volume};
 use prestage_proto::v1;
 use prestage_store::PackKey;
 
@@ -23,13 +18,14 @@ pub fn place_content(
 ) -> v1::Placement {
     let folder = volume::package_folder(&content.folder);
     let below = |path: &str| format!("{folder}/{path}");
-    let mut directories = vec![v1::PlacedDirectory { path: folder.clone(), modified: 0 }];
-    directories.extend(
-        listing
-            .directories
-            .iter()
-            .map(|path| v1::PlacedDirectory { path: below(path), modified: 0 }),
-    );
+    let mut directories = vec![v1::PlacedDirectory {
+        path: folder.clone(),
+        modified: 0,
+    }];
+    directories.extend(listing.directories.iter().map(|path| v1::PlacedDirectory {
+        path: below(path),
+        modified: 0,
+    }));
     let files = listing.files.iter().map(|file| v1::PlacedFile {
         path: below(&file.path),
         sha256: file.sha256.to_vec().into(),

@@ -19,7 +19,7 @@ use super::{
     PlannedTaskSequence, SealKey, Totals, boot_pack,
     images::{ImageFile, look_into},
     problems::PlanFailure,
-    secrets::{GivenSecrets, Generated, generate},
+    secrets::{Generated, GivenSecrets, generate},
     shards, splice_pack, to_wire,
 };
 use crate::clock::Clock;
@@ -34,11 +34,18 @@ pub struct MediaPlanner {
 impl MediaPlanner {
     /// A planner over the coordinator's object store and key.
     pub fn new(objects: Objects, seal_key: Arc<SealKey>, clock: Arc<dyn Clock>) -> Self {
-        Self { objects, seal_key, clock }
+        Self {
+            objects,
+            seal_key,
+            clock,
+        }
     }
 
     /// Plans a medium, or says everything that is wrong with the request.
-    pub async fn plan_media(&self, request: v1::PlanMediaRequest) -> Result<BuildPlan, PlanFailure> {
+    pub async fn plan_media(
+        &self,
+        request: v1::PlanMediaRequest,
+    ) -> Result<BuildPlan, PlanFailure> {
         let now = self.clock.now();
         // Checked again here: who sends a request need not have checked it.
         let checked = MediaSpec::from_json(&request.spec_json, now)
@@ -58,8 +65,15 @@ impl MediaPlanner {
         let codec = planned_codec(&spec, &request, &os)?;
         let given = GivenSecrets::new(request.secrets);
         let generated = generate(&spec, &given, &resolution, &self.seal_key, now)?;
-        let images = Images { os, os_index, boot, boot_index, architecture };
-        self.document(&spec, request.output, resolution, images, codec, generated).await
+        let images = Images {
+            os,
+            os_index,
+            boot,
+            boot_index,
+            architecture,
+        };
+        self.document(&spec, request.output, resolution, images, codec, generated)
+            .await
     }
 
     async fn document(
@@ -72,15 +86,20 @@ impl MediaPlanner {
         generated: Generated,
     ) -> Result<BuildPlan, PlanFailure> {
         let mut totals = Totals::default();
-        let os_image = self.image(&resolution.os_image, &images.os, images.os_index, |sha256| {
-            splice_pack(sha256, images.os_index)
-        });
+        let os_image = self.image(
+            &resolution.os_image,
+            &images.os,
+            images.os_index,
+            |sha256| splice_pack(sha256, images.os_index),
+        );
         let os_image = os_image.await?;
         totals.spliced_bytes = os_image.wim_bytes;
-        let boot_image =
-            self.image(&resolution.boot_image, &images.boot, images.boot_index, |sha256| {
-                boot_pack(sha256, images.boot_index, &codec)
-            });
+        let boot_image = self.image(
+            &resolution.boot_image,
+            &images.boot,
+            images.boot_index,
+            |sha256| boot_pack(sha256, images.boot_index, &codec),
+        );
         let boot_image = boot_image.await?;
         for image in [&os_image, &boot_image] {
             totals.content_bytes += image.wim_bytes;
@@ -95,8 +114,11 @@ impl MediaPlanner {
             contents.push(planned);
         }
         let task_sequence = &resolution.task_sequence;
-        let mut warnings: Vec<String> =
-            resolution.warnings.iter().map(ToString::to_string).collect();
+        let mut warnings: Vec<String> = resolution
+            .warnings
+            .iter()
+            .map(ToString::to_string)
+            .collect();
         warnings.extend(generated.warnings);
         Ok(BuildPlan {
             format: PLAN_FORMAT,
@@ -107,8 +129,14 @@ impl MediaPlanner {
                 name: task_sequence.name.clone(),
                 version: task_sequence.version,
             },
-            os_image: PlannedImage { architecture: "x64".into(), ..os_image },
-            boot_image: PlannedImage { architecture: images.architecture, ..boot_image },
+            os_image: PlannedImage {
+                architecture: "x64".into(),
+                ..os_image
+            },
+            boot_image: PlannedImage {
+                architecture: images.architecture,
+                ..boot_image
+            },
             contents,
             warnings,
             notes: resolution.notes.clone(),
@@ -162,7 +190,9 @@ impl MediaPlanner {
         resolved: &ResolvedContent,
         codec: &PlannedCodec,
     ) -> Result<(PlannedContent, u64), PlanFailure> {
-        ListingStore::new(self.objects.clone()).keep(&resolved.listing).await?;
+        ListingStore::new(self.objects.clone())
+            .keep(&resolved.listing)
+            .await?;
         let mut content = planned(resolved);
         let files: Vec<v1::ListedFile> = resolved.listing.files.iter().map(to_wire).collect();
         let mut reused_bytes = 0;
@@ -207,11 +237,13 @@ async fn resolve(
         let site = Site::open(Path::new(&path))?;
         Ok::<_, PlanFailure>(prestage_configmgr::resolve(&site, &content_request)?)
     });
-    work.await.map_err(|error| PlanFailure::internal(error.to_string()))?
+    work.await
+        .map_err(|error| PlanFailure::internal(error.to_string()))?
 }
 
 fn content_request(spec: &MediaSpec, strict_package_hash: bool) -> ContentRequest {
-    let ids = |ids: &[prestage_media::spec::PackageId]| ids.iter().map(ToString::to_string).collect();
+    let ids =
+        |ids: &[prestage_media::spec::PackageId]| ids.iter().map(ToString::to_string).collect();
     let prestart = spec.customization.prestart.as_ref();
     ContentRequest {
         task_sequence: spec.task_sequence.to_string(),
@@ -220,7 +252,9 @@ fn content_request(spec: &MediaSpec, strict_package_hash: bool) -> ContentReques
         applications: spec.applications.iter().map(ToString::to_string).collect(),
         packages: ids(&spec.packages),
         driver_packages: ids(&spec.driver_packages),
-        prestart_package: prestart.and_then(|prestart| prestart.package.as_ref()).map(ToString::to_string),
+        prestart_package: prestart
+            .and_then(|prestart| prestart.package.as_ref())
+            .map(ToString::to_string),
         detect_application_dependencies: spec.detect_application_dependencies,
         distribution_points: spec.distribution_points.clone(),
         strict_package_hash,
@@ -252,7 +286,11 @@ fn planned(resolved: &ResolvedContent) -> PlannedContent {
             .iter()
             .map(|source| source.distribution_point.clone())
             .collect(),
-        libraries: resolved.sources.iter().map(|source| source.content_library.clone()).collect(),
+        libraries: resolved
+            .sources
+            .iter()
+            .map(|source| source.content_library.clone())
+            .collect(),
         reasons: resolved.reasons.clone(),
         reused: false,
     }
@@ -298,11 +336,19 @@ fn planned_codec(
     request: &v1::PlanMediaRequest,
     os: &ImageFile,
 ) -> Result<PlannedCodec, PlanFailure> {
-    let name = if request.codec.is_empty() { spec.output.codec.name() } else { &request.codec };
+    let name = if request.codec.is_empty() {
+        spec.output.codec.name()
+    } else {
+        &request.codec
+    };
     let profile: Profile = name.parse().map_err(PlanFailure::spec)?;
     // An uncompressed OS image takes any format; Windows' own default is LZX.
     let format = os.format.unwrap_or(Format::Lzx);
-    let chunk_bytes = if os.format.is_some() { os.chunk_bytes } else { prestage_wim::codec::CHUNK_BYTES };
+    let chunk_bytes = if os.format.is_some() {
+        os.chunk_bytes
+    } else {
+        prestage_wim::codec::CHUNK_BYTES
+    };
     let codec = profile.codec(format, chunk_bytes);
     let format = match codec.format {
         Format::Lzx => "lzx",
@@ -318,5 +364,8 @@ fn planned_codec(
 
 /// The certificate's kind is checked with the spec; here only what the planner can make is left.
 pub(super) fn is_self_signed(spec: &MediaSpec) -> bool {
-    matches!(spec.security.certificate, MediaCertificate::SelfSigned { .. })
+    matches!(
+        spec.security.certificate,
+        MediaCertificate::SelfSigned { .. }
+    )
 }

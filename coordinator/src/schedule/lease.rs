@@ -10,11 +10,7 @@ use super::{Scheduler, Synchronized, TaskPhase, TaskRef, worker::WorkerEntry};
 impl Scheduler {
     /// A worker says what it is doing. What it says of leases that are not its own, or of an older
     /// generation, changes nothing.
-    pub fn synchronize(
-        &mut self,
-        request: &v1::SynchronizeRequest,
-        now: Duration,
-    ) -> Synchronized {
+    pub fn synchronize(&mut self, request: &v1::SynchronizeRequest, now: Duration) -> Synchronized {
         self.note_worker(request, now);
         let mut answer = Synchronized::default();
         for running in &request.running {
@@ -42,15 +38,24 @@ impl Scheduler {
     }
 
     fn note_running(&mut self, worker: &str, running: &v1::Running, now: Duration) {
-        let Some(task) = TaskRef::from_wire(&running.task_id) else { return };
-        let Some(entry) = self.task_mut(&task) else { return };
+        let Some(task) = TaskRef::from_wire(&running.task_id) else {
+            return;
+        };
+        let Some(entry) = self.task_mut(&task) else {
+            return;
+        };
         // After a restart of the coordinator nobody holds anything: the holder of the newest
         // generation takes its lease up again.
         let orphaned = matches!(entry.phase, TaskPhase::Waiting)
             && entry.record.generation == running.generation
             && entry.attempts == 0;
         if orphaned {
-            entry.enter(TaskPhase::Leased { worker: worker.to_owned() }, now);
+            entry.enter(
+                TaskPhase::Leased {
+                    worker: worker.to_owned(),
+                },
+                now,
+            );
         }
         if !entry.is_held_by(worker, running.generation) {
             return;
@@ -74,9 +79,13 @@ impl Scheduler {
             ..Default::default()
         };
         self.note_running(worker, &running, now);
-        let Some(task) = TaskRef::from_wire(&finished.task_id) else { return };
+        let Some(task) = TaskRef::from_wire(&finished.task_id) else {
+            return;
+        };
         let attempts_max = self.policy.attempts_max;
-        let Some(entry) = self.task_mut(&task) else { return };
+        let Some(entry) = self.task_mut(&task) else {
+            return;
+        };
         if !entry.is_held_by(worker, finished.generation) {
             return;
         }
@@ -115,15 +124,26 @@ impl Scheduler {
     pub fn grant(&mut self, worker_id: &str, now: Duration) -> Vec<(TaskRef, u32)> {
         let mut granted = Vec::new();
         loop {
-            let Some(worker) = self.workers.get(worker_id) else { break };
+            let Some(worker) = self.workers.get(worker_id) else {
+                break;
+            };
             if worker.draining || worker.leases.len() >= worker.slots {
                 break;
             }
-            let Some(task) = self.next_for(worker_id) else { break };
-            let Some(entry) = self.task_mut(&task) else { break };
+            let Some(task) = self.next_for(worker_id) else {
+                break;
+            };
+            let Some(entry) = self.task_mut(&task) else {
+                break;
+            };
             entry.record.generation += 1;
             let generation = entry.record.generation;
-            entry.enter(TaskPhase::Leased { worker: worker_id.to_owned() }, now);
+            entry.enter(
+                TaskPhase::Leased {
+                    worker: worker_id.to_owned(),
+                },
+                now,
+            );
             if let Some(build) = self.builds.get_mut(&task.build_id) {
                 build.served += 1;
             }
@@ -147,10 +167,18 @@ impl Scheduler {
 
     /// All that a worker should be doing.
     pub fn desired(&self, worker_id: &str) -> Vec<(TaskRef, u32, v1::Task)> {
-        let leases = self.workers.get(worker_id).into_iter().flat_map(|worker| &worker.leases);
+        let leases = self
+            .workers
+            .get(worker_id)
+            .into_iter()
+            .flat_map(|worker| &worker.leases);
         let known = leases.filter_map(|task| {
             let entry = self.task(task)?;
-            Some((task.clone(), entry.record.generation, entry.record.payload.clone()))
+            Some((
+                task.clone(),
+                entry.record.generation,
+                entry.record.payload.clone(),
+            ))
         });
         known.collect()
     }
@@ -168,8 +196,14 @@ impl Scheduler {
             .collect();
         let mut failed = Vec::new();
         for id in lost {
-            let Some(worker) = self.workers.remove(&id) else { continue };
-            tracing::warn!(worker = worker.name, leases = worker.leases.len(), "a worker is lost");
+            let Some(worker) = self.workers.remove(&id) else {
+                continue;
+            };
+            tracing::warn!(
+                worker = worker.name,
+                leases = worker.leases.len(),
+                "a worker is lost"
+            );
             for task in worker.leases {
                 self.lose(&id, &worker.name, task, now, &mut failed);
             }
@@ -186,7 +220,9 @@ impl Scheduler {
         failed: &mut Vec<(TaskRef, v1::Failure)>,
     ) {
         let attempts_max = self.policy.attempts_max;
-        let Some(entry) = self.task_mut(&task) else { return };
+        let Some(entry) = self.task_mut(&task) else {
+            return;
+        };
         entry.attempts += 1;
         entry.avoided.insert(worker_id.to_owned());
         entry.give_back(now);
@@ -195,7 +231,13 @@ impl Scheduler {
             let attempts = entry.attempts;
             let what = format!("{label}: {attempts} workers were lost while they did it");
             let last = format!("the last one was '{name}'");
-            failed.push((task, v1::Failure { r#where: last, ..failure(what) }));
+            failed.push((
+                task,
+                v1::Failure {
+                    r#where: last,
+                    ..failure(what)
+                },
+            ));
         }
     }
 }

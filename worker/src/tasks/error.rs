@@ -96,9 +96,9 @@ impl From<TaskError> for v1::Failure {
         let what = error.to_string();
         let (place, advice, retry) = match &error {
             TaskError::Content { attempts, .. } => {
-                let tried = attempts.iter().map(|attempt| {
-                    format!("{}: {}", attempt.distribution_point, attempt.problem)
-                });
+                let tried = attempts
+                    .iter()
+                    .map(|attempt| format!("{}: {}", attempt.distribution_point, attempt.problem));
                 let wrong = attempts.iter().all(|attempt| attempt.wrong_content);
                 let advice = "redistribute the content to a distribution point (Configuration \
                               Manager: Distribution Points, Redistribute), then build again";
@@ -119,16 +119,23 @@ impl From<TaskError> for v1::Failure {
             TaskError::ReadPack(error) => other_advice(error, error.is_transient()),
             TaskError::Publish(error) => other_advice(error, error.is_transient()),
             TaskError::Compose(error) => other_advice(error, error.is_transient()),
-            TaskError::Index(_) | TaskError::Pack(_) | TaskError::BadTask(_) => {
-                (String::new(), "this is a fault of Prestage: please report it", Never)
-            }
+            TaskError::Index(_) | TaskError::Pack(_) | TaskError::BadTask(_) => (
+                String::new(),
+                "this is a fault of Prestage: please report it",
+                Never,
+            ),
             TaskError::Damaged { place, .. } => {
                 let advice = "remove the object; the next build makes it anew";
                 (place.clone(), advice, Never)
             }
             TaskError::Cancelled => (String::new(), "", SameWorker),
         };
-        Self { what, r#where: place, advice: advice.to_owned(), retry: retry.into() }
+        Self {
+            what,
+            r#where: place,
+            advice: advice.to_owned(),
+            retry: retry.into(),
+        }
     }
 }
 
@@ -174,8 +181,16 @@ fn other_advice(
     if is_full_disk(error) {
         return (String::new(), FULL_DISK, v1::Retry::Never);
     }
-    let retry = if transient { v1::Retry::SameWorker } else { v1::Retry::OtherWorker };
-    (String::new(), "see whether the object store can be read and written", retry)
+    let retry = if transient {
+        v1::Retry::SameWorker
+    } else {
+        v1::Retry::OtherWorker
+    };
+    (
+        String::new(),
+        "see whether the object store can be read and written",
+        retry,
+    )
 }
 
 /// Looks down the chain of causes for "no space left on device".

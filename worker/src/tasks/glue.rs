@@ -31,7 +31,14 @@ impl<'a> GlueWriter<'a> {
         let mut writer = tools.pack_writer()?;
         let header = writer.reserve(HEADER_BYTES)?;
         let hasher = ChunkHashes::default();
-        Ok(Self { writer, header, hasher, cached: None, packs, tools })
+        Ok(Self {
+            writer,
+            header,
+            hasher,
+            cached: None,
+            packs,
+            tools,
+        })
     }
 
     /// Writes everything that the layout takes from packs or leaves empty.
@@ -65,8 +72,11 @@ impl<'a> GlueWriter<'a> {
     ) -> Result<Vec<Sha1Hash>, TaskError> {
         let mut hashes = self.hasher.take();
         hashes.extend(known);
-        let missing = |chunk| TaskError::BadTask(format!("chunk {chunk} of the medium has no hash"));
-        (0..chunks).map(|chunk| hashes.get(&chunk).copied().ok_or_else(|| missing(chunk))).collect()
+        let missing =
+            |chunk| TaskError::BadTask(format!("chunk {chunk} of the medium has no hash"));
+        (0..chunks)
+            .map(|chunk| hashes.get(&chunk).copied().ok_or_else(|| missing(chunk)))
+            .collect()
     }
 
     /// Appends what the integrity table doesn't cover, fills in the header, and gives the file.
@@ -133,7 +143,11 @@ impl ChunkHashes {
         while !bytes.is_empty() {
             let chunk = at / CHUNK;
             let take = bytes.len().min(((chunk + 1) * CHUNK - at) as usize);
-            if self.current.as_ref().is_none_or(|(current, _)| *current != chunk) {
+            if self
+                .current
+                .as_ref()
+                .is_none_or(|(current, _)| *current != chunk)
+            {
                 self.close();
                 self.current = Some((chunk, Sha1::new()));
             }
