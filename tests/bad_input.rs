@@ -22,9 +22,7 @@ fn library_files(demo: &Demo, bytes: u64) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for point in ["dp1", "dp2"] {
         let library = demo.path(&format!("site/{point}/SCCMContentLib/FileLib"));
-        let files = files_below(&library)
-            .into_iter()
-            .map(|path| library.join(path));
+        let files = files_below(&library).into_iter().map(|path| library.join(path));
         found.extend(files.filter(|path| std::fs::metadata(path).unwrap().len() >= bytes));
     }
     assert!(!found.is_empty());
@@ -45,21 +43,14 @@ fn a_damaged_file_on_every_distribution_point() {
     for path in library_files(&demo, 3 << 20) {
         rewrite(&path, |bytes| bytes[1_000_000] ^= 1);
     }
-    fails(
-        &demo,
-        1,
-        &["SHA-256", "where: dp1.corp.example", "try: redistribute"],
-    );
+    fails(&demo, 1, &["SHA-256", "where: dp1.corp.example", "try: redistribute"]);
 }
 
 #[test]
 fn a_damaged_file_on_one_distribution_point_is_taken_from_the_other() {
     let demo = Demo::new();
     let damaged = library_files(&demo, 3 << 20);
-    for path in damaged
-        .iter()
-        .filter(|path| path.to_string_lossy().contains("/dp1/"))
-    {
+    for path in damaged.iter().filter(|path| path.to_string_lossy().contains("/dp1/")) {
         rewrite(path, |bytes| bytes[1_000_000] ^= 1);
     }
     ok(&demo.build("out.wim", "data", &[]));
@@ -69,10 +60,7 @@ fn a_damaged_file_on_one_distribution_point_is_taken_from_the_other() {
 #[test]
 fn a_truncated_os_image() {
     let demo = Demo::new();
-    let largest = library_files(&demo, 1)
-        .iter()
-        .map(|p| std::fs::metadata(p).unwrap().len())
-        .max();
+    let largest = library_files(&demo, 1).iter().map(|p| std::fs::metadata(p).unwrap().len()).max();
     for path in library_files(&demo, largest.unwrap()) {
         rewrite(&path, |bytes| bytes.truncate(bytes.len() / 2));
     }
@@ -82,10 +70,7 @@ fn a_truncated_os_image() {
 #[test]
 fn a_missing_content() {
     let demo = Demo::new();
-    demo.edit_spec(
-        "[\"dp1.corp.example\", \"dp2.corp.example\"]",
-        "[\"dp1.corp.example\"]",
-    );
+    demo.edit_spec("[\"dp1.corp.example\", \"dp2.corp.example\"]", "[\"dp1.corp.example\"]");
     fails(&demo, 2, &["PS100077", "dp1.corp.example", "distribut"]);
 }
 
@@ -105,22 +90,14 @@ fn several_problems_are_told_at_once() {
         "file = \"out/w11-sample.wim\"",
         "file = \"out/w11-sample.wim\"\nsplit_mib = 3800",
     );
-    fails(
-        &demo,
-        2,
-        &["unatended", "PS1", "split_mib", "not supported yet"],
-    );
+    fails(&demo, 2, &["unatended", "PS1", "split_mib", "not supported yet"]);
 }
 
 #[test]
 fn an_index_that_does_not_exist() {
     let demo = Demo::new();
     demo.edit_spec("index = 2", "index = 7");
-    fails(
-        &demo,
-        2,
-        &["index 7 does not exist", "PS100010", "Enterprise"],
-    );
+    fails(&demo, 2, &["index 7 does not exist", "PS100010", "Enterprise"]);
 }
 
 #[test]

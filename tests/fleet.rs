@@ -40,9 +40,7 @@ fn service(demo: &Demo, args: &[&str], ready: &str) -> (Running, String, mpsc::R
 
 fn wait_for(lines: &mpsc::Receiver<String>, what: &str) -> String {
     loop {
-        let line = lines
-            .recv_timeout(PATIENCE)
-            .unwrap_or_else(|_| panic!("no '{what}' was said"));
+        let line = lines.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("no '{what}' was said"));
         if line.contains(what) {
             return line;
         }
@@ -61,29 +59,13 @@ fn coordinator(demo: &Demo, listen: &str) -> (Running, String) {
         "2",
     ];
     let (running, line, _) = service(demo, &args, "coordinator is ready");
-    let address = line
-        .split("address=")
-        .nth(1)
-        .unwrap()
-        .split(' ')
-        .next()
-        .unwrap();
+    let address = line.split("address=").nth(1).unwrap().split(' ').next().unwrap();
     (running, address.to_owned())
 }
 
 fn worker(demo: &Demo, address: &str, name: &str) -> (Running, mpsc::Receiver<String>) {
     let url = format!("http://{address}");
-    let args = [
-        "worker",
-        "--coordinator",
-        &url,
-        "--name",
-        name,
-        "--slots",
-        "1",
-        "--threads",
-        "1",
-    ];
+    let args = ["worker", "--coordinator", &url, "--name", name, "--slots", "1", "--threads", "1"];
     let (running, _, lines) = service(demo, &args, "worker is ready");
     (running, lines)
 }
@@ -134,20 +116,12 @@ fn start_build(demo: &Demo, address: &str, plan: &str) -> std::process::Child {
         "--output",
         output.to_str().unwrap(),
     ];
-    command(demo)
-        .args(args)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap()
+    command(demo).args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
 fn tasks(demo: &Demo, address: &str, build: &str) -> Vec<Value> {
     let url = format!("http://{address}");
-    let shown = ok(&prestage(
-        demo,
-        ["show", build, "--json", "--coordinator", &url],
-    ));
+    let shown = ok(&prestage(demo, ["show", build, "--json", "--coordinator", &url]));
     shown["tasks"].as_array().unwrap().clone()
 }
 
@@ -161,22 +135,11 @@ fn a_killed_worker_costs_its_task_only_and_the_medium_is_the_same() {
     let build = start_build(&demo, &address, &plan);
     let (victim, _lines) = worker(&demo, &address, "victim");
     let build_id = first_build(&demo, &address);
-    wait_until(|| {
-        tasks(&demo, &address, &build_id)
-            .iter()
-            .any(|task| task["worker"] == "victim")
-    });
+    wait_until(|| tasks(&demo, &address, &build_id).iter().any(|task| task["worker"] == "victim"));
     drop(victim);
     let before = tasks(&demo, &address, &build_id);
-    let lost: Vec<&Value> = before
-        .iter()
-        .filter(|task| task["state"] == "leased")
-        .collect();
-    assert_eq!(
-        lost.len(),
-        1,
-        "the fault fired: one task was leased to the victim"
-    );
+    let lost: Vec<&Value> = before.iter().filter(|task| task["state"] == "leased").collect();
+    assert_eq!(lost.len(), 1, "the fault fired: one task was leased to the victim");
     let (_one, _l1) = worker(&demo, &address, "one");
     let (_two, _l2) = worker(&demo, &address, "two");
     let output = build.wait_with_output().unwrap();
@@ -187,10 +150,7 @@ fn a_killed_worker_costs_its_task_only_and_the_medium_is_the_same() {
         let again = task["task_id"] == lost[0]["task_id"];
         assert_eq!(task["generation"], if again { 2 } else { 1 }, "{task}");
     }
-    assert!(
-        std::fs::read(demo.path("out.wim")).unwrap() == expected,
-        "the medium is another"
-    );
+    assert!(std::fs::read(demo.path("out.wim")).unwrap() == expected, "the medium is another");
     assert_clean(&demo);
 }
 
@@ -212,15 +172,9 @@ fn a_killed_coordinator_takes_the_build_up_again() {
     assert!(!build.wait_with_output().unwrap().status.success());
     let (_second, _) = coordinator(&demo, &address);
     let url = format!("http://{address}");
-    let document = ok(&prestage(
-        &demo,
-        ["watch", &build_id, "--json", "--coordinator", &url],
-    ));
+    let document = ok(&prestage(&demo, ["watch", &build_id, "--json", "--coordinator", &url]));
     assert_eq!(document["state"], "done");
-    assert!(
-        std::fs::read(demo.path("out.wim")).unwrap() == expected,
-        "the medium is another"
-    );
+    assert!(std::fs::read(demo.path("out.wim")).unwrap() == expected, "the medium is another");
     assert_clean(&demo);
 }
 
@@ -232,16 +186,9 @@ fn a_cancelled_build_leaves_nothing() {
     let build = start_build(&demo, &address, &plan);
     let (_worker, _lines) = worker(&demo, &address, "one");
     let build_id = first_build(&demo, &address);
-    wait_until(|| {
-        tasks(&demo, &address, &build_id)
-            .iter()
-            .any(|task| task["state"] == "leased")
-    });
+    wait_until(|| tasks(&demo, &address, &build_id).iter().any(|task| task["state"] == "leased"));
     let url = format!("http://{address}");
-    ok(&prestage(
-        &demo,
-        ["cancel", &build_id, "--coordinator", &url],
-    ));
+    ok(&prestage(&demo, ["cancel", &build_id, "--coordinator", &url]));
     let output = build.wait_with_output().unwrap();
     assert!(support::refused(&output, 1).contains("cancelled"));
     wait_until(|| {
@@ -257,10 +204,7 @@ fn first_build(demo: &Demo, address: &str) -> String {
     let mut found = String::new();
     wait_until(|| {
         let listed = ok(&prestage(demo, ["list", "--json", "--coordinator", &url]));
-        found = listed["builds"][0]["build_id"]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned();
+        found = listed["builds"][0]["build_id"].as_str().unwrap_or_default().to_owned();
         !found.is_empty()
     });
     found

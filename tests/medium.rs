@@ -26,10 +26,7 @@ fn independent_tools_accept_it() {
     let name = medium.to_str().unwrap();
     wimlib(["verify", name]);
     let listing = tool("7z", "p7zip-full", ["t", name]);
-    assert!(
-        listing.contains("Everything is Ok") && !listing.contains("WARN"),
-        "{listing}"
-    );
+    assert!(listing.contains("Everything is Ok") && !listing.contains("WARN"), "{listing}");
     let info = wimlib(["info", name]);
     for line in [
         "Image Count:    1",
@@ -41,12 +38,7 @@ fn independent_tools_accept_it() {
         assert!(info.contains(line), "no '{line}' in\n{info}");
     }
     let listed = wimlib(["dir", name, "1"]);
-    for path in [
-        "/sources/boot.wim",
-        "/EFI/Boot/bootx64.efi",
-        "/boot/BCD",
-        "/bootmgr",
-    ] {
+    for path in ["/sources/boot.wim", "/EFI/Boot/bootx64.efi", "/boot/BCD", "/bootmgr"] {
         assert!(listed.lines().any(|line| line == path), "no {path}");
     }
     // The counts that wimlib prints are ours; 7-Zip makes its own.
@@ -58,10 +50,7 @@ fn independent_tools_accept_it() {
     assert_eq!(count("Directory Count:") + count("File Count:"), entries);
     let report = &document["report"];
     assert_eq!(report["os_file_resources_decompressed"], 0);
-    assert_eq!(
-        report["medium"]["bytes"],
-        std::fs::metadata(&medium).unwrap().len()
-    );
+    assert_eq!(report["medium"]["bytes"], std::fs::metadata(&medium).unwrap().len());
     assert_clean(&demo);
 }
 
@@ -69,31 +58,19 @@ fn independent_tools_accept_it() {
 fn verify_and_inspect_agree_and_a_flipped_bit_is_found() {
     let (demo, _) = built();
     let medium = demo.path("out.wim");
-    let verified = ok(&prestage(
-        &demo,
-        ["verify", medium.to_str().unwrap(), "--json"],
-    ));
+    let verified = ok(&prestage(&demo, ["verify", medium.to_str().unwrap(), "--json"]));
     assert_eq!(verified["ok"], true);
     assert_eq!(verified["manifest"], "agrees");
-    let shown = ok(&prestage(
-        &demo,
-        ["inspect", medium.to_str().unwrap(), "--json"],
-    ));
+    let shown = ok(&prestage(&demo, ["inspect", medium.to_str().unwrap(), "--json"]));
     assert_eq!(shown["contents"].as_array().unwrap().len(), 8);
-    assert_eq!(
-        shown["variables"],
-        "protected by a password: give --password-file"
-    );
+    assert_eq!(shown["variables"], "protected by a password: give --password-file");
     assert_eq!(shown["bootstrap"]["PasswordRequired"], "true");
     let mut bytes = std::fs::read(&medium).unwrap();
     bytes[5_000_000] ^= 1;
     std::fs::write(&medium, bytes).unwrap();
     let output = prestage(&demo, ["verify", medium.to_str().unwrap()]);
     let said = support::refused(&output, 1);
-    assert!(
-        said.contains("out.wim") && said.contains("offset"),
-        "{said}"
-    );
+    assert!(said.contains("out.wim") && said.contains("offset"), "{said}");
 }
 
 #[test]
@@ -102,29 +79,16 @@ fn the_variables_open_with_an_independent_implementation() {
     let medium = demo.path("out.wim");
     let out = demo.path("extracted");
     let (medium, out) = (medium.to_str().unwrap(), out.to_str().unwrap());
-    wimlib([
-        "extract",
-        medium,
-        "1",
-        "/SMS/data/Variables.dat",
-        &format!("--dest-dir={out}"),
-    ]);
-    let script = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../crates/media/tests/variables_independent.py"
-    );
+    wimlib(["extract", medium, "1", "/SMS/data/Variables.dat", &format!("--dest-dir={out}")]);
+    let script =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../crates/media/tests/variables_independent.py");
     let mut child = Command::new("python3")
         .args([script, &format!("{out}/Variables.dat")])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    child
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(demo.password().as_bytes())
-        .unwrap();
+    child.stdin.take().unwrap().write_all(demo.password().as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success());
     let variables: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -138,15 +102,7 @@ fn the_variables_open_with_an_independent_implementation() {
     let file = demo.path("media.pfx");
     std::fs::write(&file, hex::decode(pfx).unwrap()).unwrap();
     let password = format!("pass:{password}");
-    let args = [
-        "pkcs12",
-        "-in",
-        file.to_str().unwrap(),
-        "-passin",
-        &password,
-        "-nodes",
-        "-legacy",
-    ];
+    let args = ["pkcs12", "-in", file.to_str().unwrap(), "-passin", &password, "-nodes", "-legacy"];
     assert!(tool("openssl", "openssl", args).contains("BEGIN CERTIFICATE"));
 }
 
@@ -204,12 +160,7 @@ async fn applied(demo: &Demo, wim: &Path, index: &str, name: &str) -> Volume {
     tool("mkntfs", "ntfs-3g", ["-F", "-q", &image]);
     wimlib(["apply", wim.to_str().unwrap(), index, &image]);
     let again = demo.path(&format!("{name}-again.wim"));
-    wimlib([
-        "capture",
-        &image,
-        again.to_str().unwrap(),
-        "--compress=none",
-    ]);
+    wimlib(["capture", &image, again.to_str().unwrap(), "--compress=none"]);
     let tree = open_wim(&again).await.tree(1).await.unwrap();
     volume(&tree)
 }
@@ -221,10 +172,7 @@ async fn on_ntfs_it_is_the_os_image_plus_the_grafts() {
     std::fs::copy(os_image_file(&demo), &os).unwrap();
     let (os_entries, os_links) = applied(&demo, &os, "2", "os").await;
     let (entries, links) = applied(&demo, &demo.path("out.wim"), "1", "medium").await;
-    assert!(
-        os_links.iter().any(|group| group.len() > 1),
-        "the sample has hard links"
-    );
+    assert!(os_links.iter().any(|group| group.len() > 1), "the sample has hard links");
     assert_eq!(links, os_links);
     for (path, facts) in &os_entries {
         // The root's own write time changes when anything is added to it.
@@ -232,35 +180,23 @@ async fn on_ntfs_it_is_the_os_image_plus_the_grafts() {
             assert_eq!(entries.get(path), Some(facts), "{path}");
         }
     }
-    let grafts: Vec<&String> = entries
-        .keys()
-        .filter(|path| !os_entries.contains_key(*path))
-        .collect();
+    let grafts: Vec<&String> =
+        entries.keys().filter(|path| !os_entries.contains_key(*path)).collect();
     assert!(grafts.len() > 700);
     for path in grafts {
         let top = path.split('/').next().unwrap();
-        assert!(
-            ["SMS", "sources", "EFI", "boot", "bootmgr"].contains(&top),
-            "{path}"
-        );
+        assert!(["SMS", "sources", "EFI", "boot", "bootmgr"].contains(&top), "{path}");
     }
     for (what, mark) in [("a stream", "Zone.Identifier="), ("a short name", "~1")] {
-        assert!(
-            os_entries.values().any(|facts| facts.contains(mark)),
-            "the sample has {what}"
-        );
+        assert!(os_entries.values().any(|facts| facts.contains(mark)), "the sample has {what}");
     }
 }
 
 /// The OS image's WIM in the sample: the largest file of the content libraries.
 fn os_image_file(demo: &Demo) -> std::path::PathBuf {
     let library = demo.path("site/dp1/SCCMContentLib/FileLib");
-    let files = support::files_below(&library)
-        .into_iter()
-        .map(|path| library.join(path));
-    files
-        .max_by_key(|path| std::fs::metadata(path).unwrap().len())
-        .unwrap()
+    let files = support::files_below(&library).into_iter().map(|path| library.join(path));
+    files.max_by_key(|path| std::fs::metadata(path).unwrap().len()).unwrap()
 }
 
 /// An OS image whose file contents are garbage builds as well, and every byte of them is in the
@@ -271,10 +207,7 @@ async fn no_resource_of_the_os_image_is_decompressed() {
     let file = os_image_file(&demo);
     let mut bytes = std::fs::read(&file).unwrap();
     let wim = open_wim(&file).await;
-    let compressed = wim
-        .blobs
-        .iter()
-        .filter(|b| b.resource.compressed && !b.resource.metadata);
+    let compressed = wim.blobs.iter().filter(|b| b.resource.compressed && !b.resource.metadata);
     let ranges: Vec<_> = compressed
         .map(|b| b.resource.offset as usize..b.resource.end().unwrap() as usize)
         .collect();
@@ -313,11 +246,8 @@ fn replace_everywhere(demo: &Demo, file: &Path, bytes: &[u8]) {
             let path = listings.join(path);
             let text = std::fs::read(&path).unwrap();
             let (find, put) = if text.starts_with(&[0xff, 0xfe]) {
-                let wide = |s: &str| {
-                    s.encode_utf16()
-                        .flat_map(u16::to_le_bytes)
-                        .collect::<Vec<u8>>()
-                };
+                let wide =
+                    |s: &str| s.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
                 (wide(&old), wide(&new))
             } else {
                 (old.clone().into_bytes(), new.clone().into_bytes())

@@ -12,14 +12,7 @@ fn cold_with_one_worker_cold_with_four_and_warm_give_the_same_bytes() {
     let data = demo.path("one");
     let (spec, data_dir) = (demo.spec(), data.to_str().unwrap().to_owned());
     let save = plan.to_str().unwrap();
-    let args = [
-        "plan",
-        spec.to_str().unwrap(),
-        "--save",
-        save,
-        "--data-dir",
-        &data_dir,
-    ];
+    let args = ["plan", spec.to_str().unwrap(), "--save", save, "--data-dir", &data_dir];
     ok(&prestage(&demo, args));
     // Another data folder has no packs, but must have the key that opens the plan.
     let four = demo.path("four");
@@ -40,10 +33,7 @@ fn cold_with_one_worker_cold_with_four_and_warm_give_the_same_bytes() {
             output.to_str().unwrap(),
         ];
         let document = ok(&prestage(&demo, args));
-        (
-            std::fs::read(output).unwrap(),
-            document["report"]["content_bytes"].clone(),
-        )
+        (std::fs::read(output).unwrap(), document["report"]["content_bytes"].clone())
     };
     let (first, content) = build("one", "1", "first.wim");
     assert_eq!(content["reused"], 0);
@@ -79,13 +69,7 @@ fn a_plan_shows_no_secret_and_opens_only_where_it_was_made() {
     for secret in [demo.password().as_str(), "Grüße aus dem Depot"] {
         assert!(!text.contains(secret), "the plan has a secret in clear");
     }
-    let args = [
-        "build",
-        "--plan",
-        save,
-        "--data-dir",
-        other.to_str().unwrap(),
-    ];
+    let args = ["build", "--plan", save, "--data-dir", other.to_str().unwrap()];
     let said = support::refused(&prestage(&demo, args), 2);
     assert!(said.contains("plan it again"), "{said}");
     support::assert_clean(&demo);

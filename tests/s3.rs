@@ -20,44 +20,17 @@ async fn packs_and_medium_in_a_bucket() {
     let (plan, data) = (demo.path("saved.plan"), demo.path("data"));
     let (plan, data) = (plan.to_str().unwrap(), data.to_str().unwrap());
     let spec = demo.spec();
-    ok(&prestage(
-        &demo,
-        [
-            "plan",
-            spec.to_str().unwrap(),
-            "--save",
-            plan,
-            "--data-dir",
-            data,
-        ],
-    ));
+    ok(&prestage(&demo, ["plan", spec.to_str().unwrap(), "--save", plan, "--data-dir", data]));
     let local = demo.path("local.wim");
-    let build = [
-        "build",
-        "--json",
-        "--plan",
-        plan,
-        "--data-dir",
-        data,
-        "--output",
-    ];
-    ok(&prestage(
-        &demo,
-        build.iter().copied().chain([local.to_str().unwrap()]),
-    ));
+    let build = ["build", "--json", "--plan", plan, "--data-dir", data, "--output"];
+    ok(&prestage(&demo, build.iter().copied().chain([local.to_str().unwrap()])));
 
     let in_bucket = |args: &[&str]| {
         let mut command = command(&demo);
-        command
-            .args(args.iter().map(OsStr::new))
-            .envs(server.environment());
+        command.args(args.iter().map(OsStr::new)).envs(server.environment());
         ok(&command.output().unwrap())
     };
-    let bucket = [
-        "s3://media/factory/w11.wim",
-        "--objects",
-        "s3://packs/site one",
-    ];
+    let bucket = ["s3://media/factory/w11.wim", "--objects", "s3://packs/site one"];
     let document = in_bucket(&[&build[..], &bucket[..]].concat());
     assert_eq!(document["report"]["content_bytes"]["reused"], 0);
     let verified = in_bucket(&["verify", "--json", "s3://media/factory/w11.wim"]);
@@ -68,10 +41,7 @@ async fn packs_and_medium_in_a_bucket() {
     let objects = server.open("s3://media").await;
     let key = ObjectKey::new("factory/w11.wim").unwrap();
     let medium = objects.get(&key, MEDIUM_BYTES_MAX).await.unwrap();
-    assert!(
-        medium == std::fs::read(local).unwrap(),
-        "the bucket has other bytes"
-    );
+    assert!(medium == std::fs::read(local).unwrap(), "the bucket has other bytes");
     let _: StoreOptions = server.options();
     assert_clean(&demo);
 }

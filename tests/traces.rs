@@ -25,11 +25,7 @@ impl TraceService for Receiver {
         &self,
         request: Request<ExportTraceServiceRequest>,
     ) -> Result<Response<ExportTraceServiceResponse>, Status> {
-        let spans = request
-            .into_inner()
-            .resource_spans
-            .into_iter()
-            .flat_map(|r| r.scope_spans);
+        let spans = request.into_inner().resource_spans.into_iter().flat_map(|r| r.scope_spans);
         for span in spans.flat_map(|scope| scope.spans) {
             self.0.send(span).unwrap();
         }
@@ -49,23 +45,10 @@ async fn a_build_is_one_trace() {
     let demo = Arc::new(Demo::new());
     let (data, output) = (demo.path("data"), demo.path("out.wim"));
     let mut build = command(&demo);
-    build.args([
-        "build",
-        "--json",
-        "--workers",
-        "2",
-        "--data-dir",
-        data.to_str().unwrap(),
-    ]);
-    build.args([
-        "--output",
-        output.to_str().unwrap(),
-        demo.spec().to_str().unwrap(),
-    ]);
+    build.args(["build", "--json", "--workers", "2", "--data-dir", data.to_str().unwrap()]);
+    build.args(["--output", output.to_str().unwrap(), demo.spec().to_str().unwrap()]);
     build.env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint);
-    let finished = tokio::task::spawn_blocking(move || build.output().unwrap())
-        .await
-        .unwrap();
+    let finished = tokio::task::spawn_blocking(move || build.output().unwrap()).await.unwrap();
     ok(&finished);
     serving.abort();
 
@@ -73,26 +56,13 @@ async fn a_build_is_one_trace() {
     while let Ok(span) = spans.try_recv() {
         all.push(span);
     }
-    let build = all
-        .iter()
-        .find(|span| span.name == "build")
-        .expect("a span of the build");
+    let build = all.iter().find(|span| span.name == "build").expect("a span of the build");
     let tasks: Vec<&Span> = all.iter().filter(|span| span.name == "task").collect();
-    assert!(
-        tasks.len() >= 13,
-        "splice, boot, contents, assemble, merge, publish: {}",
-        tasks.len()
-    );
+    assert!(tasks.len() >= 13, "splice, boot, contents, assemble, merge, publish: {}", tasks.len());
     let traces: BTreeSet<&[u8]> = tasks.iter().map(|span| &span.trace_id[..]).collect();
-    assert_eq!(
-        traces.into_iter().collect::<Vec<_>>(),
-        [&build.trace_id[..]]
-    );
+    assert_eq!(traces.into_iter().collect::<Vec<_>>(), [&build.trace_id[..]]);
     let secret = demo.password();
-    assert!(
-        !format!("{all:?}").contains(&secret),
-        "a span has the media password"
-    );
+    assert!(!format!("{all:?}").contains(&secret), "a span has the media password");
 }
 
 #[test]
@@ -101,11 +71,7 @@ fn a_dead_collector_fails_nothing() {
     let (data, output) = (demo.path("data"), demo.path("out.wim"));
     let finished = command(&demo)
         .args(["build", "--json", "--data-dir", data.to_str().unwrap()])
-        .args([
-            "--output",
-            output.to_str().unwrap(),
-            demo.spec().to_str().unwrap(),
-        ])
+        .args(["--output", output.to_str().unwrap(), demo.spec().to_str().unwrap()])
         .env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
         .output()
         .unwrap();

@@ -175,11 +175,9 @@ pub struct BuildIdArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Every setting of the file is also an option or an environment variable.\n\
+#[command(after_help = "Every setting of the file is also an option or an environment variable.\n\
     Example file:\n  listen = \"127.0.0.1:7780\"\n  data_dir = \"/var/lib/prestage\"\n  \
-    objects = \"s3://packs\""
-)]
+    objects = \"s3://packs\"")]
 pub struct CoordinatorArgs {
     /// A TOML file of these settings
     #[arg(long)]

@@ -1,6 +1,6 @@
 //! Where a coordinator comes from: another machine, or this process.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use prestage_coordinator::{Coordinator, CoordinatorSettings, Policy, in_process, service};
 use prestage_proto::v1::media_service_client::MediaServiceClient;
@@ -36,19 +36,29 @@ impl Connection {
     /// Connects to the coordinator that is named, or starts one with its workers in this process.
     /// Either way it is gRPC; in this process it goes through pipes.
     pub async fn open(args: &RemoteArgs, with_workers: bool) -> Result<Self, CliError> {
+        Self::open_staged(args, with_workers, None).await
+    }
+
+    /// The same with a staging folder for the workers of this process.
+    pub async fn open_staged(
+        args: &RemoteArgs,
+        with_workers: bool,
+        staging: Option<PathBuf>,
+    ) -> Result<Self, CliError> {
         match &args.coordinator {
             Some(url) => {
                 let channel = remote(url)?;
-                Ok(Self {
-                    client: client(channel),
-                    local: None,
-                })
+                Ok(Self { client: client(channel), local: None })
             }
-            None => Self::all_in_one(args, with_workers).await,
+            None => Self::all_in_one(args, with_workers, staging).await,
         }
     }
 
-    async fn all_in_one(args: &RemoteArgs, with_workers: bool) -> Result<Self, CliError> {
+    async fn all_in_one(
+        args: &RemoteArgs,
+        with_workers: bool,
+        staging: Option<PathBuf>,
+    ) -> Result<Self, CliError> {
         let data_dir = match &args.local.data_dir {
             Some(folder) => folder.clone(),
             None => default_data_dir()?,
@@ -62,11 +72,7 @@ impl Connection {
         let stop_coordinator = CancellationToken::new();
         let stop_workers = CancellationToken::new();
         let (channel, serving) = in_process(coordinator, stop_coordinator.clone());
-        let count = if with_workers {
-            args.local.workers.max(1)
-        } else {
-            0
-        };
+        let count = if with_workers { args.local.workers.max(1) } else { 0 };
         let mut workers = Vec::new();
         for number in 1..=count {
             let settings = WorkerSettings {
@@ -74,24 +80,14 @@ impl Connection {
                 name: format!("worker {number}"),
                 slots: SLOTS_DEFAULT,
                 threads: cores().div_ceil(count as usize),
-                staging: data_dir.join("staging"),
+                staging: staging.clone().unwrap_or_else(|| data_dir.join("staging")),
             };
             let worker = Worker::new(channel.clone(), settings)?;
             let never_drained = CancellationToken::new();
-            workers.push(tokio::spawn(
-                worker.run(never_drained, stop_workers.clone()),
-            ));
+            workers.push(tokio::spawn(worker.run(never_drained, stop_workers.clone())));
         }
-        let local = Local {
-            stop_workers,
-            stop_coordinator,
-            workers,
-            coordinator: serving,
-        };
-        Ok(Self {
-            client: client(channel),
-            local: Some(local),
-        })
+        let local = Local { stop_workers, stop_coordinator, workers, coordinator: serving };
+        Ok(Self { client: client(channel), local: Some(local) })
     }
 
     /// Ends what runs in this process; no half-made thing is left when it returns.
@@ -101,9 +97,7 @@ impl Connection {
         };
         local.stop_workers.cancel();
         for worker in local.workers {
-            worker
-                .await
-                .map_err(|error| CliError::failed(error.to_string(), ""))?;
+            worker.await.map_err(|error| CliError::failed(error.to_string(), ""))?;
         }
         drop(self.client);
         local.stop_coordinator.cancel();

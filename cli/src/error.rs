@@ -20,20 +20,12 @@ pub struct CliError {
 impl CliError {
     /// The request is wrong: exit code 2.
     pub fn wrong(what: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self {
-            wrong_request: true,
-            what: what.into(),
-            place: String::new(),
-            advice: advice.into(),
-        }
+        Self { wrong_request: true, what: what.into(), place: String::new(), advice: advice.into() }
     }
 
     /// The work failed: exit code 1.
     pub fn failed(what: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self {
-            wrong_request: false,
-            ..Self::wrong(what, advice)
-        }
+        Self { wrong_request: false, ..Self::wrong(what, advice) }
     }
 
     /// Says where.
@@ -44,12 +36,7 @@ impl CliError {
 
     /// A build's failure.
     pub fn from_failure(failure: v1::Failure, wrong_request: bool) -> Self {
-        Self {
-            wrong_request,
-            what: failure.what,
-            place: failure.r#where,
-            advice: failure.advice,
-        }
+        Self { wrong_request, what: failure.what, place: failure.r#where, advice: failure.advice }
     }
 
     /// 1 failed, 2 the request is wrong.
@@ -93,10 +80,7 @@ impl From<CoordinatorError> for CliError {
 
 impl From<prestage_worker::WorkerError> for CliError {
     fn from(error: prestage_worker::WorkerError) -> Self {
-        Self::failed(
-            error.to_string(),
-            "use fewer with --workers or PRESTAGE_THREADS",
-        )
+        Self::failed(error.to_string(), "use fewer with --workers or PRESTAGE_THREADS")
     }
 }
 

@@ -23,10 +23,7 @@ use args::{Cli, Command};
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let service = matches!(cli.command, Command::Coordinator(_) | Command::Worker(_));
-    let runtime = match tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-    {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("prestage: the system gives no threads: {error}");
@@ -35,11 +32,7 @@ fn main() -> ExitCode {
     };
     runtime.block_on(async {
         let level = if service { "info" } else { "error" };
-        let format = if cli.log_json {
-            LogFormat::Json
-        } else {
-            LogFormat::Text
-        };
+        let format = if cli.log_json { LogFormat::Json } else { LogFormat::Text };
         let telemetry = match prestage_telemetry::init("prestage", level, format) {
             Ok(guard) => guard,
             Err(error) => {

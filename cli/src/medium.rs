@@ -27,10 +27,7 @@ impl Medium {
     pub async fn open(address: &str) -> Result<Self, CliError> {
         let url = ObjectUrl::parse(address)?;
         let missing = || {
-            CliError::wrong(
-                format!("{url} is not there"),
-                "give the path or URL of a .wim file",
-            )
+            CliError::wrong(format!("{url} is not there"), "give the path or URL of a .wim file")
         };
         if let ObjectUrl::Local(path) = &url
             && !path.is_file()
@@ -44,16 +41,10 @@ impl Medium {
         let path = objects.store_path(&key)?;
         let source = ObjectSource::open(objects.store().clone(), path).await?;
         let source: Arc<dyn RangeRead> = Arc::new(source);
-        let wim = Wim::open(source)
-            .await
-            .map_err(|error| CliError::from(error).at(url.to_string()))?;
+        let wim =
+            Wim::open(source).await.map_err(|error| CliError::from(error).at(url.to_string()))?;
         let manifest = manifest(&objects, &key).await?;
-        Ok(Self {
-            url,
-            wim: Arc::new(wim),
-            bytes: facts.bytes,
-            manifest,
-        })
+        Ok(Self { url, wim: Arc::new(wim), bytes: facts.bytes, manifest })
     }
 }
 

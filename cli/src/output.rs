@@ -21,11 +21,7 @@ impl Output {
         document: &Value,
         show: impl FnOnce(&Value) -> String,
     ) -> Result<(), CliError> {
-        let text = if self.json {
-            serde_json::to_string_pretty(document)?
-        } else {
-            show(document)
-        };
+        let text = if self.json { serde_json::to_string_pretty(document)? } else { show(document) };
         println!("{}", text.trim_end());
         Ok(())
     }
@@ -34,9 +30,7 @@ impl Output {
 /// A table without lines between the rows.
 pub fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
-    table
-        .load_style(presets::NOTHING)
-        .set_header(header.to_vec());
+    table.load_style(presets::NOTHING).set_header(header.to_vec());
     table
 }
 
@@ -57,9 +51,5 @@ pub fn number(value: &Value, field: &str) -> u64 {
 
 /// The elements of a list of a document.
 pub fn list<'a>(value: &'a Value, field: &str) -> impl Iterator<Item = &'a Value> {
-    value
-        .get(field)
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
+    value.get(field).and_then(Value::as_array).into_iter().flatten()
 }

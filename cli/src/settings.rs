@@ -46,20 +46,14 @@ fn read_file<T: DeserializeOwned + Default>(path: Option<&Path>) -> Result<T, Cl
     let text = std::fs::read_to_string(path)
         .map_err(|error| CliError::wrong(format!("{shown} can't be read: {error}"), ""))?;
     toml::from_str(&text).map_err(|error| {
-        CliError::wrong(
-            format!("{shown}: {error}"),
-            "see 'prestage coordinator --help'",
-        )
+        CliError::wrong(format!("{shown}: {error}"), "see 'prestage coordinator --help'")
     })
 }
 
 /// The address to listen on, and the coordinator's settings.
 pub fn coordinator(args: CoordinatorArgs) -> Result<(String, CoordinatorSettings), CliError> {
     let file: CoordinatorFile = read_file(args.config.as_deref())?;
-    let listen = args
-        .listen
-        .or(file.listen)
-        .unwrap_or_else(|| LISTEN_DEFAULT.into());
+    let listen = args.listen.or(file.listen).unwrap_or_else(|| LISTEN_DEFAULT.into());
     let mut policy = Policy::default();
     if let Some(seconds) = args.lease_seconds.or(file.lease_seconds) {
         policy.lease_ttl = Duration::from_secs(seconds.max(1));
@@ -69,14 +63,7 @@ pub fn coordinator(args: CoordinatorArgs) -> Result<(String, CoordinatorSettings
         None => default_data_dir()?,
     };
     let objects = args.objects.or(file.objects).unwrap_or_default();
-    Ok((
-        listen,
-        CoordinatorSettings {
-            data_dir,
-            objects,
-            policy,
-        },
-    ))
+    Ok((listen, CoordinatorSettings { data_dir, objects, policy }))
 }
 
 /// The coordinator's URL, and the worker's settings.
@@ -88,15 +75,9 @@ pub fn worker(args: WorkerArgs) -> Result<(String, WorkerSettings), CliError> {
         name: args.name.or(file.name).unwrap_or_else(machine_name),
         slots: args.slots.or(file.slots).unwrap_or(SLOTS_DEFAULT).max(1),
         threads: args.threads.or(file.threads).unwrap_or_else(cores),
-        staging: args
-            .staging_folder
-            .or(file.staging_folder)
-            .unwrap_or_else(std::env::temp_dir),
+        staging: args.staging_folder.or(file.staging_folder).unwrap_or_else(std::env::temp_dir),
     };
-    Ok((
-        coordinator.unwrap_or_else(|| COORDINATOR_DEFAULT.into()),
-        settings,
-    ))
+    Ok((coordinator.unwrap_or_else(|| COORDINATOR_DEFAULT.into()), settings))
 }
 
 /// A worker id that no other process ever had.
@@ -122,11 +103,7 @@ pub fn default_data_dir() -> Result<PathBuf, CliError> {
     let folder = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
     let state = folder("XDG_STATE_HOME").map(PathBuf::from);
     let state = state.or_else(|| Some(PathBuf::from(folder("HOME")?).join(".local/state")));
-    let unknown = || {
-        CliError::wrong(
-            "there is no home folder to keep state and packs in",
-            "give --data-dir",
-        )
-    };
+    let unknown =
+        || CliError::wrong("there is no home folder to keep state and packs in", "give --data-dir");
     Ok(state.ok_or_else(unknown)?.join("prestage"))
 }

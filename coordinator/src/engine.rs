@@ -26,24 +26,10 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 
 /// What the engine is asked to do.
 pub(crate) enum Command {
-    Add {
-        build: Box<BuildRecord>,
-        tasks: Vec<NewTask>,
-        span: Span,
-        reply: Reply<Created>,
-    },
-    Synchronize {
-        request: v1::SynchronizeRequest,
-        reply: Reply<Vec<v1::Lease>>,
-    },
-    Cancel {
-        build_id: String,
-        reply: Reply<bool>,
-    },
-    Watch {
-        build_id: String,
-        reply: Reply<Option<watch::Receiver<v1::Build>>>,
-    },
+    Add { build: Box<BuildRecord>, tasks: Vec<NewTask>, span: Span, reply: Reply<Created> },
+    Synchronize { request: v1::SynchronizeRequest, reply: Reply<Vec<v1::Lease>> },
+    Cancel { build_id: String, reply: Reply<bool> },
+    Watch { build_id: String, reply: Reply<Option<watch::Receiver<v1::Build>>> },
 }
 
 type Reply<T> = oneshot::Sender<Result<T, StateError>>;
@@ -71,10 +57,7 @@ impl EngineHandle {
         command: impl FnOnce(Reply<T>) -> Command,
     ) -> Result<T, EngineError> {
         let (reply, answer) = oneshot::channel();
-        self.commands
-            .send(command(reply))
-            .await
-            .map_err(|_| EngineError::Gone)?;
+        self.commands.send(command(reply)).await.map_err(|_| EngineError::Gone)?;
         Ok(answer.await.map_err(|_| EngineError::Gone)??)
     }
 }
@@ -127,13 +110,7 @@ pub(crate) async fn start(
     }
     engine.resume().await?;
     let running = tokio::spawn(engine.run(received));
-    Ok((
-        EngineHandle {
-            commands,
-            work: work_seen,
-        },
-        running,
-    ))
+    Ok((EngineHandle { commands, work: work_seen }, running))
 }
 
 impl Engine {
@@ -156,12 +133,7 @@ impl Engine {
     async fn obey(&mut self, command: Command) {
         // A caller that has gone away does not want its answer any more.
         match command {
-            Command::Add {
-                build,
-                tasks,
-                span,
-                reply,
-            } => {
+            Command::Add { build, tasks, span, reply } => {
                 let _ = reply.send(self.add(*build, tasks, span).await);
             }
             Command::Synchronize { request, reply } => {
@@ -196,12 +168,7 @@ impl Engine {
         self.scheduler.add_tasks(&record.build_id, tasks, now);
         let build_id = record.build_id.clone();
         let (shown, _) = watch::channel(build_message(&record, Vec::new()));
-        let live = Live {
-            record,
-            shown,
-            shown_at: Duration::ZERO,
-            _span: span,
-        };
+        let live = Live { record, shown, shown_at: Duration::ZERO, _span: span };
         self.builds.insert(build_id.clone(), live);
         self.show(&build_id, true);
     }
@@ -231,11 +198,7 @@ impl Engine {
 
     fn result_of(&self, task: &TaskRef) -> Option<v1::TaskResult> {
         let mut tasks = self.scheduler.tasks(&task.build_id);
-        tasks
-            .find(|entry| entry.record.task_id == task.task_id)?
-            .record
-            .result
-            .clone()
+        tasks.find(|entry| entry.record.task_id == task.task_id)?.record.result.clone()
     }
 
     async fn synchronize(
@@ -263,10 +226,8 @@ impl Engine {
                 return Err(error);
             }
         }
-        let touched = request
-            .running
-            .iter()
-            .filter_map(|running| TaskRef::from_wire(&running.task_id));
+        let touched =
+            request.running.iter().filter_map(|running| TaskRef::from_wire(&running.task_id));
         let touched: Vec<String> = touched.map(|task| task.build_id).collect();
         for build_id in touched {
             self.show(&build_id, false);
@@ -299,10 +260,7 @@ impl Engine {
         let mut waiting = vec![(task.clone(), result.clone())];
         while let Some((task, result)) = waiting.pop() {
             let same = self.finish_one(&task, &result).await?;
-            let shared = v1::TaskResult {
-                reused: true,
-                ..result
-            };
+            let shared = v1::TaskResult { reused: true, ..result };
             waiting.extend(same.into_iter().map(|task| (task, shared.clone())));
         }
         self.wake_workers();
@@ -319,10 +277,7 @@ impl Engine {
         };
         let mut results = results(&self.scheduler, &task.build_id);
         results.insert(&task.task_id, result);
-        let follow_up = match self
-            .pipeline
-            .follow_up(&live.record, &task.task_id, &results)
-        {
+        let follow_up = match self.pipeline.follow_up(&live.record, &task.task_id, &results) {
             Ok(follow_up) => follow_up,
             Err(error) => {
                 self.fail(task, error.into()).await?;
@@ -330,18 +285,14 @@ impl Engine {
             }
         };
         let store = self.store.clone();
-        store
-            .finish_task(&task.build_id, &task.task_id, result, &follow_up.tasks)
-            .await?;
+        store.finish_task(&task.build_id, &task.task_id, result, &follow_up.tasks).await?;
         let now = self.clock.monotonic();
         let same = self.scheduler.finish(task, result, now);
-        self.scheduler
-            .add_tasks(&task.build_id, follow_up.tasks, now);
+        self.scheduler.add_tasks(&task.build_id, follow_up.tasks, now);
         if let Some(report) = follow_up.report_json
             && self.scheduler.is_complete(&task.build_id)
         {
-            self.end(&task.build_id, BuildState::Done, None, report)
-                .await?;
+            self.end(&task.build_id, BuildState::Done, None, report).await?;
         } else {
             self.show(&task.build_id, true);
         }
@@ -349,26 +300,15 @@ impl Engine {
     }
 
     async fn fail(&mut self, task: &TaskRef, failure: v1::Failure) -> Result<(), StateError> {
-        tracing::warn!(
-            task = task.to_wire(),
-            what = failure.what,
-            "a task failed for good"
-        );
-        self.end(
-            &task.build_id,
-            BuildState::Failed,
-            Some(failure),
-            Vec::new(),
-        )
-        .await
+        tracing::warn!(task = task.to_wire(), what = failure.what, "a task failed for good");
+        self.end(&task.build_id, BuildState::Failed, Some(failure), Vec::new()).await
     }
 
     async fn cancel(&mut self, build_id: &str) -> Result<bool, StateError> {
         if !self.builds.contains_key(build_id) {
             return Ok(false);
         }
-        self.end(build_id, BuildState::Cancelled, None, Vec::new())
-            .await?;
+        self.end(build_id, BuildState::Cancelled, None, Vec::new()).await?;
         Ok(true)
     }
 
@@ -383,13 +323,7 @@ impl Engine {
             return Ok(());
         };
         let ended = Some(self.clock.now());
-        let record = BuildRecord {
-            state,
-            failure,
-            ended,
-            report_json,
-            ..live.record.clone()
-        };
+        let record = BuildRecord { state, failure, ended, report_json, ..live.record.clone() };
         self.store.end_build(&record).await?;
         if state != BuildState::Done {
             let upload = assembled(&results(&self.scheduler, build_id)).map(|a| a.upload.clone());
@@ -429,8 +363,7 @@ impl Engine {
     }
 
     fn wake_workers(&self) {
-        self.work
-            .send_modify(|version| *version = version.wrapping_add(1));
+        self.work.send_modify(|version| *version = version.wrapping_add(1));
     }
 
     /// Shows a build to its watchers: at once when something has changed, seldom for progress.

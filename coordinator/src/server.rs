@@ -104,36 +104,14 @@ impl Coordinator {
         let store: Arc<dyn StateStore> =
             Arc::new(SqliteState::open(&data_dir.join("state.sqlite")).await?);
         let composer = Arc::new(Composer::new(StoreOptions::from_env()));
-        let pipeline = Arc::new(MediaPipeline::new(
-            objects.clone(),
-            composer,
-            seal_key.clone(),
-        ));
+        let pipeline = Arc::new(MediaPipeline::new(objects.clone(), composer, seal_key.clone()));
         let planner = Arc::new(MediaPlanner::new(objects.clone(), seal_key, clock.clone()));
-        let (handle, engine) = engine::start(
-            store.clone(),
-            pipeline.clone(),
-            clock.clone(),
-            settings.policy,
-        )
-        .await?;
+        let (handle, engine) =
+            engine::start(store.clone(), pipeline.clone(), clock.clone(), settings.policy).await?;
         let new_id = Arc::new(|| uuid::Uuid::new_v4().simple().to_string());
         let work = WorkApi::new(EngineHandle::clone(&handle), settings.policy);
-        let media = MediaApi {
-            engine: handle,
-            planner,
-            pipeline,
-            store,
-            clock,
-            new_id,
-        };
-        Ok(Self {
-            media,
-            work,
-            engine,
-            objects,
-            _lock: lock,
-        })
+        let media = MediaApi { engine: handle, planner, pipeline, store, clock, new_id };
+        Ok(Self { media, work, engine, objects, _lock: lock })
     }
 
     /// Serves connections until `shutdown`, then ends what was begun.
@@ -153,9 +131,7 @@ impl Coordinator {
             .max_decoding_message_size(MESSAGE_BYTES_MAX)
             .max_encoding_message_size(MESSAGE_BYTES_MAX);
         let keep_alive = Some(std::time::Duration::from_secs(20));
-        let server = Server::builder()
-            .http2_keepalive_interval(keep_alive)
-            .add_service(media);
+        let server = Server::builder().http2_keepalive_interval(keep_alive).add_service(media);
         let serving = server.add_service(work).serve_with_incoming(connections);
         // Watchers and waiting workers would hold a graceful end up: they are cut off, and find
         // the same state when they call again.
@@ -173,24 +149,14 @@ impl Coordinator {
 
 fn make_private(path: &std::path::Path) -> std::io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
 /// One coordinator a data folder; the lock ends with the process, however it ends.
 fn lock(data_dir: &std::path::Path) -> Result<std::fs::File, CoordinatorError> {
     let path = data_dir.join("lock");
-    let failed = |problem| CoordinatorError::DataDir {
-        path: data_dir.into(),
-        problem,
-    };
-    let file = std::fs::OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(path)
-        .map_err(failed)?;
+    let failed = |problem| CoordinatorError::DataDir { path: data_dir.into(), problem };
+    let file = std::fs::OpenOptions::new().create(true).append(true).open(path).map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(std::fs::TryLockError::WouldBlock) => Err(CoordinatorError::InUse(data_dir.into())),
@@ -203,10 +169,7 @@ fn lock(data_dir: &std::path::Path) -> Result<std::fs::File, CoordinatorError> {
 pub fn in_process(
     coordinator: Coordinator,
     shutdown: CancellationToken,
-) -> (
-    Channel,
-    tokio::task::JoinHandle<Result<(), CoordinatorError>>,
-) {
+) -> (Channel, tokio::task::JoinHandle<Result<(), CoordinatorError>>) {
     let (sender, pipes) = mpsc::channel::<std::io::Result<DuplexStream>>(8);
     let serving = tokio::spawn(coordinator.serve(ReceiverStream::new(pipes), shutdown));
     let connect = tower::service_fn(move |_: http::Uri| {

@@ -21,10 +21,7 @@ impl Demo {
     pub fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let demo = Self { dir };
-        ok(&prestage(
-            &demo,
-            ["sample".as_ref(), demo.site().as_os_str()],
-        ));
+        ok(&prestage(&demo, ["sample".as_ref(), demo.site().as_os_str()]));
         demo
     }
 
@@ -85,9 +82,7 @@ pub fn command(demo: &Demo) -> Command {
             command.env_remove(name);
         }
     }
-    command
-        .env("HOME", demo.dir.path())
-        .env_remove("XDG_STATE_HOME");
+    command.env("HOME", demo.dir.path()).env_remove("XDG_STATE_HOME");
     command
 }
 
@@ -163,11 +158,7 @@ pub async fn open_wim(path: &Path) -> std::sync::Arc<prestage_wim::Wim> {
     let path = object_store::path::Path::from_absolute_path(path).unwrap();
     let store = std::sync::Arc::new(object_store::local::LocalFileSystem::new());
     let source = prestage_wim::ObjectSource::open(store, path).await.unwrap();
-    std::sync::Arc::new(
-        prestage_wim::Wim::open(std::sync::Arc::new(source))
-            .await
-            .unwrap(),
-    )
+    std::sync::Arc::new(prestage_wim::Wim::open(std::sync::Arc::new(source)).await.unwrap())
 }
 
 /// A process that is ended when the test ends, however it ends.

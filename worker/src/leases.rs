@@ -64,16 +64,9 @@ impl Leases {
                 return;
             }
         };
-        let progress = Arc::new(Progress {
-            bytes_done: AtomicU64::new(0),
-            cancelled: AtomicBool::new(false),
-        });
-        self.running.insert(
-            id.clone(),
-            Running {
-                progress: progress.clone(),
-            },
-        );
+        let progress =
+            Arc::new(Progress { bytes_done: AtomicU64::new(0), cancelled: AtomicBool::new(false) });
+        self.running.insert(id.clone(), Running { progress: progress.clone() });
         let span = tracing::info_span!("task", task = id.0, generation = id.1, kind = kind(&task));
         let span = prestage_telemetry::span_under(span, &lease.traceparent);
         let work = run(task, shared.clone(), progress);
@@ -106,10 +99,7 @@ impl Leases {
     /// What is running, for the coordinator. Tasks that were given up but have not ended yet are
     /// no longer mentioned.
     pub fn running(&self) -> Vec<v1::Running> {
-        let alive = self
-            .running
-            .iter()
-            .filter(|(_, running)| !running.is_cancelled());
+        let alive = self.running.iter().filter(|(_, running)| !running.is_cancelled());
         alive
             .map(|((task_id, generation), running)| v1::Running {
                 task_id: task_id.clone(),

@@ -47,14 +47,7 @@ impl Worker {
             .max_encoding_message_size(MESSAGE_BYTES_MAX);
         let heard = Instant::now();
         let leases = Leases::default();
-        Self {
-            client,
-            settings,
-            shared,
-            leases,
-            lease_ttl: LEASE_TTL_DEFAULT,
-            heard,
-        }
+        Self { client, settings, shared, leases, lease_ttl: LEASE_TTL_DEFAULT, heard }
     }
 
     /// Works until `drain` asks to finish what is begun and take nothing new, or `stop` to give

@@ -5,7 +5,7 @@ use std::path::Path;
 use prestage_proto::v1;
 use serde_json::{Value, json};
 
-use super::request::{absolute_output, plan_request};
+use super::request::{Request, absolute_output, plan_request};
 use crate::{
     args::BuildArgs,
     connect::{Client, Connection},
@@ -23,10 +23,12 @@ pub async fn build(args: BuildArgs, output: Output) -> Result<(), CliError> {
     };
     let plan = args.plan.as_deref().map(read_plan).transpose()?;
     let given = args.with.output.as_deref();
-    let given = given
-        .map(|output| absolute_output(output, Path::new("")))
-        .transpose()?;
-    let mut connection = Connection::open(&args.remote, true).await?;
+    let given = given.map(|output| absolute_output(output, Path::new(""))).transpose()?;
+    let staging = request.as_ref().and_then(|request| request.staging_folder.clone());
+    if staging.is_some() && args.remote.coordinator.is_some() {
+        eprintln!("warning: output.staging_folder is not used: a fleet's workers have their own");
+    }
+    let mut connection = Connection::open_staged(&args.remote, true, staging).await?;
     let started = std::time::Instant::now();
     let built = run(&mut connection.client, request, plan, given).await;
     let closed = connection.close().await;
@@ -45,13 +47,13 @@ fn read_plan(path: &Path) -> Result<Vec<u8>, CliError> {
 
 async fn run(
     client: &mut Client,
-    request: Option<v1::PlanMediaRequest>,
+    request: Option<Request>,
     plan: Option<Vec<u8>>,
     output: Option<String>,
 ) -> Result<v1::Build, CliError> {
     let plan_json = match (plan, request) {
         (Some(plan), _) => plan.into(),
-        (None, Some(request)) => client.plan_media(request).await?.into_inner().plan_json,
+        (None, Some(request)) => client.plan_media(request.plan).await?.into_inner().plan_json,
         (None, None) => return Err(CliError::wrong("neither a spec nor a plan was given", "")),
     };
     for warning in list(&serde_json::from_slice(&plan_json)?, "warnings").filter_map(Value::as_str)
@@ -70,9 +72,7 @@ async fn run(
 
 /// Follows a build to its end. The first Ctrl-C cancels it.
 pub async fn follow(client: &mut Client, build_id: &str) -> Result<v1::Build, CliError> {
-    let request = v1::WatchBuildRequest {
-        build_id: build_id.to_owned(),
-    };
+    let request = v1::WatchBuildRequest { build_id: build_id.to_owned() };
     let mut shown = client.watch_build(request).await?.into_inner();
     let mut progress = Progress::new();
     let mut last = None;
@@ -107,10 +107,7 @@ pub fn report(build: &v1::Build, seconds: f64, output: Output) -> Result<(), Cli
     match build.state() {
         v1::BuildState::Done => {}
         v1::BuildState::Cancelled => {
-            return Err(CliError::failed(
-                "the build was cancelled",
-                "no medium was written",
-            ));
+            return Err(CliError::failed("the build was cancelled", "no medium was written"));
         }
         _ => {
             let failure = build.failure.clone().unwrap_or_default();

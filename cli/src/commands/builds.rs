@@ -19,10 +19,7 @@ pub async fn list(args: &RemoteArgs, output: Output) -> Result<(), CliError> {
     let mut builds = Vec::new();
     let mut page_token = String::new();
     loop {
-        let request = v1::ListBuildsRequest {
-            page_size: PAGE,
-            page_token,
-        };
+        let request = v1::ListBuildsRequest { page_size: PAGE, page_token };
         let page = connection.client.list_builds(request).await?.into_inner();
         builds.extend(page.builds.iter().map(brief));
         page_token = page.next_page_token;
@@ -44,9 +41,7 @@ pub async fn list(args: &RemoteArgs, output: Output) -> Result<(), CliError> {
 /// Shows one build with its tasks.
 pub async fn show(args: &BuildIdArgs, output: Output) -> Result<(), CliError> {
     let mut connection = Connection::open(&args.remote, false).await?;
-    let request = v1::GetBuildRequest {
-        build_id: args.build.clone(),
-    };
+    let request = v1::GetBuildRequest { build_id: args.build.clone() };
     let found = connection.client.get_build(request).await;
     connection.close().await?;
     let build = found?.into_inner().build.unwrap_or_default();
@@ -83,16 +78,13 @@ pub async fn watch(args: &BuildIdArgs, output: Output) -> Result<(), CliError> {
 /// Cancels a build.
 pub async fn cancel(args: &BuildIdArgs, output: Output) -> Result<(), CliError> {
     let mut connection = Connection::open(&args.remote, false).await?;
-    let request = v1::CancelBuildRequest {
-        build_id: args.build.clone(),
-    };
+    let request = v1::CancelBuildRequest { build_id: args.build.clone() };
     let cancelled = connection.client.cancel_build(request).await;
     connection.close().await?;
     cancelled?;
-    output.print(
-        &json!({ "build_id": args.build, "state": "cancelled" }),
-        |document| format!("build {} is cancelled", text(document, "build_id")),
-    )
+    output.print(&json!({ "build_id": args.build, "state": "cancelled" }), |document| {
+        format!("build {} is cancelled", text(document, "build_id"))
+    })
 }
 
 fn brief(build: &v1::Build) -> Value {
@@ -114,11 +106,7 @@ fn brief(build: &v1::Build) -> Value {
 }
 
 fn task(task: &v1::TaskStatus) -> Value {
-    let state = task
-        .state()
-        .as_str_name()
-        .trim_start_matches("TASK_STATE_")
-        .to_lowercase();
+    let state = task.state().as_str_name().trim_start_matches("TASK_STATE_").to_lowercase();
     json!({
         "task_id": task.task_id,
         "kind": task.kind,

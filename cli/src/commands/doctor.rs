@@ -23,10 +23,7 @@ pub async fn doctor(args: &LocalArgs, output: Output) -> Result<(), CliError> {
     let store = try_store(&objects).await;
     let checks = vec![
         check("cores", Ok(cores().to_string())),
-        check(
-            "object store can be written and read",
-            store.map(|()| objects.to_string()),
-        ),
+        check("object store can be written and read", store.map(|()| objects.to_string())),
     ];
     let sound = checks.iter().all(|check| check["ok"] == true);
     output.print(&json!({ "ok": sound, "checks": checks }), |document| {
@@ -36,14 +33,7 @@ pub async fn doctor(args: &LocalArgs, output: Output) -> Result<(), CliError> {
         });
         lines.collect::<Vec<_>>().join("\n")
     })?;
-    if sound {
-        Ok(())
-    } else {
-        Err(CliError::failed(
-            "this machine can't build yet",
-            "see above",
-        ))
-    }
+    if sound { Ok(()) } else { Err(CliError::failed("this machine can't build yet", "see above")) }
 }
 
 fn check(what: &str, outcome: Result<String, CliError>) -> Value {
@@ -57,16 +47,11 @@ async fn try_store(url: &ObjectUrl) -> Result<(), CliError> {
     let objects = Objects::open_with(url, &StoreOptions::from_env()).await?;
     let name = format!("doctor/{}", uuid::Uuid::new_v4().simple());
     let key = ObjectKey::new(name).map_err(prestage_store::StoreError::from)?;
-    objects
-        .put_small(&key, "well".into(), PutRule::Overwrite)
-        .await?;
+    objects.put_small(&key, "well".into(), PutRule::Overwrite).await?;
     let read = objects.get(&key, 1024).await;
     objects.delete(&key).await?;
     if read? == "well" {
         return Ok(());
     }
-    Err(CliError::failed(
-        "the object store gave other bytes than it was given",
-        "",
-    ))
+    Err(CliError::failed("the object store gave other bytes than it was given", ""))
 }

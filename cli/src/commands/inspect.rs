@@ -25,11 +25,8 @@ pub async fn inspect(args: &InspectArgs, output: Output) -> Result<(), CliError>
     let images = wim.images()?;
     let image = images.first();
     let sizes = wim.blobs_by_sha1();
-    let statistics = tree.statistics(|sha1| {
-        sizes
-            .get(sha1)
-            .map_or(0, |blob| blob.resource.original_bytes)
-    });
+    let statistics =
+        tree.statistics(|sha1| sizes.get(sha1).map_or(0, |blob| blob.resource.original_bytes));
     let document = json!({
         "medium": medium.url.to_string(),
         "bytes": medium.bytes,
@@ -68,10 +65,7 @@ fn password(args: &InspectArgs) -> Result<Option<Secret>, CliError> {
         (None, Some(file)) => SecretSource::File(file.clone()),
         (None, None) => return Ok(None),
     };
-    source
-        .read()
-        .map(Some)
-        .map_err(|error| CliError::wrong(error.to_string(), ""))
+    source.read().map(Some).map_err(|error| CliError::wrong(error.to_string(), ""))
 }
 
 /// Bytes between resources that belong to nothing.
@@ -80,9 +74,7 @@ fn padding(wim: &Wim) -> u64 {
     let tables = [header.blob_table, header.xml, header.integrity];
     let resources = wim.blobs.iter().map(|blob| blob.resource).chain(tables);
     let used: u64 = resources.map(|resource| resource.stored_bytes).sum();
-    wim.source()
-        .size()
-        .saturating_sub(used + prestage_wim::HEADER_BYTES)
+    wim.source().size().saturating_sub(used + prestage_wim::HEADER_BYTES)
 }
 
 fn contents(tree: &ImageTree, wim: &Wim, manifest: Option<&Value>) -> Vec<Value> {
@@ -90,10 +82,7 @@ fn contents(tree: &ImageTree, wim: &Wim, manifest: Option<&Value>) -> Vec<Value>
     let mut folders: BTreeMap<String, (u64, u64)> = BTreeMap::new();
     let prefix = format!("{}/", volume::CONTENTS).to_lowercase();
     for (path, node) in tree.walk() {
-        let below = path
-            .to_lowercase()
-            .starts_with(&prefix)
-            .then(|| &path[prefix.len()..]);
+        let below = path.to_lowercase().starts_with(&prefix).then(|| &path[prefix.len()..]);
         let Some((folder, _)) = below.map(|below| below.split_once('/').unwrap_or((below, "")))
         else {
             continue;
@@ -137,12 +126,7 @@ async fn read_file(
     let Some(blob) = data.and_then(|stream| blobs.get(&stream.sha1)) else {
         return Ok(None);
     };
-    Ok(Some(
-        wim.read_blob(blob)
-            .await?
-            .read_all(SMALL_FILE_BYTES_MAX)
-            .await?,
-    ))
+    Ok(Some(wim.read_blob(blob).await?.read_all(SMALL_FILE_BYTES_MAX).await?))
 }
 
 async fn bootstrap(tree: &mut ImageTree, wim: &Wim) -> Result<Value, CliError> {
@@ -172,17 +156,12 @@ async fn media_variables(
                 true => Value::from(secret.expose()),
                 false => Value::from("…"),
             };
-            let pairs = variables
-                .iter()
-                .map(|(name, secret)| (name.to_owned(), value(secret)));
+            let pairs = variables.iter().map(|(name, secret)| (name.to_owned(), value(secret)));
             Ok(Value::Object(pairs.collect()))
         }
         // Without a password this is what a protected medium is like.
         Err(_) if password.is_none() => Ok("protected by a password: give --password-file".into()),
-        Err(error) => Err(CliError::wrong(
-            error.to_string(),
-            "give the medium's own password",
-        )),
+        Err(error) => Err(CliError::wrong(error.to_string(), "give the medium's own password")),
     }
 }
 
@@ -201,11 +180,7 @@ fn show(document: &Value) -> String {
         text(os, "name"),
         text(os, "edition"),
         text(os, "version"),
-        if document["boot_image"] == true {
-            "sources\\boot.wim"
-        } else {
-            "missing"
-        },
+        if document["boot_image"] == true { "sources\\boot.wim" } else { "missing" },
         number(document, "files"),
         number(document, "directories"),
         bytes(number(document, "content_bytes")),
@@ -226,10 +201,7 @@ fn show(document: &Value) -> String {
         match &document[part] {
             Value::Object(pairs) => {
                 for (name, value) in pairs {
-                    out.push_str(&format!(
-                        "  {name} = {}\n",
-                        value.as_str().unwrap_or_default()
-                    ));
+                    out.push_str(&format!("  {name} = {}\n", value.as_str().unwrap_or_default()));
                 }
             }
             Value::String(remark) => out.push_str(&format!("  {remark}\n")),

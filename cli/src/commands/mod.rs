@@ -33,14 +33,12 @@ pub async fn run(cli: Cli) -> Result<(), CliError> {
         Command::Show(args) => builds::show(&args, output).await,
         Command::Watch(args) => builds::watch(&args, output).await,
         Command::Cancel(args) => builds::cancel(&args, output).await,
-        Command::Log(_) => Err(not_yet(
-            "prestage log",
-            "see 'prestage show' and the services' logs",
-        )),
-        Command::Gc(_) => Err(not_yet(
-            "prestage gc",
-            "packs may be removed while nothing is built",
-        )),
+        Command::Log(_) => {
+            Err(not_yet("prestage log", "see 'prestage show' and the services' logs"))
+        }
+        Command::Gc(_) => {
+            Err(not_yet("prestage gc", "packs may be removed while nothing is built"))
+        }
         Command::Doctor(args) => doctor::doctor(&args, output).await,
     }
 }
@@ -67,10 +65,7 @@ fn sample(dir: &std::path::Path, mib: Option<u64>, output: Output) -> Result<(),
     });
     output.print(&document, |document| {
         let spec = text(document, "spec");
-        format!(
-            "sample site in {}\nnow try: prestage build {spec}",
-            text(document, "directory")
-        )
+        format!("sample site in {}\nnow try: prestage build {spec}", text(document, "directory"))
     })
 }
 

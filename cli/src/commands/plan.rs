@@ -16,7 +16,7 @@ use crate::{
 pub async fn plan(args: PlanArgs, output: Output) -> Result<(), CliError> {
     let request = plan_request(&args.spec, &args.with)?;
     let mut connection = Connection::open(&args.remote, false).await?;
-    let planned = connection.client.plan_media(request).await;
+    let planned = connection.client.plan_media(request.plan).await;
     connection.close().await?;
     let json = planned?.into_inner().plan_json;
     if let Some(path) = &args.save {
@@ -33,9 +33,7 @@ pub async fn plan(args: PlanArgs, output: Output) -> Result<(), CliError> {
 
 /// Readable by its owner only, and there wholly or not at all.
 fn save(path: &Path, json: &[u8]) -> Result<(), CliError> {
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
     let written = tempfile::NamedTempFile::new_in(folder).and_then(|mut file| {
         file.write_all(json)?;
@@ -50,32 +48,20 @@ fn save(path: &Path, json: &[u8]) -> Result<(), CliError> {
 
 fn show(plan: &Value) -> String {
     let mut out = format!("{}\n\n", text(plan, "name"));
-    let mut rows = table(&[
-        "id", "kind", "name", "version", "size", "files", "from", "why",
-    ]);
-    let images = ["os_image", "boot_image"]
-        .into_iter()
-        .filter_map(|image| plan.get(image));
+    let mut rows = table(&["id", "kind", "name", "version", "size", "files", "from", "why"]);
+    let images = ["os_image", "boot_image"].into_iter().filter_map(|image| plan.get(image));
     for content in images.chain(list(plan, "contents")) {
-        let points: Vec<&str> = list(content, "distribution_points")
-            .filter_map(Value::as_str)
-            .collect();
+        let points: Vec<&str> =
+            list(content, "distribution_points").filter_map(Value::as_str).collect();
         let reasons: Vec<&str> = list(content, "reasons").filter_map(Value::as_str).collect();
-        let reused = content
-            .get("reused")
-            .and_then(Value::as_bool)
-            .unwrap_or(false);
+        let reused = content.get("reused").and_then(Value::as_bool).unwrap_or(false);
         let size = bytes(number(content, "bytes"));
         rows.add_row([
             text(content, "content_id").to_owned(),
             text(content, "kind").to_owned(),
             text(content, "name").to_owned(),
             number(content, "version").to_string(),
-            if reused {
-                format!("{size} (in packs)")
-            } else {
-                size
-            },
+            if reused { format!("{size} (in packs)") } else { size },
             number(content, "files").to_string(),
             points.join(", "),
             reasons.join("; "),

@@ -8,8 +8,16 @@ use time::OffsetDateTime;
 
 use crate::{args::SpecArgs, error::CliError};
 
+/// A request, and what of the spec concerns this process.
+pub struct Request {
+    /// What the coordinator gets.
+    pub plan: v1::PlanMediaRequest,
+    /// `output.staging_folder`, from the spec's folder.
+    pub staging_folder: Option<PathBuf>,
+}
+
 /// Reads and checks the spec and the secrets that it names.
-pub fn plan_request(spec_path: &Path, with: &SpecArgs) -> Result<v1::PlanMediaRequest, CliError> {
+pub fn plan_request(spec_path: &Path, with: &SpecArgs) -> Result<Request, CliError> {
     let checked = MediaSpec::load(spec_path, OffsetDateTime::now_utc());
     let checked = checked.map_err(|error| CliError::wrong(error.to_string(), ""))?;
     for warning in &checked.warnings {
@@ -24,14 +32,17 @@ pub fn plan_request(spec_path: &Path, with: &SpecArgs) -> Result<v1::PlanMediaRe
         let value = secret.expose().as_bytes().to_vec().into();
         secrets.push(v1::SecretValue { name, value });
     }
-    Ok(v1::PlanMediaRequest {
+    let staging_folder = spec.output.staging_folder.as_ref();
+    let staging_folder = staging_folder.map(|folder| spec_folder(spec_path).join(folder));
+    let plan = v1::PlanMediaRequest {
         spec_json: serde_json::to_vec(&spec)?.into(),
         site: site(spec_path, with.site.as_deref())?,
         secrets,
         output: output(spec_path, &spec, with.output.as_deref())?,
         codec: with.codec.clone().unwrap_or_default(),
         strict_package_hash: with.strict_package_hash,
-    })
+    };
+    Ok(Request { plan, staging_folder })
 }
 
 fn site(spec_path: &Path, given: Option<&Path>) -> Result<String, CliError> {
@@ -41,10 +52,7 @@ fn site(spec_path: &Path, given: Option<&Path>) -> Result<String, CliError> {
         None if folder.join("site.toml").is_file() => folder,
         None => {
             let what = "which site the medium is for is not said";
-            return Err(CliError::wrong(
-                what,
-                "give --site DIR, the folder that holds site.toml",
-            ));
+            return Err(CliError::wrong(what, "give --site DIR, the folder that holds site.toml"));
         }
     };
     absolute(&site)
@@ -62,11 +70,7 @@ fn output(spec_path: &Path, spec: &MediaSpec, given: Option<&str>) -> Result<Str
 
 /// An output as a coordinator on any machine understands it.
 pub fn absolute_output(output: &str, folder: &Path) -> Result<String, CliError> {
-    if output.contains("://") {
-        Ok(output.to_owned())
-    } else {
-        absolute(&folder.join(output))
-    }
+    if output.contains("://") { Ok(output.to_owned()) } else { absolute(&folder.join(output)) }
 }
 
 fn spec_folder(spec_path: &Path) -> PathBuf {
@@ -74,11 +78,7 @@ fn spec_folder(spec_path: &Path) -> PathBuf {
 }
 
 fn absolute(path: &Path) -> Result<String, CliError> {
-    let path = if path.as_os_str().is_empty() {
-        Path::new(".")
-    } else {
-        path
-    };
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     let absolute = std::path::absolute(path)
         .map_err(|error| CliError::wrong(format!("{}: {error}", path.display()), ""))?;
     Ok(absolute.to_string_lossy().into_owned())

@@ -20,14 +20,9 @@ use crate::{
 pub async fn coordinator(args: CoordinatorArgs) -> Result<(), CliError> {
     let (listen, settings) = settings::coordinator(args)?;
     let listener = TcpListener::bind(&listen).await.map_err(|error| {
-        CliError::failed(
-            format!("can't listen on {listen}: {error}"),
-            "name another with --listen",
-        )
+        CliError::failed(format!("can't listen on {listen}: {error}"), "name another with --listen")
     })?;
-    let address = listener
-        .local_addr()
-        .map_err(|e| CliError::failed(e.to_string(), ""))?;
+    let address = listener.local_addr().map_err(|e| CliError::failed(e.to_string(), ""))?;
     if !address.ip().is_loopback() {
         tracing::warn!(%address, "anybody who reaches this address can build and work: \
             there is no TLS and no authorization yet");
@@ -36,9 +31,7 @@ pub async fn coordinator(args: CoordinatorArgs) -> Result<(), CliError> {
     let shutdown = CancellationToken::new();
     cancel_on_signal(&shutdown)?;
     tracing::info!(%address, data_dir = %settings.data_dir.display(), "coordinator is ready");
-    coordinator
-        .serve(TcpListenerStream::new(listener), shutdown)
-        .await?;
+    coordinator.serve(TcpListenerStream::new(listener), shutdown).await?;
     Ok(())
 }
 

@@ -18,12 +18,7 @@ use crate::{
 pub async fn verify(args: &MediumArgs, output: Output) -> Result<(), CliError> {
     let medium = Medium::open(&args.wim).await?;
     let place = medium.url.to_string();
-    let total: u64 = medium
-        .wim
-        .blobs
-        .iter()
-        .map(|blob| blob.resource.original_bytes)
-        .sum();
+    let total: u64 = medium.wim.blobs.iter().map(|blob| blob.resource.original_bytes).sum();
     let bar = if std::io::stderr().is_terminal() {
         ProgressBar::new(total)
     } else {
@@ -68,16 +63,11 @@ fn check_manifest(medium: &Medium) -> Result<&'static str, CliError> {
     let Some(manifest) = &medium.manifest else {
         return Ok("none beside the medium");
     };
-    let expected = manifest
-        .get("medium")
-        .map_or(0, |medium| number(medium, "bytes"));
+    let expected = manifest.get("medium").map_or(0, |medium| number(medium, "bytes"));
     if expected == medium.bytes {
         return Ok("agrees");
     }
-    let what = format!(
-        "the manifest is of a medium of {expected} bytes, not {}",
-        medium.bytes
-    );
+    let what = format!("the manifest is of a medium of {expected} bytes, not {}", medium.bytes);
     let advice = "build the medium again, or bring the manifest that belongs to it";
     Err(CliError::failed(what, advice).at(medium.url.to_string()))
 }

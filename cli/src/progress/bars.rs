@@ -22,11 +22,7 @@ pub struct Bars {
 impl Bars {
     /// No bars yet.
     pub fn new() -> Self {
-        Self {
-            all: MultiProgress::new(),
-            phases: BTreeMap::new(),
-            tasks: BTreeMap::new(),
-        }
+        Self { all: MultiProgress::new(), phases: BTreeMap::new(), tasks: BTreeMap::new() }
     }
 
     /// Shows the build as it stands now.
@@ -58,11 +54,7 @@ impl Bars {
         let bar = self.phases.entry(phase).or_insert_with(|| {
             let bar = self.all.add(ProgressBar::new(summary.bytes_total));
             bar.set_prefix(phase.name());
-            bar.set_style(style(if summary.bytes_total > 0 {
-                PHASE
-            } else {
-                WAITING
-            }));
+            bar.set_style(style(if summary.bytes_total > 0 { PHASE } else { WAITING }));
             bar
         });
         bar.set_length(summary.bytes_total);
@@ -71,10 +63,7 @@ impl Bars {
             0 => String::new(),
             reused => format!(", {reused} reused"),
         };
-        bar.set_message(format!(
-            "{} of {} done{reused}",
-            summary.done, summary.tasks
-        ));
+        bar.set_message(format!("{} of {} done{reused}", summary.done, summary.tasks));
     }
 
     fn show_task(&mut self, task: &v1::TaskStatus) {

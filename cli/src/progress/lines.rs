@@ -31,11 +31,8 @@ impl Lines {
         }
         if elapsed.saturating_sub(self.summarized) >= SUMMARY_INTERVAL {
             self.summarized = elapsed;
-            lines.extend(
-                Phase::ALL
-                    .iter()
-                    .filter_map(|&phase| self.summary(build, phase, elapsed)),
-            );
+            lines
+                .extend(Phase::ALL.iter().filter_map(|&phase| self.summary(build, phase, elapsed)));
         }
         lines
     }
@@ -45,24 +42,16 @@ impl Lines {
         if summary.done == summary.tasks || summary.bytes_total == 0 {
             return None;
         }
-        let (since, from) = *self
-            .began
-            .entry(phase.name())
-            .or_insert((elapsed, summary.bytes_done));
-        let rate = rate(
-            summary.bytes_done.saturating_sub(from),
-            elapsed.saturating_sub(since),
-        );
+        let (since, from) =
+            *self.began.entry(phase.name()).or_insert((elapsed, summary.bytes_done));
+        let rate = rate(summary.bytes_done.saturating_sub(from), elapsed.saturating_sub(since));
         Some(summary_line(phase, summary, rate))
     }
 }
 
 fn changed(task: &v1::TaskStatus, before: Option<TaskState>) -> Option<String> {
-    let size = if task.bytes_total > 0 {
-        format!(", {}", bytes(task.bytes_total))
-    } else {
-        String::new()
-    };
+    let size =
+        if task.bytes_total > 0 { format!(", {}", bytes(task.bytes_total)) } else { String::new() };
     let label = format!("{} {}", task.kind, task.label);
     match task.state() {
         TaskState::Done if task.reused => Some(format!("reused   {label}{size}")),
@@ -98,9 +87,7 @@ fn summary_line(phase: Phase, summary: PhaseSummary, rate: Option<u64>) -> Strin
 
 /// Bytes a second, once there is something to measure.
 fn rate(bytes: u64, time: Duration) -> Option<u64> {
-    let millis = u64::try_from(time.as_millis())
-        .ok()
-        .filter(|&millis| millis > 0)?;
+    let millis = u64::try_from(time.as_millis()).ok().filter(|&millis| millis > 0)?;
     Some(bytes.saturating_mul(1000) / millis).filter(|&rate| rate > 0)
 }
 
@@ -122,32 +109,20 @@ mod tests {
     }
 
     fn build(tasks: Vec<v1::TaskStatus>) -> v1::Build {
-        v1::Build {
-            tasks,
-            ..Default::default()
-        }
+        v1::Build { tasks, ..Default::default() }
     }
 
     #[test]
     fn says_what_changes_once() {
         let mut lines = Lines::default();
-        let running = build(vec![
-            task("1", TaskState::Leased, 0),
-            task("2", TaskState::Ready, 0),
-        ]);
+        let running = build(vec![task("1", TaskState::Leased, 0), task("2", TaskState::Ready, 0)]);
         let second = Duration::from_secs(1);
-        assert_eq!(
-            lines.update(&running, second),
-            ["started  encode PS11, 10 MiB"]
-        );
+        assert_eq!(lines.update(&running, second), ["started  encode PS11, 10 MiB"]);
         assert!(lines.update(&running, second).is_empty());
         let mut reused = task("2", TaskState::Done, 10 << 20);
         reused.reused = true;
         let later = build(vec![task("1", TaskState::Done, 10 << 20), reused]);
-        let expected = [
-            "done     encode PS11, 10 MiB",
-            "reused   encode PS12, 10 MiB",
-        ];
+        let expected = ["done     encode PS11, 10 MiB", "reused   encode PS12, 10 MiB"];
         assert_eq!(lines.update(&later, second), expected);
     }
 

@@ -30,10 +30,7 @@ impl Progress {
         } else {
             View::Lines(Lines::default())
         };
-        Self {
-            view,
-            start: Instant::now(),
-        }
+        Self { view, start: Instant::now() }
     }
 
     /// Shows the build as it stands now.

@@ -27,22 +27,15 @@ pub async fn first_tasks(
     objects: &Objects,
 ) -> Result<FirstTasks, PipelineError> {
     let listings = ListingStore::new(objects.clone());
-    let maker = Maker {
-        objects,
-        objects_url: objects.root(),
-    };
+    let maker = Maker { objects, objects_url: objects.root() };
     let mut tasks = Vec::new();
     let mut placements = v1::Placements::default();
     tasks.push(maker.splice(&plan.os_image).await?);
     tasks.push(maker.boot(&plan.boot_image, &plan.codec).await?);
     for content in &plan.contents {
         let listing = listings.pinned(content).await?;
-        let keys = maker
-            .encode(content, &listing, &plan.codec, &mut tasks)
-            .await?;
-        placements
-            .placements
-            .push(place_content(content, &listing, keys));
+        let keys = maker.encode(content, &listing, &plan.codec, &mut tasks).await?;
+        placements.placements.push(place_content(content, &listing, keys));
     }
     let deps = tasks.iter().map(|task| task.task_id.clone()).collect();
     tasks.push(maker.assemble(plan, build_id, output, deps));
@@ -56,10 +49,7 @@ struct Maker<'a> {
 
 impl Maker<'_> {
     fn task(&self, work: Work) -> v1::Task {
-        v1::Task {
-            objects_url: self.objects_url.to_string(),
-            work: Some(work),
-        }
+        v1::Task { objects_url: self.objects_url.to_string(), work: Some(work) }
     }
 
     /// The result of a pack that is there already.
@@ -123,10 +113,7 @@ impl Maker<'_> {
         Ok(NewTask {
             task_id: "boot".into(),
             kind: "boot".into(),
-            label: format!(
-                "boot image {} '{}'",
-                boot.content.object_id, boot.content.name
-            ),
+            label: format!("boot image {} '{}'", boot.content.object_id, boot.content.name),
             work_key: pack.to_string(),
             payload: self.task(work),
             deps: Vec::new(),
@@ -148,11 +135,7 @@ impl Maker<'_> {
         let count = shards.len();
         let mut keys = Vec::with_capacity(count);
         for (number, shard) in (1..).zip(shards) {
-            let part = if count > 1 {
-                format!(" ({number} of {count})")
-            } else {
-                String::new()
-            };
+            let part = if count > 1 { format!(" ({number} of {count})") } else { String::new() };
             keys.push(shard.pack);
             let work_key = shard.pack.to_string();
             // Two contents with the same files are one pack.
@@ -235,10 +218,7 @@ fn wim_file(image: &PlannedImage) -> Result<v1::ListedFile, PipelineError> {
 
 /// Where a content lies, as tasks name it.
 fn sources(content: &PlannedContent) -> Vec<v1::ContentSource> {
-    let libraries = content
-        .libraries
-        .iter()
-        .map(|path| path.to_string_lossy().into_owned());
+    let libraries = content.libraries.iter().map(|path| path.to_string_lossy().into_owned());
     let named = content.distribution_points.iter().cloned().zip(libraries);
     named
         .map(|(distribution_point, content_library)| v1::ContentSource {
@@ -253,9 +233,5 @@ fn codec_message(codec: &PlannedCodec) -> v1::Codec {
         "xpress" => v1::codec::Format::Xpress,
         _ => v1::codec::Format::Lzx,
     };
-    v1::Codec {
-        format: format.into(),
-        chunk_bytes: codec.chunk_bytes,
-        level: codec.level,
-    }
+    v1::Codec { format: format.into(), chunk_bytes: codec.chunk_bytes, level: codec.level }
 }

@@ -28,23 +28,17 @@ impl MediaPipeline {
         task_id: &str,
         results: &Results<'_>,
     ) -> Result<FollowUp, PipelineError> {
-        let wrong = || PipelineError::Result {
-            task_id: task_id.to_owned(),
-        };
+        let wrong = || PipelineError::Result { task_id: task_id.to_owned() };
         let result = results.get(task_id).and_then(|result| result.work.as_ref());
         match result {
             Some(task_result::Work::Pack(_)) => Ok(FollowUp::default()),
-            Some(task_result::Work::Assemble(assembled)) => Ok(FollowUp {
-                tasks: self.merges(build, assembled),
-                report_json: None,
-            }),
+            Some(task_result::Work::Assemble(assembled)) => {
+                Ok(FollowUp { tasks: self.merges(build, assembled), report_json: None })
+            }
             Some(task_result::Work::Merge(_)) => self.publication(build, results),
             Some(task_result::Work::Publish(published)) => {
                 let report_json = Some(report(build, results, published)?);
-                Ok(FollowUp {
-                    tasks: Vec::new(),
-                    report_json,
-                })
+                Ok(FollowUp { tasks: Vec::new(), report_json })
             }
             None => Err(wrong()),
         }
@@ -89,11 +83,8 @@ impl MediaPipeline {
             })
             .flatten()
             .collect();
-        let needed: u64 = assembled
-            .parts
-            .iter()
-            .map(|range| u64::from(range.last - range.first) + 1)
-            .sum();
+        let needed: u64 =
+            assembled.parts.iter().map(|range| u64::from(range.last - range.first) + 1).sum();
         if (parts.len() as u64) < needed {
             return Ok(FollowUp::default());
         }
@@ -109,10 +100,7 @@ impl MediaPipeline {
         });
         let label = "verify and publish".to_owned();
         let task = self.task("publish".into(), "publish", label, work, 0);
-        Ok(FollowUp {
-            tasks: vec![task],
-            report_json: None,
-        })
+        Ok(FollowUp { tasks: vec![task], report_json: None })
     }
 
     fn task(
@@ -128,10 +116,7 @@ impl MediaPipeline {
             kind: kind.into(),
             label,
             work_key: String::new(),
-            payload: v1::Task {
-                objects_url: self.objects.root().to_string(),
-                work: Some(work),
-            },
+            payload: v1::Task { objects_url: self.objects.root().to_string(), work: Some(work) },
             deps: Vec::new(),
             bytes_total,
             result: None,

@@ -64,22 +64,14 @@ pub enum PipelineError {
 
 impl From<PipelineError> for v1::Failure {
     fn from(error: PipelineError) -> Self {
-        Self {
-            what: error.to_string(),
-            retry: v1::Retry::Never.into(),
-            ..Default::default()
-        }
+        Self { what: error.to_string(), retry: v1::Retry::Never.into(), ..Default::default() }
     }
 }
 
 impl MediaPipeline {
     /// A pipeline over the coordinator's object store and key.
     pub fn new(objects: Objects, composer: Arc<Composer>, seal_key: Arc<SealKey>) -> Self {
-        Self {
-            objects,
-            composer,
-            seal_key,
-        }
+        Self { objects, composer, seal_key }
     }
 
     /// The tasks that a build begins with. The sealed step is here: `Variables.dat` leaves its
@@ -92,20 +84,12 @@ impl MediaPipeline {
     ) -> Result<Vec<NewTask>, PipelineError> {
         let plan = BuildPlan::parse(plan_json)?;
         let build = BuildId::new(build_id)?;
-        let output = if output.is_empty() {
-            &plan.output
-        } else {
-            output
-        };
+        let output = if output.is_empty() { &plan.output } else { output };
         let mut first = first_tasks(&plan, build_id, output, &self.objects).await?;
-        let variables = self
-            .seal_key
-            .open(&plan.sealed, plan.media_guid.as_bytes())?;
+        let variables = self.seal_key.open(&plan.sealed, plan.media_guid.as_bytes())?;
         first.placements.inline_files = inline_files(&plan, &variables);
         let placements = first.placements.encode_to_vec();
-        self.objects
-            .put_small(&build.placements(), placements.into(), PutRule::Overwrite)
-            .await?;
+        self.objects.put_small(&build.placements(), placements.into(), PutRule::Overwrite).await?;
         Ok(first.tasks)
     }
 
@@ -117,10 +101,7 @@ impl MediaPipeline {
     ) -> Result<Vec<v1::Sidecar>, PipelineError> {
         let manifest = serde_json::to_vec_pretty(&Manifest::new(plan, assembled));
         let body = manifest.map_err(|error| PipelineError::Plan(error.to_string()))?;
-        Ok(vec![v1::Sidecar {
-            suffix: ".manifest.json".into(),
-            body: body.into(),
-        }])
+        Ok(vec![v1::Sidecar { suffix: ".manifest.json".into(), body: body.into() }])
     }
 
     /// Frees what an unfinished build holds: its open composition and its own objects.

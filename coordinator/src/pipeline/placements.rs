@@ -18,14 +18,13 @@ pub fn place_content(
 ) -> v1::Placement {
     let folder = volume::package_folder(&content.folder);
     let below = |path: &str| format!("{folder}/{path}");
-    let mut directories = vec![v1::PlacedDirectory {
-        path: folder.clone(),
-        modified: 0,
-    }];
-    directories.extend(listing.directories.iter().map(|path| v1::PlacedDirectory {
-        path: below(path),
-        modified: 0,
-    }));
+    let mut directories = vec![v1::PlacedDirectory { path: folder.clone(), modified: 0 }];
+    directories.extend(
+        listing
+            .directories
+            .iter()
+            .map(|path| v1::PlacedDirectory { path: below(path), modified: 0 }),
+    );
     let files = listing.files.iter().map(|file| v1::PlacedFile {
         path: below(&file.path),
         sha256: file.sha256.to_vec().into(),
@@ -48,10 +47,8 @@ pub fn inline_files(plan: &BuildPlan, variables: &[u8]) -> Vec<v1::InlineFile> {
         content: content.into(),
         attributes: ATTRIBUTE_ARCHIVE,
     };
-    let bootstrap = Bootstrap {
-        password_required: plan.password_protected,
-        unattended: plan.unattended,
-    };
+    let bootstrap =
+        Bootstrap { password_required: plan.password_protected, unattended: plan.unattended };
     let mut files = vec![
         file(volume::VARIABLES, variables.to_vec()),
         file(volume::BOOTSTRAP, bootstrap.to_bytes()),

@@ -168,10 +168,7 @@ impl BuildPlan {
     /// Reads a plan, with one error that says what is wrong with it.
     pub fn parse(json: &[u8]) -> Result<Self, PlanError> {
         let value: serde_json::Value = serde_json::from_slice(json)?;
-        let format = value
-            .get("format")
-            .and_then(serde_json::Value::as_u64)
-            .unwrap_or(0);
+        let format = value.get("format").and_then(serde_json::Value::as_u64).unwrap_or(0);
         if format != u64::from(PLAN_FORMAT) {
             return Err(PlanError::OtherFormat { format });
         }

@@ -90,10 +90,7 @@ fn the_wim(content: &ResolvedContent) -> Result<&ListedFile, ImageError> {
         several => {
             let names: Vec<&str> = several.iter().map(|file| file.path.as_str()).collect();
             let found = format!("{} .wim files ({})", several.len(), names.join(", "));
-            Err(ImageError::NotOneWim {
-                package: content.content_id.clone(),
-                found,
-            })
+            Err(ImageError::NotOneWim { package: content.content_id.clone(), found })
         }
     }
 }
@@ -104,9 +101,7 @@ async fn open(library: &std::path::Path, file: &ListedFile) -> Result<Wim, Strin
     let path = StorePath::from_absolute_path(path).map_err(|error| error.to_string())?;
     let source = ObjectSource::open(Arc::new(LocalFileSystem::new()), path);
     let source = source.await.map_err(|error| error.to_string())?;
-    Wim::open(Arc::new(source))
-        .await
-        .map_err(|error| error.to_string())
+    Wim::open(Arc::new(source)).await.map_err(|error| error.to_string())
 }
 
 fn describe(
@@ -122,9 +117,7 @@ fn describe(
     };
     let images = wim.images().map_err(unreadable)?;
     let Some(image) = images.iter().find(|image| image.index == index) else {
-        let known = images
-            .iter()
-            .map(|image| format!("{} ({})", image.index, image.name));
+        let known = images.iter().map(|image| format!("{} ({})", image.index, image.name));
         return Err(ImageError::NoSuchIndex {
             package: content.content_id.clone(),
             file: file.path.clone(),

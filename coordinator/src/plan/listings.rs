@@ -52,16 +52,11 @@ impl ListingStore {
     /// Keeps a listing.
     pub async fn keep(&self, listing: &ContentListing) -> Result<(), ListingError> {
         let digest = hex::encode(listing.digest());
-        let damaged = |problem: String| ListingError::Damaged {
-            digest: digest.clone(),
-            problem,
-        };
+        let damaged = |problem: String| ListingError::Damaged { digest: digest.clone(), problem };
         let json = serde_json::to_vec(listing).map_err(|error| damaged(error.to_string()))?;
         let body = zstd::encode_all(&json[..], ZSTD_LEVEL).map_err(|e| damaged(e.to_string()))?;
         let key = key(&digest)?;
-        self.objects
-            .put_small(&key, body.into(), PutRule::CreateIfAbsent)
-            .await?;
+        self.objects.put_small(&key, body.into(), PutRule::CreateIfAbsent).await?;
         Ok(())
     }
 
@@ -73,9 +68,7 @@ impl ListingStore {
             found => return found,
         }
         let again = list_again(content.clone());
-        let listing = tokio::task::spawn_blocking(move || again())
-            .await
-            .unwrap_or_default();
+        let listing = tokio::task::spawn_blocking(again).await.unwrap_or_default();
         let listing = listing.ok_or_else(|| ListingError::Changed {
             content_id: content.content_id.clone(),
             places: content.distribution_points.join(", "),
@@ -86,10 +79,7 @@ impl ListingStore {
 
     async fn stored(&self, digest: &str) -> Result<ContentListing, ListingError> {
         let body = self.objects.get(&key(digest)?, LISTING_BYTES_MAX).await?;
-        let damaged = |problem: String| ListingError::Damaged {
-            digest: digest.into(),
-            problem,
-        };
+        let damaged = |problem: String| ListingError::Damaged { digest: digest.into(), problem };
         let mut json = Vec::new();
         let mut decoder = zstd::Decoder::new(&body[..]).map_err(|e| damaged(e.to_string()))?;
         let mut limited = std::io::Read::take(&mut decoder, LISTING_BYTES_MAX);
@@ -107,20 +97,14 @@ impl ListingStore {
 fn list_again(content: PlannedContent) -> impl FnOnce() -> Option<ContentListing> {
     move || {
         content.libraries.iter().find_map(|library| {
-            let listing = ContentLibrary::open(library)
-                .ok()?
-                .list(&content.content_id)
-                .ok()?;
+            let listing = ContentLibrary::open(library).ok()?.list(&content.content_id).ok()?;
             (hex::encode(listing.digest()) == content.listing).then_some(listing)
         })
     }
 }
 
 fn key(digest: &str) -> Result<ObjectKey, StoreError> {
-    Ok(ObjectKey::new(format!(
-        "listings/{}/{digest}",
-        digest.get(..2).unwrap_or("00")
-    ))?)
+    Ok(ObjectKey::new(format!("listings/{}/{digest}", digest.get(..2).unwrap_or("00")))?)
 }
 
 /// A listed file as tasks name it.

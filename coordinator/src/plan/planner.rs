@@ -34,11 +34,7 @@ pub struct MediaPlanner {
 impl MediaPlanner {
     /// A planner over the coordinator's object store and key.
     pub fn new(objects: Objects, seal_key: Arc<SealKey>, clock: Arc<dyn Clock>) -> Self {
-        Self {
-            objects,
-            seal_key,
-            clock,
-        }
+        Self { objects, seal_key, clock }
     }
 
     /// Plans a medium, or says everything that is wrong with the request.
@@ -65,15 +61,8 @@ impl MediaPlanner {
         let codec = planned_codec(&spec, &request, &os)?;
         let given = GivenSecrets::new(request.secrets);
         let generated = generate(&spec, &given, &resolution, &self.seal_key, now)?;
-        let images = Images {
-            os,
-            os_index,
-            boot,
-            boot_index,
-            architecture,
-        };
-        self.document(&spec, request.output, resolution, images, codec, generated)
-            .await
+        let images = Images { os, os_index, boot, boot_index, architecture };
+        self.document(&spec, request.output, resolution, images, codec, generated).await
     }
 
     async fn document(
@@ -86,20 +75,15 @@ impl MediaPlanner {
         generated: Generated,
     ) -> Result<BuildPlan, PlanFailure> {
         let mut totals = Totals::default();
-        let os_image = self.image(
-            &resolution.os_image,
-            &images.os,
-            images.os_index,
-            |sha256| splice_pack(sha256, images.os_index),
-        );
+        let os_image = self.image(&resolution.os_image, &images.os, images.os_index, |sha256| {
+            splice_pack(sha256, images.os_index)
+        });
         let os_image = os_image.await?;
         totals.spliced_bytes = os_image.wim_bytes;
-        let boot_image = self.image(
-            &resolution.boot_image,
-            &images.boot,
-            images.boot_index,
-            |sha256| boot_pack(sha256, images.boot_index, &codec),
-        );
+        let boot_image =
+            self.image(&resolution.boot_image, &images.boot, images.boot_index, |sha256| {
+                boot_pack(sha256, images.boot_index, &codec)
+            });
         let boot_image = boot_image.await?;
         for image in [&os_image, &boot_image] {
             totals.content_bytes += image.wim_bytes;
@@ -114,11 +98,8 @@ impl MediaPlanner {
             contents.push(planned);
         }
         let task_sequence = &resolution.task_sequence;
-        let mut warnings: Vec<String> = resolution
-            .warnings
-            .iter()
-            .map(ToString::to_string)
-            .collect();
+        let mut warnings: Vec<String> =
+            resolution.warnings.iter().map(ToString::to_string).collect();
         warnings.extend(generated.warnings);
         Ok(BuildPlan {
             format: PLAN_FORMAT,
@@ -129,14 +110,8 @@ impl MediaPlanner {
                 name: task_sequence.name.clone(),
                 version: task_sequence.version,
             },
-            os_image: PlannedImage {
-                architecture: "x64".into(),
-                ..os_image
-            },
-            boot_image: PlannedImage {
-                architecture: images.architecture,
-                ..boot_image
-            },
+            os_image: PlannedImage { architecture: "x64".into(), ..os_image },
+            boot_image: PlannedImage { architecture: images.architecture, ..boot_image },
             contents,
             warnings,
             notes: resolution.notes.clone(),
@@ -190,9 +165,7 @@ impl MediaPlanner {
         resolved: &ResolvedContent,
         codec: &PlannedCodec,
     ) -> Result<(PlannedContent, u64), PlanFailure> {
-        ListingStore::new(self.objects.clone())
-            .keep(&resolved.listing)
-            .await?;
+        ListingStore::new(self.objects.clone()).keep(&resolved.listing).await?;
         let mut content = planned(resolved);
         let files: Vec<v1::ListedFile> = resolved.listing.files.iter().map(to_wire).collect();
         let mut reused_bytes = 0;
@@ -237,8 +210,7 @@ async fn resolve(
         let site = Site::open(Path::new(&path))?;
         Ok::<_, PlanFailure>(prestage_configmgr::resolve(&site, &content_request)?)
     });
-    work.await
-        .map_err(|error| PlanFailure::internal(error.to_string()))?
+    work.await.map_err(|error| PlanFailure::internal(error.to_string()))?
 }
 
 fn content_request(spec: &MediaSpec, strict_package_hash: bool) -> ContentRequest {
@@ -286,11 +258,7 @@ fn planned(resolved: &ResolvedContent) -> PlannedContent {
             .iter()
             .map(|source| source.distribution_point.clone())
             .collect(),
-        libraries: resolved
-            .sources
-            .iter()
-            .map(|source| source.content_library.clone())
-            .collect(),
+        libraries: resolved.sources.iter().map(|source| source.content_library.clone()).collect(),
         reasons: resolved.reasons.clone(),
         reused: false,
     }
@@ -336,19 +304,12 @@ fn planned_codec(
     request: &v1::PlanMediaRequest,
     os: &ImageFile,
 ) -> Result<PlannedCodec, PlanFailure> {
-    let name = if request.codec.is_empty() {
-        spec.output.codec.name()
-    } else {
-        &request.codec
-    };
+    let name = if request.codec.is_empty() { spec.output.codec.name() } else { &request.codec };
     let profile: Profile = name.parse().map_err(PlanFailure::spec)?;
     // An uncompressed OS image takes any format; Windows' own default is LZX.
     let format = os.format.unwrap_or(Format::Lzx);
-    let chunk_bytes = if os.format.is_some() {
-        os.chunk_bytes
-    } else {
-        prestage_wim::codec::CHUNK_BYTES
-    };
+    let chunk_bytes =
+        if os.format.is_some() { os.chunk_bytes } else { prestage_wim::codec::CHUNK_BYTES };
     let codec = profile.codec(format, chunk_bytes);
     let format = match codec.format {
         Format::Lzx => "lzx",
@@ -364,8 +325,5 @@ fn planned_codec(
 
 /// The certificate's kind is checked with the spec; here only what the planner can make is left.
 pub(super) fn is_self_signed(spec: &MediaSpec) -> bool {
-    matches!(
-        spec.security.certificate,
-        MediaCertificate::SelfSigned { .. }
-    )
+    matches!(spec.security.certificate, MediaCertificate::SelfSigned { .. })
 }

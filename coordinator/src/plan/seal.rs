@@ -46,22 +46,13 @@ pub enum SealError {
 impl SealKey {
     /// Reads the key at `path`; makes one, readable by its owner only, if there is none.
     pub fn load_or_create(path: &Path) -> Result<Self, SealError> {
-        let failed = |error: io::Error| SealError::KeyFile {
-            path: path.into(),
-            problem: error.to_string(),
-        };
-        match OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(path)
-        {
+        let failed =
+            |error: io::Error| SealError::KeyFile { path: path.into(), problem: error.to_string() };
+        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
             Ok(mut file) => {
                 let mut key = Zeroizing::new([0; KEY_BYTES]);
                 fill_random(&mut *key)?;
-                file.write_all(&*key)
-                    .and_then(|()| file.sync_all())
-                    .map_err(failed)?;
+                file.write_all(&*key).and_then(|()| file.sync_all()).map_err(failed)?;
                 Ok(Self(key))
             }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -78,10 +69,7 @@ impl SealKey {
     pub fn seal(&self, secret: &[u8], context: &[u8]) -> Result<String, SealError> {
         let mut nonce = [0; NONCE_BYTES];
         fill_random(&mut nonce)?;
-        let payload = Payload {
-            msg: secret,
-            aad: context,
-        };
+        let payload = Payload { msg: secret, aad: context };
         let sealed = self.cipher()?.encrypt(&nonce.into(), payload);
         let sealed = sealed.map_err(|_| SealError::WrongKey)?;
         Ok(STANDARD.encode([&nonce[..], &sealed].concat()))
@@ -90,13 +78,9 @@ impl SealKey {
     /// Decrypts what [`SealKey::seal`] gave.
     pub fn open(&self, sealed: &str, context: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealError> {
         let bytes = STANDARD.decode(sealed).map_err(|_| SealError::WrongKey)?;
-        let (nonce, message) = bytes
-            .split_first_chunk::<NONCE_BYTES>()
-            .ok_or(SealError::WrongKey)?;
-        let payload = Payload {
-            msg: message,
-            aad: context,
-        };
+        let (nonce, message) =
+            bytes.split_first_chunk::<NONCE_BYTES>().ok_or(SealError::WrongKey)?;
+        let payload = Payload { msg: message, aad: context };
         let secret = self.cipher()?.decrypt(&(*nonce).into(), payload);
         secret.map(Zeroizing::new).map_err(|_| SealError::WrongKey)
     }
@@ -107,9 +91,7 @@ impl SealKey {
 }
 
 fn fill_random(bytes: &mut [u8]) -> Result<(), SealError> {
-    SysRng
-        .try_fill_bytes(bytes)
-        .map_err(|error| SealError::Random(error.to_string()))
+    SysRng.try_fill_bytes(bytes).map_err(|error| SealError::Random(error.to_string()))
 }
 
 #[cfg(test)]

@@ -23,12 +23,7 @@ impl GivenSecrets {
     /// Takes them out of a request.
     pub fn new(values: Vec<v1::SecretValue>) -> Self {
         let text = |value: &[u8]| Secret::new(String::from_utf8_lossy(value).into_owned());
-        Self(
-            values
-                .iter()
-                .map(|one| (one.name.clone(), text(&one.value)))
-                .collect(),
-        )
+        Self(values.iter().map(|one| (one.name.clone(), text(&one.value))).collect())
     }
 
     fn get(&self, name: &str) -> Result<&Secret, PlanFailure> {
@@ -157,10 +152,7 @@ fn unknown_computers(
     }
     let known = &resolution.unknown_computers;
     if let (Some(x64), Some(x86)) = (&known.x64, &known.x86) {
-        return Some(UnknownComputers {
-            x64: x64.clone(),
-            x86: x86.clone(),
-        });
+        return Some(UnknownComputers { x64: x64.clone(), x86: x86.clone() });
     }
     warnings.push(
         "security.unknown_computer_support is set, but the site's folder does not name both \
@@ -189,9 +181,7 @@ fn admin_variables(
 
 fn random<const N: usize>() -> Result<[u8; N], PlanFailure> {
     let mut bytes = [0; N];
-    SysRng
-        .try_fill_bytes(&mut bytes)
-        .map_err(|error| PlanFailure::internal(error.to_string()))?;
+    SysRng.try_fill_bytes(&mut bytes).map_err(|error| PlanFailure::internal(error.to_string()))?;
     Ok(bytes)
 }
 

@@ -36,11 +36,7 @@ pub fn shards(files: &[v1::ListedFile], codec: &PlannedCodec) -> Vec<Shard> {
         bytes += file.size;
         current.push(file.clone());
         if bytes >= SHARD_BYTES {
-            shards.push(shard(
-                std::mem::take(&mut current),
-                std::mem::take(&mut bytes),
-                codec,
-            ));
+            shards.push(shard(std::mem::take(&mut current), std::mem::take(&mut bytes), codec));
         }
     }
     if !current.is_empty() {
@@ -54,19 +50,12 @@ fn shard(files: Vec<v1::ListedFile>, bytes: u64, codec: &PlannedCodec) -> Shard 
     for file in &files {
         description.push_str(&format!("\n{} {}", hex::encode(&file.sha256), file.size));
     }
-    Shard {
-        pack: PackKey::of(description.as_bytes()),
-        files,
-        bytes,
-    }
+    Shard { pack: PackKey::of(description.as_bytes()), files, bytes }
 }
 
 /// The codec's part of a pack's description.
 fn describe(codec: &PlannedCodec) -> String {
-    format!(
-        "encode\n{ENCODER}\n{} {} {}",
-        codec.format, codec.chunk_bytes, codec.level
-    )
+    format!("encode\n{ENCODER}\n{} {} {}", codec.format, codec.chunk_bytes, codec.level)
 }
 
 /// The pack of an OS image's resources: they are taken over as they are.
@@ -85,32 +74,17 @@ mod tests {
 
     fn file(path: &str, size: u64, content: u8) -> v1::ListedFile {
         let sha256 = vec![content; 32].into();
-        v1::ListedFile {
-            path: path.into(),
-            size,
-            sha256,
-            ..Default::default()
-        }
+        v1::ListedFile { path: path.into(), size, sha256, ..Default::default() }
     }
 
     fn codec(level: u32) -> PlannedCodec {
         let (profile, format) = ("balanced".into(), "lzx".into());
-        PlannedCodec {
-            profile,
-            format,
-            chunk_bytes: 32_768,
-            level,
-        }
+        PlannedCodec { profile, format, chunk_bytes: 32_768, level }
     }
 
     #[test]
     fn one_content_once_and_nothing_empty() {
-        let files = [
-            file("a", 5, 1),
-            file("b", 0, 0),
-            file("c", 5, 1),
-            file("d", 7, 2),
-        ];
+        let files = [file("a", 5, 1), file("b", 0, 0), file("c", 5, 1), file("d", 7, 2)];
         let shards = shards(&files, &codec(20));
         assert_eq!(shards.len(), 1);
         assert_eq!(shards[0].bytes, 12);
@@ -121,12 +95,7 @@ mod tests {
     fn large_content_is_cut_and_the_key_depends_on_content_and_codec_only() {
         let files: Vec<_> = (0..10).map(|n| file("x", 200 << 20, n)).collect();
         let cut = shards(&files, &codec(20));
-        assert_eq!(
-            cut.iter()
-                .map(|shard| shard.files.len())
-                .collect::<Vec<_>>(),
-            [3, 3, 3, 1]
-        );
+        assert_eq!(cut.iter().map(|shard| shard.files.len()).collect::<Vec<_>>(), [3, 3, 3, 1]);
         let mut renamed = files.clone();
         renamed[0].path = "other".into();
         assert_eq!(shards(&renamed, &codec(20))[0].pack, cut[0].pack);

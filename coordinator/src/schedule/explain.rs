@@ -13,14 +13,9 @@ pub fn task_statuses(
     build_id: &str,
     now: (Duration, OffsetDateTime),
 ) -> Vec<v1::TaskStatus> {
-    let tasks: BTreeMap<&str, &TaskEntry> = scheduler
-        .tasks(build_id)
-        .map(|task| (task.record.task_id.as_str(), task))
-        .collect();
-    tasks
-        .values()
-        .map(|task| status(scheduler, &tasks, task, now))
-        .collect()
+    let tasks: BTreeMap<&str, &TaskEntry> =
+        scheduler.tasks(build_id).map(|task| (task.record.task_id.as_str(), task)).collect();
+    tasks.values().map(|task| status(scheduler, &tasks, task, now)).collect()
 }
 
 fn status(
@@ -30,34 +25,22 @@ fn status(
     now: (Duration, OffsetDateTime),
 ) -> v1::TaskStatus {
     let record = &task.record;
-    let missing = record.deps.iter().filter(|dep| {
-        tasks
-            .get(dep.as_str())
-            .is_none_or(|dep| dep.record.result.is_none())
-    });
+    let missing = record
+        .deps
+        .iter()
+        .filter(|dep| tasks.get(dep.as_str()).is_none_or(|dep| dep.record.result.is_none()));
     let missing = missing.count();
     let (state, worker, waiting_for) = match &task.phase {
         TaskPhase::Done => (v1::TaskState::Done, String::new(), String::new()),
         TaskPhase::Leased { worker } => {
-            let name = scheduler
-                .workers
-                .get(worker)
-                .map(|worker| worker.name.clone());
-            (
-                v1::TaskState::Leased,
-                name.unwrap_or_default(),
-                String::new(),
-            )
+            let name = scheduler.workers.get(worker).map(|worker| worker.name.clone());
+            (v1::TaskState::Leased, name.unwrap_or_default(), String::new())
         }
         TaskPhase::Waiting if missing > 0 => {
             let reason = format!("{missing} of {} tasks before it", record.deps.len());
             (v1::TaskState::Blocked, String::new(), reason)
         }
-        TaskPhase::Waiting => (
-            v1::TaskState::Ready,
-            String::new(),
-            why_ready(scheduler, task),
-        ),
+        TaskPhase::Waiting => (v1::TaskState::Ready, String::new(), why_ready(scheduler, task)),
     };
     let since = now.1 - now.0.saturating_sub(task.since);
     v1::TaskStatus {
@@ -76,10 +59,7 @@ fn status(
 }
 
 fn why_ready(scheduler: &Scheduler, task: &TaskEntry) -> String {
-    if scheduler
-        .busy_work()
-        .contains(task.record.work_key.as_str())
-    {
+    if scheduler.busy_work().contains(task.record.work_key.as_str()) {
         return "another build that is doing the same work".into();
     }
     if scheduler.workers.is_empty() {

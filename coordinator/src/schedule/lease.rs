@@ -50,12 +50,7 @@ impl Scheduler {
             && entry.record.generation == running.generation
             && entry.attempts == 0;
         if orphaned {
-            entry.enter(
-                TaskPhase::Leased {
-                    worker: worker.to_owned(),
-                },
-                now,
-            );
+            entry.enter(TaskPhase::Leased { worker: worker.to_owned() }, now);
         }
         if !entry.is_held_by(worker, running.generation) {
             return;
@@ -123,10 +118,7 @@ impl Scheduler {
     /// Fills the free slots of a worker. The new leases count from now on.
     pub fn grant(&mut self, worker_id: &str, now: Duration) -> Vec<(TaskRef, u32)> {
         let mut granted = Vec::new();
-        loop {
-            let Some(worker) = self.workers.get(worker_id) else {
-                break;
-            };
+        while let Some(worker) = self.workers.get(worker_id) {
             if worker.draining || worker.leases.len() >= worker.slots {
                 break;
             }
@@ -138,12 +130,7 @@ impl Scheduler {
             };
             entry.record.generation += 1;
             let generation = entry.record.generation;
-            entry.enter(
-                TaskPhase::Leased {
-                    worker: worker_id.to_owned(),
-                },
-                now,
-            );
+            entry.enter(TaskPhase::Leased { worker: worker_id.to_owned() }, now);
             if let Some(build) = self.builds.get_mut(&task.build_id) {
                 build.served += 1;
             }
@@ -167,18 +154,10 @@ impl Scheduler {
 
     /// All that a worker should be doing.
     pub fn desired(&self, worker_id: &str) -> Vec<(TaskRef, u32, v1::Task)> {
-        let leases = self
-            .workers
-            .get(worker_id)
-            .into_iter()
-            .flat_map(|worker| &worker.leases);
+        let leases = self.workers.get(worker_id).into_iter().flat_map(|worker| &worker.leases);
         let known = leases.filter_map(|task| {
             let entry = self.task(task)?;
-            Some((
-                task.clone(),
-                entry.record.generation,
-                entry.record.payload.clone(),
-            ))
+            Some((task.clone(), entry.record.generation, entry.record.payload.clone()))
         });
         known.collect()
     }
@@ -199,11 +178,7 @@ impl Scheduler {
             let Some(worker) = self.workers.remove(&id) else {
                 continue;
             };
-            tracing::warn!(
-                worker = worker.name,
-                leases = worker.leases.len(),
-                "a worker is lost"
-            );
+            tracing::warn!(worker = worker.name, leases = worker.leases.len(), "a worker is lost");
             for task in worker.leases {
                 self.lose(&id, &worker.name, task, now, &mut failed);
             }
@@ -231,13 +206,7 @@ impl Scheduler {
             let attempts = entry.attempts;
             let what = format!("{label}: {attempts} workers were lost while they did it");
             let last = format!("the last one was '{name}'");
-            failed.push((
-                task,
-                v1::Failure {
-                    r#where: last,
-                    ..failure(what)
-                },
-            ));
+            failed.push((task, v1::Failure { r#where: last, ..failure(what) }));
         }
     }
 }

@@ -41,10 +41,7 @@ impl TaskRef {
     /// From how it goes over the wire.
     pub fn from_wire(text: &str) -> Option<Self> {
         let (build_id, task_id) = text.split_once('/')?;
-        Some(Self {
-            build_id: build_id.into(),
-            task_id: task_id.into(),
-        })
+        Some(Self { build_id: build_id.into(), task_id: task_id.into() })
     }
 }
 
@@ -59,10 +56,7 @@ pub struct Policy {
 
 impl Default for Policy {
     fn default() -> Self {
-        Self {
-            lease_ttl: Duration::from_secs(15),
-            attempts_max: 3,
-        }
+        Self { lease_ttl: Duration::from_secs(15), attempts_max: 3 }
     }
 }
 
@@ -94,32 +88,17 @@ pub struct Scheduler {
 impl Scheduler {
     /// An empty fleet.
     pub fn new(policy: Policy) -> Self {
-        Self {
-            policy,
-            builds: BTreeMap::new(),
-            workers: HashMap::new(),
-        }
+        Self { policy, builds: BTreeMap::new(), workers: HashMap::new() }
     }
 
     /// Adds a build, or tasks to a build.
     pub fn add_tasks(&mut self, build_id: &str, tasks: Vec<TaskRecord>, now: Duration) {
         // A new build begins where the least served one stands, or it would be served alone.
-        let served = self
-            .builds
-            .values()
-            .map(|build| build.served)
-            .min()
-            .unwrap_or(0);
+        let served = self.builds.values().map(|build| build.served).min().unwrap_or(0);
         let build = self.builds.entry(build_id.to_owned());
-        let build = build.or_insert_with(|| BuildEntry {
-            tasks: BTreeMap::new(),
-            served,
-        });
+        let build = build.or_insert_with(|| BuildEntry { tasks: BTreeMap::new(), served });
         for task in tasks {
-            build
-                .tasks
-                .entry(task.task_id.clone())
-                .or_insert_with(|| TaskEntry::new(task, now));
+            build.tasks.entry(task.task_id.clone()).or_insert_with(|| TaskEntry::new(task, now));
         }
     }
 
@@ -133,23 +112,16 @@ impl Scheduler {
 
     /// A build's tasks, in the order of their ids.
     pub fn tasks(&self, build_id: &str) -> impl Iterator<Item = &TaskEntry> {
-        self.builds
-            .get(build_id)
-            .into_iter()
-            .flat_map(|build| build.tasks.values())
+        self.builds.get(build_id).into_iter().flat_map(|build| build.tasks.values())
     }
 
     /// Whether all tasks of a build are done.
     pub fn is_complete(&self, build_id: &str) -> bool {
-        self.tasks(build_id)
-            .all(|task| task.record.result.is_some())
+        self.tasks(build_id).all(|task| task.record.result.is_some())
     }
 
     fn task_mut(&mut self, task: &TaskRef) -> Option<&mut TaskEntry> {
-        self.builds
-            .get_mut(&task.build_id)?
-            .tasks
-            .get_mut(&task.task_id)
+        self.builds.get_mut(&task.build_id)?.tasks.get_mut(&task.task_id)
     }
 
     fn task(&self, task: &TaskRef) -> Option<&TaskEntry> {
@@ -182,19 +154,13 @@ impl Scheduler {
         let same = |entry: &TaskEntry| {
             entry.record.work_key == work_key && matches!(entry.phase, TaskPhase::Waiting)
         };
-        self.all_tasks()
-            .filter(|(_, entry)| same(entry))
-            .map(|(task, _)| task)
-            .collect()
+        self.all_tasks().filter(|(_, entry)| same(entry)).map(|(task, _)| task).collect()
     }
 
     fn all_tasks(&self) -> impl Iterator<Item = (TaskRef, &TaskEntry)> {
         self.builds.iter().flat_map(|(build_id, build)| {
             build.tasks.iter().map(|(task_id, entry)| {
-                let task = TaskRef {
-                    build_id: build_id.clone(),
-                    task_id: task_id.clone(),
-                };
+                let task = TaskRef { build_id: build_id.clone(), task_id: task_id.clone() };
                 (task, entry)
             })
         })
@@ -203,12 +169,11 @@ impl Scheduler {
     fn is_ready(&self, build: &BuildEntry, entry: &TaskEntry, busy: &HashSet<&str>) -> bool {
         matches!(entry.phase, TaskPhase::Waiting)
             && !busy.contains(entry.record.work_key.as_str())
-            && entry.record.deps.iter().all(|dep| {
-                build
-                    .tasks
-                    .get(dep)
-                    .is_some_and(|dep| dep.record.result.is_some())
-            })
+            && entry
+                .record
+                .deps
+                .iter()
+                .all(|dep| build.tasks.get(dep).is_some_and(|dep| dep.record.result.is_some()))
     }
 
     /// Work that is being done now: nobody does it a second time meanwhile.
@@ -225,9 +190,7 @@ impl Scheduler {
     fn next_for(&self, worker: &str) -> Option<TaskRef> {
         let busy = self.busy_work();
         let others_live = |entry: &TaskEntry| {
-            self.workers
-                .iter()
-                .any(|(id, other)| !other.draining && !entry.avoided.contains(id))
+            self.workers.iter().any(|(id, other)| !other.draining && !entry.avoided.contains(id))
         };
         let suits = |entry: &TaskEntry| !entry.avoided.contains(worker) || !others_live(entry);
         let mut builds: Vec<(&String, &BuildEntry)> = self.builds.iter().collect();

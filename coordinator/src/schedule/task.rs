@@ -42,16 +42,8 @@ pub struct TaskEntry {
 impl TaskEntry {
     /// A task that has just been added.
     pub fn new(record: TaskRecord, now: Duration) -> Self {
-        let phase = if record.result.is_some() {
-            TaskPhase::Done
-        } else {
-            TaskPhase::Waiting
-        };
-        let bytes_done = if record.result.is_some() {
-            record.bytes_total
-        } else {
-            0
-        };
+        let phase = if record.result.is_some() { TaskPhase::Done } else { TaskPhase::Waiting };
+        let bytes_done = if record.result.is_some() { record.bytes_total } else { 0 };
         Self {
             record,
             phase,

@@ -21,33 +21,21 @@ fn call(worker: &str, slots: u32) -> v1::SynchronizeRequest {
 }
 
 fn done(task: &TaskRef, generation: u32) -> v1::Finished {
-    let result = v1::TaskResult {
-        bytes_read: 1,
-        ..Default::default()
-    };
+    let result = v1::TaskResult { bytes_read: 1, ..Default::default() };
     let outcome = Some(Outcome::Result(result.encode_to_vec().into()));
-    v1::Finished {
-        task_id: task.to_wire(),
-        generation,
-        outcome,
-    }
+    v1::Finished { task_id: task.to_wire(), generation, outcome }
 }
 
 fn failed(task: &TaskRef, generation: u32, retry: Retry) -> v1::Finished {
-    let failure = v1::Failure {
-        what: "no".into(),
-        retry: retry.into(),
-        ..Default::default()
-    };
+    let failure = v1::Failure { what: "no".into(), retry: retry.into(), ..Default::default() };
     let outcome = Some(Outcome::Failure(failure));
-    v1::Finished {
-        task_id: task.to_wire(),
-        generation,
-        outcome,
-    }
+    v1::Finished { task_id: task.to_wire(), generation, outcome }
 }
 
-fn scheduler(builds: &[(&str, &[(&str, &[&str])])]) -> Scheduler {
+/// A build and its tasks, each with the tasks before it.
+type Example<'a> = (&'a str, &'a [(&'a str, &'a [&'a str])]);
+
+fn scheduler(builds: &[Example<'_>]) -> Scheduler {
     let mut scheduler = Scheduler::new(Policy::default());
     for (build, tasks) in builds {
         let tasks = tasks.iter().map(|(id, deps)| {
@@ -62,9 +50,7 @@ fn scheduler(builds: &[(&str, &[(&str, &[&str])])]) -> Scheduler {
 
 fn granted(scheduler: &mut Scheduler, worker: &str, now: Duration) -> Vec<(String, u32)> {
     let leases = scheduler.grant(worker, now).into_iter();
-    leases
-        .map(|(task, generation)| (task.to_wire(), generation))
-        .collect()
+    leases.map(|(task, generation)| (task.to_wire(), generation)).collect()
 }
 
 #[test]
@@ -88,10 +74,7 @@ fn builds_are_served_in_turn() {
         ("b", &[("1", &[]), ("2", &[]), ("3", &[])]),
     ]);
     fleet.synchronize(&call("w", 4), SECOND);
-    let order: Vec<String> = granted(&mut fleet, "w", SECOND)
-        .into_iter()
-        .map(|(t, _)| t)
-        .collect();
+    let order: Vec<String> = granted(&mut fleet, "w", SECOND).into_iter().map(|(t, _)| t).collect();
     assert_eq!(order, ["a/1", "b/1", "a/2", "b/2"]);
 }
 
@@ -120,11 +103,7 @@ fn a_restarted_coordinator_lets_the_holder_go_on() {
     let mut fleet = Scheduler::new(Policy::default());
     fleet.add_tasks("a", vec![task], Duration::ZERO);
     let mut report = call("w", 1);
-    report.running.push(v1::Running {
-        task_id: "a/1".into(),
-        generation: 4,
-        bytes_done: 3,
-    });
+    report.running.push(v1::Running { task_id: "a/1".into(), generation: 4, bytes_done: 3 });
     fleet.synchronize(&report, SECOND);
     assert!(granted(&mut fleet, "w", SECOND).is_empty());
     assert_eq!(fleet.desired("w")[0].1, 4);
@@ -160,11 +139,7 @@ fn a_task_that_kills_its_workers_is_given_up() {
         lost = fleet.expire(now + SECOND * 60);
     }
     assert_eq!(lost.len(), 1);
-    assert!(
-        lost[0].1.what.contains("3 workers were lost"),
-        "{}",
-        lost[0].1.what
-    );
+    assert!(lost[0].1.what.contains("3 workers were lost"), "{}", lost[0].1.what);
 }
 
 #[test]
@@ -182,13 +157,8 @@ fn the_same_work_is_done_once() {
 
 #[derive(Clone, Debug)]
 enum Step {
-    Call {
-        worker: u8,
-        report: Option<(u8, bool)>,
-    },
-    Silence {
-        seconds: u8,
-    },
+    Call { worker: u8, report: Option<(u8, bool)> },
+    Silence { seconds: u8 },
     Expire,
 }
 

@@ -15,10 +15,7 @@ use crate::{
 /// A point in time as a message.
 pub fn timestamp(time: OffsetDateTime) -> Timestamp {
     let nanos = i32::try_from(time.nanosecond()).unwrap_or(0);
-    Timestamp {
-        seconds: time.unix_timestamp(),
-        nanos,
-    }
+    Timestamp { seconds: time.unix_timestamp(), nanos }
 }
 
 /// A build as clients see it.
@@ -56,11 +53,7 @@ pub(super) fn ended_tasks(record: &BuildRecord, tasks: &[TaskRecord]) -> Vec<v1:
             kind: task.kind.clone(),
             label: task.label.clone(),
             state: state.into(),
-            bytes_done: if task.result.is_some() {
-                task.bytes_total
-            } else {
-                0
-            },
+            bytes_done: if task.result.is_some() { task.bytes_total } else { 0 },
             bytes_total: task.bytes_total,
             generation: task.generation,
             reused: task.result.as_ref().is_some_and(|result| result.reused),
@@ -80,10 +73,7 @@ pub fn status_of(failure: &v1::Failure, code: Code) -> Status {
 pub fn failure_of(status: &Status) -> v1::Failure {
     match v1::Failure::decode(status.details()) {
         Ok(failure) if !failure.what.is_empty() => failure,
-        _ => v1::Failure {
-            what: status.message().to_owned(),
-            ..Default::default()
-        },
+        _ => v1::Failure { what: status.message().to_owned(), ..Default::default() },
     }
 }
 

@@ -39,21 +39,14 @@ impl MediaApi {
         let plan = plan.map_err(|error| Status::invalid_argument(error.to_string()))?;
         let build_id = (self.new_id)();
         let span = tracing::info_span!("build", build_id, medium = plan.name, otel.kind = "server");
-        let output = if request.output.is_empty() {
-            plan.output
-        } else {
-            request.output
-        };
+        let output = if request.output.is_empty() { plan.output } else { request.output };
         let begin = self.pipeline.begin(&build_id, &request.plan_json, &output);
         let tasks = begin
             .instrument(span.clone())
             .await
             .map_err(|error| status_of(&error.into(), Code::FailedPrecondition))?;
-        let request_id = if request.request_id.is_empty() {
-            build_id.clone()
-        } else {
-            request.request_id
-        };
+        let request_id =
+            if request.request_id.is_empty() { build_id.clone() } else { request.request_id };
         let build = BuildRecord {
             build_id: build_id.clone(),
             request_id,
@@ -69,15 +62,7 @@ impl MediaApi {
             traceparent: prestage_telemetry::traceparent(&span),
         };
         let build = Box::new(build);
-        let created = self
-            .engine
-            .ask(|reply| Command::Add {
-                build,
-                tasks,
-                span,
-                reply,
-            })
-            .await?;
+        let created = self.engine.ask(|reply| Command::Add { build, tasks, span, reply }).await?;
         match created {
             Created::New => Ok(build_id),
             Created::Existing(existing) => {
@@ -92,13 +77,7 @@ impl MediaApi {
 
     async fn find(&self, build_id: &str) -> Result<v1::Build, Status> {
         let id = build_id.to_owned();
-        let live = self
-            .engine
-            .ask(|reply| Command::Watch {
-                build_id: id,
-                reply,
-            })
-            .await?;
+        let live = self.engine.ask(|reply| Command::Watch { build_id: id, reply }).await?;
         if let Some(shown) = live {
             return Ok(shown.borrow().clone());
         }
@@ -110,9 +89,7 @@ impl MediaApi {
 }
 
 fn not_found(build_id: &str) -> Status {
-    Status::not_found(format!(
-        "there is no build '{build_id}': see 'prestage list'"
-    ))
+    Status::not_found(format!("there is no build '{build_id}': see 'prestage list'"))
 }
 
 type BuildStream = Pin<Box<dyn Stream<Item = Result<v1::WatchBuildResponse, Status>> + Send>>;
@@ -129,12 +106,8 @@ impl MediaService for MediaApi {
             let code = plan_code(&failure);
             status_of(&failure.into(), code)
         })?;
-        let json = plan
-            .to_json()
-            .map_err(|error| Status::internal(error.to_string()))?;
-        Ok(Response::new(v1::PlanMediaResponse {
-            plan_json: json.into(),
-        }))
+        let json = plan.to_json().map_err(|error| Status::internal(error.to_string()))?;
+        Ok(Response::new(v1::PlanMediaResponse { plan_json: json.into() }))
     }
 
     async fn submit_build(
@@ -159,26 +132,13 @@ impl MediaService for MediaApi {
     ) -> Result<Response<v1::ListBuildsResponse>, Status> {
         let request = request.into_inner();
         let asked = u32::try_from(request.page_size).unwrap_or(0);
-        let size = if asked == 0 {
-            PAGE_SIZE_DEFAULT
-        } else {
-            asked.min(PAGE_SIZE_MAX)
-        };
+        let size = if asked == 0 { PAGE_SIZE_DEFAULT } else { asked.min(PAGE_SIZE_MAX) };
         let records = self.store.list(&request.page_token, size).await?;
         let full = records.len() == size as usize;
-        let next = records
-            .last()
-            .filter(|_| full)
-            .map(|build| build.build_id.clone());
-        let builds = records
-            .iter()
-            .map(|record| build_message(record, Vec::new()))
-            .collect();
+        let next = records.last().filter(|_| full).map(|build| build.build_id.clone());
+        let builds = records.iter().map(|record| build_message(record, Vec::new())).collect();
         let next_page_token = next.unwrap_or_default();
-        Ok(Response::new(v1::ListBuildsResponse {
-            builds,
-            next_page_token,
-        }))
+        Ok(Response::new(v1::ListBuildsResponse { builds, next_page_token }))
     }
 
     async fn cancel_build(
@@ -187,13 +147,7 @@ impl MediaService for MediaApi {
     ) -> Result<Response<v1::CancelBuildResponse>, Status> {
         let build_id = request.into_inner().build_id;
         let id = build_id.clone();
-        let cancelled = self
-            .engine
-            .ask(|reply| Command::Cancel {
-                build_id: id,
-                reply,
-            })
-            .await?;
+        let cancelled = self.engine.ask(|reply| Command::Cancel { build_id: id, reply }).await?;
         if !cancelled {
             // One that has ended is as cancelled as it can be; an unknown one is a mistake.
             self.find(&build_id).await?;
@@ -209,22 +163,14 @@ impl MediaService for MediaApi {
     ) -> Result<Response<BuildStream>, Status> {
         let build_id = request.into_inner().build_id;
         let id = build_id.clone();
-        let live = self
-            .engine
-            .ask(|reply| Command::Watch {
-                build_id: id,
-                reply,
-            })
-            .await?;
+        let live = self.engine.ask(|reply| Command::Watch { build_id: id, reply }).await?;
         let message = |build| Ok(v1::WatchBuildResponse { build: Some(build) });
         let Some(shown) = live else {
             let ended = self.find(&build_id).await?;
             return Ok(Response::new(Box::pin(tokio_stream::once(message(ended)))));
         };
         // The engine drops its end after it has shown the last state.
-        Ok(Response::new(Box::pin(
-            WatchStream::new(shown).map(message),
-        )))
+        Ok(Response::new(Box::pin(WatchStream::new(shown).map(message))))
     }
 }
 

@@ -44,27 +44,14 @@ impl WorkerService for WorkApi {
         loop {
             work.borrow_and_update();
             let asked = request.clone();
-            let desired = self.engine.ask(|reply| Command::Synchronize {
-                request: asked,
-                reply,
-            });
+            let desired = self.engine.ask(|reply| Command::Synchronize { request: asked, reply });
             let desired = desired.await?;
-            let wanted: BTreeSet<(String, u32)> = desired
-                .iter()
-                .map(|lease| (lease.task_id.clone(), lease.generation))
-                .collect();
+            let wanted: BTreeSet<(String, u32)> =
+                desired.iter().map(|lease| (lease.task_id.clone(), lease.generation)).collect();
             let over = tokio::time::Instant::now() >= deadline;
             if wanted != known || over {
-                let lease_ttl_ms = self
-                    .policy
-                    .lease_ttl
-                    .as_millis()
-                    .try_into()
-                    .unwrap_or(u32::MAX);
-                return Ok(Response::new(v1::SynchronizeResponse {
-                    desired,
-                    lease_ttl_ms,
-                }));
+                let lease_ttl_ms = self.policy.lease_ttl.as_millis().try_into().unwrap_or(u32::MAX);
+                return Ok(Response::new(v1::SynchronizeResponse { desired, lease_ttl_ms }));
             }
             tokio::select! {
                 changed = work.changed() => if changed.is_err() {
@@ -78,13 +65,7 @@ impl WorkerService for WorkApi {
 
 /// The leases that the worker knows it has: an answer that says the same can wait.
 fn known_to_worker(request: &v1::SynchronizeRequest) -> BTreeSet<(String, u32)> {
-    let running = request
-        .running
-        .iter()
-        .map(|task| (task.task_id.clone(), task.generation));
-    let finished = request
-        .finished
-        .iter()
-        .map(|task| (task.task_id.clone(), task.generation));
+    let running = request.running.iter().map(|task| (task.task_id.clone(), task.generation));
+    let finished = request.finished.iter().map(|task| (task.task_id.clone(), task.generation));
     running.chain(finished).collect()
 }

@@ -31,10 +31,7 @@ pub fn example_task(id: &str, deps: &[&str]) -> TaskRecord {
         kind: "encode".into(),
         label: format!("task {id}"),
         work_key: format!("work of {id}"),
-        payload: v1::Task {
-            objects_url: "/objects".into(),
-            work: None,
-        },
+        payload: v1::Task { objects_url: "/objects".into(), work: None },
         deps: deps.iter().map(|dep| (*dep).to_owned()).collect(),
         bytes_total: 7,
         result: None,
@@ -54,30 +51,16 @@ async fn creates_once(store: &dyn StateStore) -> Result<(), StateError> {
     let build = example_build("a");
     let tasks = [example_task("1", &[]), example_task("2", &["1"])];
     assert_eq!(store.create_build(&build, &tasks).await?, Created::New);
-    let again = BuildRecord {
-        build_id: "other".into(),
-        ..build.clone()
-    };
-    assert_eq!(
-        store.create_build(&again, &tasks).await?,
-        Created::Existing("a".into())
-    );
+    let again = BuildRecord { build_id: "other".into(), ..build.clone() };
+    assert_eq!(store.create_build(&again, &tasks).await?, Created::Existing("a".into()));
     assert_eq!(store.build("a").await?, Some((build, tasks.to_vec())));
     assert_eq!(store.build("other").await?, None);
     Ok(())
 }
 
 async fn finishes_and_follows_up(store: &dyn StateStore) -> Result<(), StateError> {
-    store
-        .grant(&[
-            ("a".into(), "1".into(), 3),
-            ("a".into(), "missing".into(), 9),
-        ])
-        .await?;
-    let result = v1::TaskResult {
-        bytes_read: 5,
-        ..Default::default()
-    };
+    store.grant(&[("a".into(), "1".into(), 3), ("a".into(), "missing".into(), 9)]).await?;
+    let result = v1::TaskResult { bytes_read: 5, ..Default::default() };
     let follow_up = [example_task("3", &["2"])];
     store.finish_task("a", "1", &result, &follow_up).await?;
     // A coordinator that died before it could tell anybody does it once more.
@@ -85,13 +68,7 @@ async fn finishes_and_follows_up(store: &dyn StateStore) -> Result<(), StateErro
     let running = store.running().await?;
     assert_eq!(running.len(), 1);
     let tasks = &running[0].1;
-    assert_eq!(
-        tasks
-            .iter()
-            .map(|task| task.task_id.as_str())
-            .collect::<Vec<_>>(),
-        ["1", "2", "3"]
-    );
+    assert_eq!(tasks.iter().map(|task| task.task_id.as_str()).collect::<Vec<_>>(), ["1", "2", "3"]);
     assert_eq!(tasks[0].result, Some(result));
     assert_eq!(tasks[0].generation, 3);
     assert_eq!(tasks[1].result, None);
@@ -101,16 +78,10 @@ async fn finishes_and_follows_up(store: &dyn StateStore) -> Result<(), StateErro
 async fn ends_once(store: &dyn StateStore) -> Result<(), StateError> {
     let mut ended = example_build("a");
     ended.state = BuildState::Failed;
-    ended.failure = Some(v1::Failure {
-        what: "it broke".into(),
-        ..Default::default()
-    });
+    ended.failure = Some(v1::Failure { what: "it broke".into(), ..Default::default() });
     ended.ended = Some(ended.created + Duration::seconds(5));
     store.end_build(&ended).await?;
-    let late = BuildRecord {
-        state: BuildState::Done,
-        ..ended.clone()
-    };
+    let late = BuildRecord { state: BuildState::Done, ..ended.clone() };
     store.end_build(&late).await?;
     assert_eq!(store.build("a").await?.map(|(build, _)| build), Some(ended));
     assert!(store.running().await?.is_empty());

@@ -29,9 +29,7 @@ impl StateStore for MemoryState {
         tasks: &[NewTask],
     ) -> Result<Created, StateError> {
         let mut builds = self.builds();
-        let same = builds
-            .values()
-            .find(|(known, _)| known.request_id == build.request_id);
+        let same = builds.values().find(|(known, _)| known.request_id == build.request_id);
         if let Some((known, _)) = same {
             return Ok(Created::Existing(known.build_id.clone()));
         }
@@ -42,10 +40,7 @@ impl StateStore for MemoryState {
     async fn grant(&self, leases: &[(String, String, u32)]) -> Result<(), StateError> {
         let mut builds = self.builds();
         for (build_id, task_id, generation) in leases {
-            let tasks = builds
-                .get_mut(build_id)
-                .into_iter()
-                .flat_map(|(_, tasks)| tasks);
+            let tasks = builds.get_mut(build_id).into_iter().flat_map(|(_, tasks)| tasks);
             for task in tasks.filter(|task| task.task_id == *task_id) {
                 task.generation = *generation;
             }
@@ -85,9 +80,7 @@ impl StateStore for MemoryState {
 
     async fn running(&self) -> Result<Vec<BuildWithTasks>, StateError> {
         let builds = self.builds();
-        let running = builds
-            .values()
-            .filter(|(build, _)| build.state == BuildState::Running);
+        let running = builds.values().filter(|(build, _)| build.state == BuildState::Running);
         Ok(running.cloned().collect())
     }
 
@@ -99,10 +92,7 @@ impl StateStore for MemoryState {
         let builds = self.builds();
         let mut list: Vec<BuildRecord> = builds.values().map(|(build, _)| build.clone()).collect();
         list.sort_by(|a, b| (b.created, &b.build_id).cmp(&(a.created, &a.build_id)));
-        let skip = list
-            .iter()
-            .position(|build| build.build_id == after)
-            .map_or(0, |at| at + 1);
+        let skip = list.iter().position(|build| build.build_id == after).map_or(0, |at| at + 1);
         Ok(list.into_iter().skip(skip).take(limit as usize).collect())
     }
 }

@@ -36,10 +36,8 @@ impl SqliteState {
             // A result that was acknowledged must survive a power cut.
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true);
-        let writer = SqlitePoolOptions::new()
-            .max_connections(1)
-            .connect_with(options.clone())
-            .await?;
+        let writer =
+            SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
         sqlx::migrate!("migrations/sqlite").run(&writer).await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
@@ -213,14 +211,9 @@ async fn insert_tasks(
 
 fn read_build(row: &SqliteRow) -> Result<BuildRecord, StateError> {
     let state: String = row.try_get("state")?;
-    let unknown = || StateError::Damaged {
-        what: "a build's state",
-        problem: state.clone(),
-    };
+    let unknown = || StateError::Damaged { what: "a build's state", problem: state.clone() };
     let failure: Option<Vec<u8>> = row.try_get("failure")?;
-    let failure = failure
-        .map(|bytes| v1::Failure::decode(&bytes[..]))
-        .transpose();
+    let failure = failure.map(|bytes| v1::Failure::decode(&bytes[..])).transpose();
     let ended: Option<i64> = row.try_get("ended")?;
     Ok(BuildRecord {
         build_id: row.try_get("build_id")?,
@@ -242,9 +235,7 @@ fn read_task(row: &SqliteRow) -> Result<TaskRecord, StateError> {
     let payload: Vec<u8> = row.try_get("payload")?;
     let deps: String = row.try_get("deps")?;
     let result: Option<Vec<u8>> = row.try_get("result")?;
-    let result = result
-        .map(|bytes| v1::TaskResult::decode(&bytes[..]))
-        .transpose();
+    let result = result.map(|bytes| v1::TaskResult::decode(&bytes[..])).transpose();
     let bytes_total: i64 = row.try_get("bytes_total")?;
     Ok(TaskRecord {
         task_id: row.try_get("task_id")?,
@@ -260,10 +251,7 @@ fn read_task(row: &SqliteRow) -> Result<TaskRecord, StateError> {
 }
 
 fn damaged<E: std::fmt::Display>(what: &'static str) -> impl Fn(E) -> StateError {
-    move |error| StateError::Damaged {
-        what,
-        problem: error.to_string(),
-    }
+    move |error| StateError::Damaged { what, problem: error.to_string() }
 }
 
 fn millis(time: OffsetDateTime) -> i64 {

@@ -15,13 +15,9 @@ pub fn application_model_name(text: &str) -> Option<String> {
     let (scope, application) = (parts.next()?, parts.next()?);
     let named = |part: &str, prefix: &str| {
         part.len() > prefix.len()
-            && part
-                .get(..prefix.len())
-                .is_some_and(|p| p.eq_ignore_ascii_case(prefix))
+            && part.get(..prefix.len()).is_some_and(|p| p.eq_ignore_ascii_case(prefix))
     };
-    let revision = parts
-        .next()
-        .is_none_or(|r| r.chars().all(|c| c.is_ascii_digit()));
+    let revision = parts.next().is_none_or(|r| r.chars().all(|c| c.is_ascii_digit()));
     let whole = named(scope, "ScopeId_") && named(application, "Application_");
     (whole && revision && parts.next().is_none()).then(|| format!("{scope}/{application}"))
 }
@@ -52,9 +48,7 @@ pub fn is_library_key(text: &str) -> bool {
     !text.is_empty()
         && text.len() <= 200
         && !text.starts_with('.')
-        && text
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || "._-{}".contains(c))
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || "._-{}".contains(c))
 }
 
 #[cfg(test)]
@@ -69,10 +63,7 @@ mod tests {
         );
         let model = "ScopeId_AB/Application_CD";
         assert_eq!(application_model_name(model).as_deref(), Some(model));
-        assert_eq!(
-            application_model_name(" ScopeId_AB/Application_CD/7").as_deref(),
-            Some(model)
-        );
+        assert_eq!(application_model_name(" ScopeId_AB/Application_CD/7").as_deref(), Some(model));
         assert_eq!(application_model_name("ScopeId_AB/DeploymentType_CD"), None);
         assert_eq!(application_model_name("ScopeId_AB/Application_CD/x"), None);
     }

@@ -20,21 +20,13 @@ impl Ini {
             if line.is_empty() || line.starts_with(';') {
                 continue;
             }
-            if let Some(name) = line
-                .strip_prefix('[')
-                .and_then(|rest| rest.strip_suffix(']'))
-            {
-                sections.push(Section {
-                    name: name.trim().to_owned(),
-                    entries: Vec::new(),
-                });
+            if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+                sections.push(Section { name: name.trim().to_owned(), entries: Vec::new() });
                 continue;
             }
             let (key, value) = line.split_once('=').unwrap_or((line, ""));
             if let Some(section) = sections.last_mut() {
-                section
-                    .entries
-                    .push((key.trim().to_owned(), value.trim().to_owned()));
+                section.entries.push((key.trim().to_owned(), value.trim().to_owned()));
             }
         }
         Self { sections }
@@ -71,10 +63,7 @@ mod tests {
     fn sections_and_keys_are_found_without_case() {
         let ini = Ini::parse("; note\n[packages]\nPS100012.3=\nPS100012.4\n[INFO]\nversion = 4\n");
         assert_eq!(ini.get("Info", "Version"), Some("4"));
-        assert_eq!(
-            ini.keys("Packages").collect::<Vec<_>>(),
-            ["PS100012.3", "PS100012.4"]
-        );
+        assert_eq!(ini.keys("Packages").collect::<Vec<_>>(), ["PS100012.3", "PS100012.4"]);
         assert_eq!(ini.get("Info", "Hash"), None);
         assert_eq!(Ini::parse("").get("Info", "Hash"), None);
     }

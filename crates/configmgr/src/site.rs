@@ -97,11 +97,7 @@ impl Site {
     /// Opens a site by its folder or its `site.toml`. The AdminService answers are listed, and read only
     /// when something asks for them.
     pub fn open(path: &Path) -> Result<Self, SiteError> {
-        let file = if path.is_dir() {
-            path.join("site.toml")
-        } else {
-            path.to_owned()
-        };
+        let file = if path.is_dir() { path.join("site.toml") } else { path.to_owned() };
         let parsed = read(&file)?;
         let base = file.parent().unwrap_or(Path::new(""));
         let wrong = |key, value: &str, expected| SiteError::Value {
@@ -112,23 +108,12 @@ impl Site {
         };
         let code = parsed.site.code.trim().to_ascii_uppercase();
         if code.len() != 3 || !code.bytes().all(|b| b.is_ascii_alphanumeric()) {
-            return Err(wrong(
-                "site.code",
-                &parsed.site.code,
-                "three letters or digits",
-            ));
+            return Err(wrong("site.code", &parsed.site.code, "three letters or digits"));
         }
         if is_http(&parsed.site.admin_service) {
-            return Err(SiteError::LiveAdminService {
-                url: parsed.site.admin_service,
-                path: file,
-            });
+            return Err(SiteError::LiveAdminService { url: parsed.site.admin_service, path: file });
         }
-        if let Some(point) = parsed
-            .management_point
-            .iter()
-            .find(|point| !is_http(&point.url))
-        {
+        if let Some(point) = parsed.management_point.iter().find(|point| !is_http(&point.url)) {
             return Err(wrong(
                 "management_point.url",
                 &point.url,
@@ -138,11 +123,7 @@ impl Site {
         let mut names = HashSet::new();
         for point in &parsed.distribution_point {
             if point.name.trim().is_empty() || !names.insert(point.name.to_lowercase()) {
-                return Err(wrong(
-                    "distribution_point.name",
-                    &point.name,
-                    "a name, used once",
-                ));
+                return Err(wrong("distribution_point.name", &point.name, "a name, used once"));
             }
             if point.content_library.is_none() && point.url.is_none() {
                 let expected = "followed by a content_library";
@@ -153,9 +134,7 @@ impl Site {
         Ok(Self {
             admin_service: AdminServiceFolder::open(&place(base, &parsed.site.admin_service))?,
             code,
-            distribution_points: points
-                .map(|point| distribution_point(base, point))
-                .collect(),
+            distribution_points: points.map(|point| distribution_point(base, point)).collect(),
             management_points: parsed
                 .management_point
                 .into_iter()
@@ -193,9 +172,7 @@ impl Site {
     /// A distribution point by name, without case.
     pub fn distribution_point(&self, name: &str) -> Option<&DistributionPoint> {
         let wanted = name.trim().to_lowercase();
-        self.distribution_points
-            .iter()
-            .find(|point| point.name.to_lowercase() == wanted)
+        self.distribution_points.iter().find(|point| point.name.to_lowercase() == wanted)
     }
 }
 
@@ -222,14 +199,9 @@ fn place(base: &Path, path: &str) -> PathBuf {
 }
 
 fn read(file: &Path) -> Result<SiteFile, SiteError> {
-    let bytes = fs::read(file).map_err(|source| SiteError::Io {
-        path: file.to_owned(),
-        source,
-    })?;
-    let text = text::decode(&bytes).map_err(|source| SiteError::Encoding {
-        path: file.to_owned(),
-        source,
-    })?;
+    let bytes = fs::read(file).map_err(|source| SiteError::Io { path: file.to_owned(), source })?;
+    let text = text::decode(&bytes)
+        .map_err(|source| SiteError::Encoding { path: file.to_owned(), source })?;
     toml::from_str(&text).map_err(|error| {
         let at = error.span().map_or(0, |span| span.start);
         SiteError::Toml {

@@ -23,9 +23,7 @@ pub fn decode(bytes: &[u8]) -> Result<String, DecodeError> {
     let body = bytes.get(mark..).unwrap_or_default();
     let (text, malformed) = encoding.decode_without_bom_handling(body);
     if malformed {
-        return Err(DecodeError::Malformed {
-            encoding: encoding.name(),
-        });
+        return Err(DecodeError::Malformed { encoding: encoding.name() });
     }
     Ok(text.into_owned())
 }
@@ -55,11 +53,7 @@ fn fold(text: &str, map: impl Fn(char) -> Option<char>) -> Vec<u16> {
     let mut units = Vec::with_capacity(text.len());
     let mut buffer = [0u16; 2];
     for c in text.chars() {
-        let mapped = if c.len_utf16() == 1 {
-            map(c).filter(|m| m.len_utf16() == 1)
-        } else {
-            None
-        };
+        let mapped = if c.len_utf16() == 1 { map(c).filter(|m| m.len_utf16() == 1) } else { None };
         units.extend_from_slice(mapped.unwrap_or(c).encode_utf16(&mut buffer));
     }
     units
@@ -75,27 +69,14 @@ pub(crate) mod samples {
     /// `text` in every encoding and line ending that is accepted, each with what to call it.
     pub(crate) fn matrix(text: &str) -> Vec<(String, Vec<u8>)> {
         let mut all = Vec::new();
-        for (ending, text) in [
-            ("LF", text.to_owned()),
-            ("CRLF", text.replace('\n', "\r\n")),
-        ] {
+        for (ending, text) in [("LF", text.to_owned()), ("CRLF", text.replace('\n', "\r\n"))] {
             for mark in [false, true] {
-                let marked = if mark {
-                    format!("\u{feff}{text}")
-                } else {
-                    text.clone()
-                };
+                let marked = if mark { format!("\u{feff}{text}") } else { text.clone() };
                 let units = || marked.encode_utf16();
                 let label = |e: &str| format!("{e} {ending} mark={mark}");
                 all.push((label("UTF-8"), marked.clone().into_bytes()));
-                all.push((
-                    label("UTF-16LE"),
-                    units().flat_map(u16::to_le_bytes).collect(),
-                ));
-                all.push((
-                    label("UTF-16BE"),
-                    units().flat_map(u16::to_be_bytes).collect(),
-                ));
+                all.push((label("UTF-16LE"), units().flat_map(u16::to_le_bytes).collect()));
+                all.push((label("UTF-16BE"), units().flat_map(u16::to_be_bytes).collect()));
             }
         }
         all
@@ -120,19 +101,14 @@ mod tests {
     fn broken_utf16_is_refused() {
         assert!(matches!(
             decode(b"\xff\xfea\0b"),
-            Err(DecodeError::Malformed {
-                encoding: "UTF-16LE"
-            })
+            Err(DecodeError::Malformed { encoding: "UTF-16LE" })
         ));
         assert!(decode(b"\xff\xfe\x00\xd8a\0").is_err());
     }
 
     #[test]
     fn case_is_folded_one_for_one() {
-        assert_eq!(
-            upcase("straße é"),
-            "STRAßE É".encode_utf16().collect::<Vec<_>>()
-        );
+        assert_eq!(upcase("straße é"), "STRAßE É".encode_utf16().collect::<Vec<_>>());
         assert_eq!(downcase("İA"), "İa".encode_utf16().collect::<Vec<_>>());
         assert_eq!(upcase("𐐨"), "𐐨".encode_utf16().collect::<Vec<_>>());
     }

@@ -69,14 +69,9 @@ impl Element {
     /// that was entity-escaped as a whole (`&lt;sequence …`) is unescaped once.
     pub(crate) fn parse(text: &str) -> Result<Self, XmlError> {
         let text = text.trim_start_matches('\u{feff}').trim();
-        if text
-            .get(..4)
-            .is_some_and(|start| start.eq_ignore_ascii_case("&lt;"))
-        {
-            let plain = quick_xml::escape::unescape(text).map_err(|error| XmlError::Malformed {
-                position: 0,
-                reason: error.to_string(),
-            })?;
+        if text.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("&lt;")) {
+            let plain = quick_xml::escape::unescape(text)
+                .map_err(|error| XmlError::Malformed { position: 0, reason: error.to_string() })?;
             return Self::parse_plain(plain.trim());
         }
         Self::parse_plain(text)
@@ -90,9 +85,8 @@ impl Element {
                 position: reader.error_position(),
                 reason,
             };
-            let event = reader
-                .read_event()
-                .map_err(|error| malformed(&reader, error.to_string()))?;
+            let event =
+                reader.read_event().map_err(|error| malformed(&reader, error.to_string()))?;
             let closed = match event {
                 Event::Start(start) => {
                     open.push(begin(&start).map_err(|reason| malformed(&reader, reason))?);
@@ -123,19 +117,13 @@ impl Element {
 }
 
 fn begin(start: &BytesStart<'_>) -> Result<Element, String> {
-    let mut element = Element {
-        name: local(start.local_name().as_ref()),
-        ..Element::default()
-    };
+    let mut element = Element { name: local(start.local_name().as_ref()), ..Element::default() };
     for attribute in start.attributes() {
         let attribute = attribute.map_err(|error| error.to_string())?;
         let value = attribute
             .normalized_value(XmlVersion::Implicit1_0)
             .map_err(|error| error.to_string())?;
-        element.attributes.push((
-            local(attribute.key.local_name().as_ref()),
-            value.into_owned(),
-        ));
+        element.attributes.push((local(attribute.key.local_name().as_ref()), value.into_owned()));
     }
     Ok(element)
 }
@@ -152,10 +140,7 @@ fn append_text(open: &mut [Element], event: &Event<'_>) -> Result<(), String> {
         Event::Text(text) => element.text.push_str(&text.xml10_content()),
         Event::CData(data) => element.text.push_str(&data.xml10_content()),
         Event::GeneralRef(reference) => {
-            match reference
-                .resolve_char_ref()
-                .map_err(|error| error.to_string())?
-            {
+            match reference.resolve_char_ref().map_err(|error| error.to_string())? {
                 Some(character) => element.text.push(character),
                 None => element.text.push_str(
                     resolve_predefined_entity(reference)
@@ -186,23 +171,11 @@ mod tests {
 
     #[test]
     fn what_is_not_xml_is_refused() {
-        assert!(matches!(
-            Element::parse("<a><b></a>"),
-            Err(XmlError::Malformed { .. })
-        ));
-        assert!(matches!(
-            Element::parse("<a>&bomb;</a>"),
-            Err(XmlError::Malformed { .. })
-        ));
-        assert!(matches!(
-            Element::parse("<a>"),
-            Err(XmlError::Malformed { .. })
-        ));
+        assert!(matches!(Element::parse("<a><b></a>"), Err(XmlError::Malformed { .. })));
+        assert!(matches!(Element::parse("<a>&bomb;</a>"), Err(XmlError::Malformed { .. })));
+        assert!(matches!(Element::parse("<a>"), Err(XmlError::Malformed { .. })));
         assert_eq!(Element::parse("  "), Err(XmlError::Empty));
         let deep = "<g>".repeat(500) + &"</g>".repeat(500);
-        assert_eq!(
-            Element::parse(&deep),
-            Err(XmlError::TooDeep { limit: MAX_DEPTH })
-        );
+        assert_eq!(Element::parse(&deep), Err(XmlError::TooDeep { limit: MAX_DEPTH }));
     }
 }

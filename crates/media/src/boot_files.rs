@@ -56,14 +56,8 @@ pub struct GeneratedStore {
 /// The boot stores of every medium. They never come from the boot image's templates: those name
 /// other devices.
 pub const GENERATED_STORES: [GeneratedStore; 2] = [
-    GeneratedStore {
-        target: "boot/BCD",
-        firmware: Firmware::Bios,
-    },
-    GeneratedStore {
-        target: "EFI/Microsoft/Boot/BCD",
-        firmware: Firmware::Uefi,
-    },
+    GeneratedStore { target: "boot/BCD", firmware: Firmware::Bios },
+    GeneratedStore { target: "EFI/Microsoft/Boot/BCD", firmware: Firmware::Uefi },
 ];
 
 // The manager signed with the 2023 certificate comes second: firmware without that certificate
@@ -71,30 +65,20 @@ pub const GENERATED_STORES: [GeneratedStore; 2] = [
 // replaces the file at the first path.
 const X64_EFI_MANAGER: BootFile = BootFile {
     targets: &["EFI/Boot/bootx64.efi", "EFI/Microsoft/Boot/bootmgfw.efi"],
-    sources: &[
-        "Windows/Boot/EFI/bootmgfw.efi",
-        "Windows/Boot/EFI_EX/bootmgfw_EX.efi",
-    ],
+    sources: &["Windows/Boot/EFI/bootmgfw.efi", "Windows/Boot/EFI_EX/bootmgfw_EX.efi"],
     required: true,
 };
 
 // Few computers have 32-bit UEFI, so its absence does not stop a BIOS medium.
 const X86_EFI_MANAGER: BootFile = BootFile {
     targets: &["EFI/Boot/bootia32.efi", "EFI/Microsoft/Boot/bootmgfw.efi"],
-    sources: &[
-        "Windows/Boot/EFI/bootmgfw.efi",
-        "Windows/Boot/EFI_EX/bootmgfw_EX.efi",
-    ],
+    sources: &["Windows/Boot/EFI/bootmgfw.efi", "Windows/Boot/EFI_EX/bootmgfw_EX.efi"],
     required: false,
 };
 
 // `PXE/bootmgr.exe` is no candidate: it is the network form and does not start from a disk.
 const fn bios_manager(required: bool) -> BootFile {
-    BootFile {
-        targets: &["bootmgr"],
-        sources: &["Windows/Boot/PCAT/bootmgr"],
-        required,
-    }
+    BootFile { targets: &["bootmgr"], sources: &["Windows/Boot/PCAT/bootmgr"], required }
 }
 
 const COMMON: [BootFile; 8] = [
@@ -108,57 +92,29 @@ const COMMON: [BootFile; 8] = [
         ],
         required: true,
     },
-    optional(
-        &["EFI/Microsoft/Boot/boot.stl"],
-        &["Windows/Boot/EFI/boot.stl"],
-    ),
-    optional(
-        &["EFI/Microsoft/Boot/memtest.efi"],
-        &["Windows/Boot/EFI/memtest.efi"],
-    ),
+    optional(&["EFI/Microsoft/Boot/boot.stl"], &["Windows/Boot/EFI/boot.stl"]),
+    optional(&["EFI/Microsoft/Boot/memtest.efi"], &["Windows/Boot/EFI/memtest.efi"]),
     optional(&["boot/memtest.exe"], &["Windows/Boot/PCAT/memtest.exe"]),
     optional(
-        &[
-            "boot/fonts/segmono_boot.ttf",
-            "EFI/Microsoft/Boot/Fonts/segmono_boot.ttf",
-        ],
+        &["boot/fonts/segmono_boot.ttf", "EFI/Microsoft/Boot/Fonts/segmono_boot.ttf"],
         &["Windows/Boot/Fonts/segmono_boot.ttf"],
     ),
     optional(
-        &[
-            "boot/fonts/segoen_slboot.ttf",
-            "EFI/Microsoft/Boot/Fonts/segoen_slboot.ttf",
-        ],
-        &[
-            "Windows/Boot/Fonts/segoen_slboot.ttf",
-            "Windows/Boot/Fonts/segoen_sl_boot.ttf",
-        ],
+        &["boot/fonts/segoen_slboot.ttf", "EFI/Microsoft/Boot/Fonts/segoen_slboot.ttf"],
+        &["Windows/Boot/Fonts/segoen_slboot.ttf", "Windows/Boot/Fonts/segoen_sl_boot.ttf"],
     ),
     optional(
-        &[
-            "boot/fonts/segoe_slboot.ttf",
-            "EFI/Microsoft/Boot/Fonts/segoe_slboot.ttf",
-        ],
-        &[
-            "Windows/Boot/Fonts/segoe_slboot.ttf",
-            "Windows/Boot/Fonts/segoe_sl_boot.ttf",
-        ],
+        &["boot/fonts/segoe_slboot.ttf", "EFI/Microsoft/Boot/Fonts/segoe_slboot.ttf"],
+        &["Windows/Boot/Fonts/segoe_slboot.ttf", "Windows/Boot/Fonts/segoe_sl_boot.ttf"],
     ),
     optional(
-        &[
-            "boot/fonts/wgl4_boot.ttf",
-            "EFI/Microsoft/Boot/Fonts/wgl4_boot.ttf",
-        ],
+        &["boot/fonts/wgl4_boot.ttf", "EFI/Microsoft/Boot/Fonts/wgl4_boot.ttf"],
         &["Windows/Boot/Fonts/wgl4_boot.ttf"],
     ),
 ];
 
 const fn optional(targets: &'static [&'static str], sources: &'static [&'static str]) -> BootFile {
-    BootFile {
-        targets,
-        sources,
-        required: false,
-    }
+    BootFile { targets, sources, required: false }
 }
 
 /// The files to take out of a boot image of this architecture.
@@ -181,11 +137,7 @@ mod tests {
     use super::*;
 
     fn targets(architecture: Architecture) -> Vec<&'static str> {
-        boot_files(architecture)
-            .iter()
-            .flat_map(|file| file.targets)
-            .copied()
-            .collect()
+        boot_files(architecture).iter().flat_map(|file| file.targets).copied().collect()
     }
 
     #[test]
@@ -211,26 +163,16 @@ mod tests {
     fn what_must_be_there_is_the_manager_and_the_sdi() {
         let required = |architecture| -> Vec<_> {
             let files = boot_files(architecture);
-            files
-                .iter()
-                .filter(|file| file.required)
-                .map(|file| file.targets[0])
-                .collect()
+            files.iter().filter(|file| file.required).map(|file| file.targets[0]).collect()
         };
-        assert_eq!(
-            required(Architecture::X64),
-            ["EFI/Boot/bootx64.efi", "boot/boot.sdi"]
-        );
+        assert_eq!(required(Architecture::X64), ["EFI/Boot/bootx64.efi", "boot/boot.sdi"]);
         assert_eq!(required(Architecture::X86), ["bootmgr", "boot/boot.sdi"]);
     }
 
     #[test]
     fn the_boot_image_of_the_site_is_asked_first_for_the_sdi() {
         let files = boot_files(Architecture::X64);
-        let sdi = files
-            .iter()
-            .find(|file| file.targets == ["boot/boot.sdi"])
-            .unwrap();
+        let sdi = files.iter().find(|file| file.targets == ["boot/boot.sdi"]).unwrap();
         assert_eq!(sdi.sources[0], "sms/boot/boot.sdi");
     }
 

@@ -35,20 +35,12 @@ mod tests {
 
     #[test]
     fn the_file_is_ascii_with_windows_line_ends() {
-        let bytes = Bootstrap {
-            password_required: true,
-            unattended: false,
-        }
-        .to_bytes();
+        let bytes = Bootstrap { password_required: true, unattended: false }.to_bytes();
         assert_eq!(
             bytes,
             b"[MediaInfo]\r\nMediaType=OEMMedia\r\nPasswordRequired=true\r\nUnattended=false\r\n"
         );
-        let other = Bootstrap {
-            password_required: false,
-            unattended: true,
-        }
-        .to_bytes();
+        let other = Bootstrap { password_required: false, unattended: true }.to_bytes();
         assert!(other.ends_with(b"PasswordRequired=false\r\nUnattended=true\r\n"));
     }
 }

@@ -104,21 +104,12 @@ pub fn self_signed(request: &SelfSignedRequest) -> Result<IssuedCertificate, Cer
     let key = Zeroizing::new(key.serialize_der());
     let pfx = pkcs12(&certificate, &key, request.media_id)?;
     let thumbprint = thumbprint(&certificate);
-    Ok(IssuedCertificate {
-        certificate,
-        pfx,
-        thumbprint,
-        start,
-        expiry,
-    })
+    Ok(IssuedCertificate { certificate, pfx, thumbprint, start, expiry })
 }
 
 fn parameters(request: &SelfSignedRequest) -> CertificateParams {
     let mut name = DistinguishedName::new();
-    let common_name = request
-        .common_name
-        .as_deref()
-        .unwrap_or(CERTIFICATE_COMMON_NAME);
+    let common_name = request.common_name.as_deref().unwrap_or(CERTIFICATE_COMMON_NAME);
     name.push(DnType::CommonName, common_name);
     let mut serial = request.serial;
     // A serial number is positive, and has no byte too many in front.
@@ -128,10 +119,8 @@ fn parameters(request: &SelfSignedRequest) -> CertificateParams {
     parameters.not_before = request.start;
     parameters.not_after = request.expiry;
     parameters.serial_number = Some(SerialNumber::from_slice(&serial));
-    parameters.key_usages = vec![
-        KeyUsagePurpose::DigitalSignature,
-        KeyUsagePurpose::KeyEncipherment,
-    ];
+    parameters.key_usages =
+        vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment];
     parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
     parameters
 }
@@ -187,17 +176,11 @@ mod tests {
             expiry: start,
             serial: [0; 16],
         };
-        assert!(matches!(
-            self_signed(&request),
-            Err(CertificateError::Validity { .. })
-        ));
+        assert!(matches!(self_signed(&request), Err(CertificateError::Validity { .. })));
     }
 
     #[test]
     fn the_thumbprint_is_the_sha1_of_the_der() {
-        assert_eq!(
-            thumbprint(b"abc"),
-            "A9993E364706816ABA3E25717850C26C9CD0D89D"
-        );
+        assert_eq!(thumbprint(b"abc"), "A9993E364706816ABA3E25717850C26C9CD0D89D");
     }
 }

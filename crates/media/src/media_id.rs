@@ -63,10 +63,7 @@ mod tests {
     fn the_pfx_password_is_the_first_31_characters_with_the_brace() {
         let id = MediaId::new("affba0f7-65c6-4743-99b0-99af62d01234".parse().unwrap());
         assert_eq!(id.to_string(), "{AFFBA0F7-65C6-4743-99B0-99AF62D01234}");
-        assert_eq!(
-            id.pfx_password().expose(),
-            "{AFFBA0F7-65C6-4743-99B0-99AF62"
-        );
+        assert_eq!(id.pfx_password().expose(), "{AFFBA0F7-65C6-4743-99B0-99AF62");
     }
 
     #[test]

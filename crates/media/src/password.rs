@@ -80,16 +80,9 @@ pub fn assess(password: &Secret) -> Result<Option<ShortPassword>, WeakPassword> 
 }
 
 fn character_classes(text: &str) -> usize {
-    let classes: [fn(char) -> bool; 4] = [
-        char::is_lowercase,
-        char::is_uppercase,
-        |c| c.is_ascii_digit(),
-        |c| !c.is_alphanumeric(),
-    ];
-    classes
-        .iter()
-        .filter(|class| text.chars().any(**class))
-        .count()
+    let classes: [fn(char) -> bool; 4] =
+        [char::is_lowercase, char::is_uppercase, |c| c.is_ascii_digit(), |c| !c.is_alphanumeric()];
+    classes.iter().filter(|class| text.chars().any(**class)).count()
 }
 
 /// A password of [`GENERATED_CHARACTERS`] characters (192 bits) with all four classes.
@@ -98,10 +91,8 @@ pub fn generate(random: &mut impl CryptoRng) -> Secret {
     loop {
         let mut bytes = Zeroizing::new([0_u8; GENERATED_CHARACTERS]);
         random.fill_bytes(bytes.as_mut_slice());
-        let text: String = bytes
-            .iter()
-            .map(|byte| char::from(ALPHABET[usize::from(byte & 63)]))
-            .collect();
+        let text: String =
+            bytes.iter().map(|byte| char::from(ALPHABET[usize::from(byte & 63)])).collect();
         let password = Secret::new(text);
         // Two in a hundred lack a class; drawing again keeps the rest uniform.
         if character_classes(password.expose()) == 4 {
@@ -120,19 +111,10 @@ mod tests {
     #[test]
     fn the_policy_refuses_short_uniform_and_untypable() {
         let assess = |text: &str| assess(&Secret::from(text));
-        assert_eq!(
-            assess("Ab1!"),
-            Err(WeakPassword::TooShort { characters: 4 })
-        );
-        assert_eq!(
-            assess("abcdefgh12345678"),
-            Err(WeakPassword::TooUniform { classes: 2 })
-        );
+        assert_eq!(assess("Ab1!"), Err(WeakPassword::TooShort { characters: 4 }));
+        assert_eq!(assess("abcdefgh12345678"), Err(WeakPassword::TooUniform { classes: 2 }));
         assert_eq!(assess("Password1\tx"), Err(WeakPassword::Untypable));
-        assert_eq!(
-            assess("Password1"),
-            Ok(Some(ShortPassword { characters: 9 }))
-        );
+        assert_eq!(assess("Password1"), Ok(Some(ShortPassword { characters: 9 })));
         assert_eq!(assess("Password1-Password1-Password1"), Ok(None));
     }
 

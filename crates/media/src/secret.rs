@@ -144,9 +144,7 @@ impl SecretSource {
             Self::Env(name) => environment(name)
                 .ok_or_else(|| SecretError::NotSet { name: name.clone() })?
                 .into_string()
-                .map_err(|_| SecretError::NotText {
-                    place: place.clone(),
-                })?,
+                .map_err(|_| SecretError::NotText { place: place.clone() })?,
             Self::File(path) => read_file(path, &place)?,
         };
         if secret.is_empty() {
@@ -176,24 +174,15 @@ impl fmt::Display for SecretSource {
 }
 
 fn read_file(path: &Path, place: &str) -> Result<String, SecretError> {
-    let failed = |source| SecretError::File {
-        path: path.display().to_string(),
-        source,
-    };
+    let failed = |source| SecretError::File { path: path.display().to_string(), source };
     let file = std::fs::File::open(path).map_err(failed)?;
     let mut bytes = Zeroizing::new(Vec::new());
-    file.take(LARGEST_SECRET_BYTES + 1)
-        .read_to_end(&mut bytes)
-        .map_err(failed)?;
+    file.take(LARGEST_SECRET_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() as u64 > LARGEST_SECRET_BYTES {
-        return Err(SecretError::TooLarge {
-            place: place.to_owned(),
-            limit: LARGEST_SECRET_BYTES,
-        });
+        return Err(SecretError::TooLarge { place: place.to_owned(), limit: LARGEST_SECRET_BYTES });
     }
-    let text = std::str::from_utf8(&bytes).map_err(|_| SecretError::NotText {
-        place: place.to_owned(),
-    })?;
+    let text = std::str::from_utf8(&bytes)
+        .map_err(|_| SecretError::NotText { place: place.to_owned() })?;
     let text = text.strip_suffix('\n').unwrap_or(text);
     Ok(text.strip_suffix('\r').unwrap_or(text).to_owned())
 }
@@ -245,10 +234,7 @@ mod tests {
     #[test]
     fn nothing_of_a_secret_shows_in_debug() {
         assert_eq!(format!("{:?}", Secret::from("hunter2")), "Secret(…)");
-        assert_eq!(
-            format!("{:?}", SecretBytes::new(b"hunter2".to_vec())),
-            "SecretBytes(…)"
-        );
+        assert_eq!(format!("{:?}", SecretBytes::new(b"hunter2".to_vec())), "SecretBytes(…)");
     }
 
     #[test]

@@ -51,11 +51,7 @@ pub fn application_folder(content_id: &str) -> String {
 /// The bytes of `MediaLabel.txt`; line ends in the label become spaces.
 #[must_use]
 pub fn media_label(label: &str) -> Vec<u8> {
-    let label = if label.trim().is_empty() {
-        DEFAULT_LABEL
-    } else {
-        label.trim()
-    };
+    let label = if label.trim().is_empty() { DEFAULT_LABEL } else { label.trim() };
     format!("label={}\r\n", label.replace(['\r', '\n'], " ")).into_bytes()
 }
 
@@ -73,10 +69,7 @@ mod tests {
     #[test]
     fn contents_have_a_folder_each() {
         assert_eq!(package_folder("PS100077"), "SMS/PKG/PS100077");
-        assert_eq!(
-            application_folder("Content_96736260.1"),
-            "SMS/PKG/Content_96736260"
-        );
+        assert_eq!(application_folder("Content_96736260.1"), "SMS/PKG/Content_96736260");
     }
 
     #[test]

@@ -43,10 +43,7 @@ fn dump(bytes: &[u8]) -> Result<Dump, Fault> {
     let path = folder.path().join("hive");
     std::fs::write(&path, bytes)?;
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/hive_dump.py");
-    let output = Command::new(python_with_hivex()?)
-        .arg(script)
-        .arg(&path)
-        .output()?;
+    let output = Command::new(python_with_hivex()?).arg(script).arg(&path).output()?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         return Err(format!("hivex refused the hive: {said}").into());
@@ -76,11 +73,8 @@ fn yes() -> (u32, String) {
 }
 
 fn boot_device() -> (u32, String) {
-    let bytes = format!(
-        "{}05000000000000004800000000000000{}",
-        "00".repeat(0x10),
-        "00".repeat(0x38)
-    );
+    let bytes =
+        format!("{}05000000000000004800000000000000{}", "00".repeat(0x10), "00".repeat(0x38));
     (3, bytes)
 }
 
@@ -124,20 +118,13 @@ fn expected(loader: &str) -> BTreeMap<String, BTreeMap<String, (u32, String)>> {
         ("24000001", list(LOADER)),
         ("25000004", integer(0)),
     ];
-    let ramdisk = vec![
-        ("31000003", boot_device()),
-        ("32000004", text(r"\boot\boot.sdi")),
-    ];
+    let ramdisk = vec![("31000003", boot_device()), ("32000004", text(r"\boot\boot.sdi"))];
     let objects = [
         (MANAGER, "02001010", manager),
         (LOADER, "03002010", loader_elements(loader)),
         (RAMDISK, "00000030", ramdisk),
         (GLOBAL, "00001020", vec![]),
-        (
-            LOADER_SETTINGS,
-            "03002020",
-            vec![("14000006", list(GLOBAL))],
-        ),
+        (LOADER_SETTINGS, "03002020", vec![("14000006", list(GLOBAL))]),
     ];
     let one = |name: &str, value| BTreeMap::from([(name.to_owned(), value)]);
     let mut keys = BTreeMap::from([
@@ -154,16 +141,10 @@ fn expected(loader: &str) -> BTreeMap<String, BTreeMap<String, (u32, String)>> {
     for (guid, kind, elements) in objects {
         let object = format!(r"\Objects\{guid}");
         keys.insert(object.clone(), BTreeMap::new());
-        keys.insert(
-            format!(r"{object}\Description"),
-            one("Type", (4, kind.to_owned())),
-        );
+        keys.insert(format!(r"{object}\Description"), one("Type", (4, kind.to_owned())));
         keys.insert(format!(r"{object}\Elements"), BTreeMap::new());
         for (element, value) in elements {
-            keys.insert(
-                format!(r"{object}\Elements\{element}"),
-                one("Element", value),
-            );
+            keys.insert(format!(r"{object}\Elements\{element}"), one("Element", value));
         }
     }
     keys
@@ -171,10 +152,7 @@ fn expected(loader: &str) -> BTreeMap<String, BTreeMap<String, (u32, String)>> {
 
 #[test]
 fn hivex_finds_every_element_of_both_stores_and_nothing_else() -> Result<(), Fault> {
-    for (firmware, loader) in [
-        (Firmware::Bios, "winload.exe"),
-        (Firmware::Uefi, "winload.efi"),
-    ] {
+    for (firmware, loader) in [(Firmware::Bios, "winload.exe"), (Firmware::Uefi, "winload.efi")] {
         let dump = dump(&store(firmware, MODIFIED))?;
         assert_eq!(dump.root, "NewStoreRoot");
         assert_eq!((dump.modified, dump.last_modified), (MODIFIED, MODIFIED));
@@ -182,11 +160,7 @@ fn hivex_finds_every_element_of_both_stores_and_nothing_else() -> Result<(), Fau
         for (path, values) in &expected {
             assert_eq!(dump.keys.get(path), Some(values), "{firmware:?}: {path}");
         }
-        let extra: Vec<_> = dump
-            .keys
-            .keys()
-            .filter(|key| !expected.contains_key(*key))
-            .collect();
+        let extra: Vec<_> = dump.keys.keys().filter(|key| !expected.contains_key(*key)).collect();
         assert!(extra.is_empty(), "{firmware:?}: {extra:?}");
     }
     Ok(())
@@ -229,11 +203,7 @@ fn hivexsh_walks_to_an_element() -> Result<(), Fault> {
         .output()
         .map_err(|error| format!("install the package libhivex-bin: {error}"))?;
     let shown = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert_eq!(
-        shown.trim(),
-        r"\windows\system32\boot\winload.exe",
-        "{output:?}"
-    );
+    assert_eq!(shown.trim(), r"\windows\system32\boot\winload.exe", "{output:?}");
     Ok(())
 }
 

@@ -58,19 +58,8 @@ fn the_certificate_is_what_the_spec_says() -> Result<(), Fault> {
     ] {
         assert!(text.contains(part), "{part} is missing in\n{text}");
     }
-    let fingerprint = openssl(&[
-        "x509",
-        "-inform",
-        "DER",
-        "-in",
-        &der,
-        "-noout",
-        "-fingerprint",
-    ])?;
-    assert!(
-        fingerprint.replace(':', "").contains(&issued.thumbprint),
-        "{fingerprint}"
-    );
+    let fingerprint = openssl(&["x509", "-inform", "DER", "-in", &der, "-noout", "-fingerprint"])?;
+    assert!(fingerprint.replace(':', "").contains(&issued.thumbprint), "{fingerprint}");
     Ok(())
 }
 
@@ -82,35 +71,18 @@ fn openssl_opens_the_pkcs12_with_31_characters_of_the_media_id() -> Result<(), F
     let der = write(folder.path(), "media.cer", &issued.certificate)?;
     let password = format!("pass:{}", &media_id.to_string()[..31]);
     for legacy in [&["-legacy"][..], &[]] {
-        let base = [
-            &["pkcs12"][..],
-            legacy,
-            &["-in", &pfx, "-passin", &password],
-        ]
-        .concat();
+        let base = [&["pkcs12"][..], legacy, &["-in", &pfx, "-passin", &password]].concat();
         let pem = openssl(&[&base[..], &["-nodes"]].concat())?;
         let path = write(folder.path(), "all.pem", pem.as_bytes())?;
         let key = openssl(&["rsa", "-in", &path, "-modulus", "-noout"])?;
         let certificate = openssl(&["x509", "-in", &path, "-modulus", "-noout"])?;
         assert_eq!(key, certificate, "the key belongs to the certificate");
         let inside = openssl(&["x509", "-in", &path, "-fingerprint", "-noout"])?;
-        let outside = openssl(&[
-            "x509",
-            "-inform",
-            "DER",
-            "-in",
-            &der,
-            "-fingerprint",
-            "-noout",
-        ])?;
+        let outside = openssl(&["x509", "-inform", "DER", "-in", &der, "-fingerprint", "-noout"])?;
         assert_eq!(inside, outside);
         let info = openssl(&[&base[..], &["-info", "-noout"]].concat())?;
         assert!(info.contains("MAC: sha1, Iteration 2000"), "{info}");
-        assert_eq!(
-            info.matches("pbeWithSHA1And3-KeyTripleDES-CBC").count(),
-            2,
-            "{info}"
-        );
+        assert_eq!(info.matches("pbeWithSHA1And3-KeyTripleDES-CBC").count(), 2, "{info}");
     }
     Ok(())
 }
@@ -123,9 +95,6 @@ fn another_password_does_not_open_it_and_debug_shows_no_key() -> Result<(), Faul
     let whole_id = format!("pass:{media_id}");
     assert!(openssl(&["pkcs12", "-in", &pfx, "-passin", &whole_id, "-noout"]).is_err());
     assert!(format!("{issued:?}").contains("SecretBytes(…)"));
-    assert_eq!(
-        media_id.pfx_password(),
-        Secret::from(&media_id.to_string()[..31])
-    );
+    assert_eq!(media_id.pfx_password(), Secret::from(&media_id.to_string()[..31]));
     Ok(())
 }

@@ -16,10 +16,7 @@ fn independent(
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("Variables.dat");
     std::fs::write(&path, file)?;
-    let script = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/tests/variables_independent.py"
-    );
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/variables_independent.py");
     let mut child = Command::new("python3")
         .arg(script)
         .arg(&path)
@@ -44,10 +41,7 @@ fn sample() -> MediaVariables {
     for (name, value) in [
         ("_SMSMediaGuid", "{AFFBA0F7-65C6-4743-99B0-99AF62D01234}"),
         ("_SMSTSMediaType", "OEMMedia"),
-        (
-            "SMSTSLocationMPs",
-            "http://mp1.corp.example*http://mp2.corp.example:8080",
-        ),
+        ("SMSTSLocationMPs", "http://mp1.corp.example*http://mp2.corp.example:8080"),
         ("Greeting", "Grüße <&> ]]> \"'"),
         ("Lines", "one\r\ntwo\tthree\n"),
         ("Smile", "😀"),
@@ -68,24 +62,12 @@ fn expected() -> serde_json::Value {
 #[test]
 fn an_independent_decoder_reads_every_algorithm_and_password() -> Outcome {
     let password = Secret::from("Pässwörd-25-characters-long");
-    for algorithm in [
-        Algorithm::TripleDes,
-        Algorithm::Aes128,
-        Algorithm::Aes192,
-        Algorithm::Aes256,
-    ] {
+    for algorithm in [Algorithm::TripleDes, Algorithm::Aes128, Algorithm::Aes192, Algorithm::Aes256]
+    {
         let file = encode(&sample(), algorithm, None)?;
-        assert_eq!(
-            independent(&file, "")?,
-            expected(),
-            "{algorithm:?}, default password"
-        );
+        assert_eq!(independent(&file, "")?, expected(), "{algorithm:?}, default password");
         let file = encode(&sample(), algorithm, Some(&password))?;
-        assert_eq!(
-            independent(&file, password.expose())?,
-            expected(),
-            "{algorithm:?}"
-        );
+        assert_eq!(independent(&file, password.expose())?, expected(), "{algorithm:?}");
     }
     Ok(())
 }

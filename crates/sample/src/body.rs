@@ -56,11 +56,7 @@ impl Body {
     /// Bytes made from the seed of the sample and a name of their own.
     pub(crate) fn generated(pattern: Pattern, seed: u64, name: &str, bytes: u64) -> Self {
         let seed = Random::named(seed, name).next();
-        Self::Generated {
-            pattern,
-            seed,
-            bytes,
-        }
+        Self::Generated { pattern, seed, bytes }
     }
 
     /// Size in bytes.
@@ -75,11 +71,9 @@ impl Body {
     pub(crate) fn open(&self) -> Box<dyn Read + Send> {
         match self {
             Self::Bytes(bytes) => Box::new(io::Cursor::new(bytes.clone())),
-            Self::Generated {
-                pattern,
-                seed,
-                bytes,
-            } => Box::new(Generator::new(*pattern, *seed).take(*bytes)),
+            Self::Generated { pattern, seed, bytes } => {
+                Box::new(Generator::new(*pattern, *seed).take(*bytes))
+            }
         }
     }
 }
@@ -99,13 +93,7 @@ impl Generator {
             Pattern::Text | Pattern::Binary => PLACEHOLDER.as_bytes().to_vec(),
             Pattern::Packed | Pattern::Zeros => Vec::new(),
         };
-        Self {
-            pattern,
-            random: Random::new(seed),
-            blocks: 0,
-            block,
-            at: 0,
-        }
+        Self { pattern, random: Random::new(seed), blocks: 0, block, at: 0 }
     }
 
     fn refill(&mut self) {
@@ -227,12 +215,7 @@ mod tests {
 
     #[test]
     fn bodies_are_repeatable_and_of_their_size() {
-        for pattern in [
-            Pattern::Text,
-            Pattern::Binary,
-            Pattern::Packed,
-            Pattern::Zeros,
-        ] {
+        for pattern in [Pattern::Text, Pattern::Binary, Pattern::Packed, Pattern::Zeros] {
             let body = Body::generated(pattern, 7, "a", 100_001);
             let bytes = read(&body);
             assert_eq!(bytes.len() as u64, body.len());

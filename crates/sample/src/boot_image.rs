@@ -56,18 +56,8 @@ const FILES: [(&str, u64); 34] = [
 
 /// A driver for Windows PE: name, class, class GUID, hardware ID.
 const DRIVERS: [(&str, &str, &str, &str); 2] = [
-    (
-        "e1dsample",
-        "Net",
-        "4d36e972-e325-11ce-bfc1-08002be10318",
-        r"PCI\VEN_8086&DEV_15FB",
-    ),
-    (
-        "nvmesample",
-        "SCSIAdapter",
-        "4d36e97b-e325-11ce-bfc1-08002be10318",
-        r"PCI\CC_010802",
-    ),
+    ("e1dsample", "Net", "4d36e972-e325-11ce-bfc1-08002be10318", r"PCI\VEN_8086&DEV_15FB"),
+    ("nvmesample", "SCSIAdapter", "4d36e97b-e325-11ce-bfc1-08002be10318", r"PCI\CC_010802"),
 ];
 
 /// The one image.
@@ -77,20 +67,11 @@ pub(crate) fn images(seed: u64) -> Vec<(Image, ImageDescription)> {
         let name = path.rsplit('/').next().unwrap_or_default();
         // All copies of boot.sdi are one content, as in the real thing.
         let unique = if name == "boot.sdi" { name } else { path };
-        image.put(
-            path,
-            Entry::file(Body::generated(Pattern::Binary, seed, unique, bytes)),
-        );
+        image.put(path, Entry::file(Body::generated(Pattern::Binary, seed, unique, bytes)));
     }
     let shell = "[LaunchApps]\n%SYSTEMDRIVE%\\sms\\bin\\x64\\TsBootShell.exe\n";
-    image.put(
-        "Windows/System32/winpeshl.ini",
-        Entry::file(Body::text(shell)),
-    );
-    let about = format!(
-        "{}\nThis boot image starts no computer.\n",
-        PLACEHOLDER.trim_end()
-    );
+    image.put("Windows/System32/winpeshl.ini", Entry::file(Body::text(shell)));
+    let about = format!("{}\nThis boot image starts no computer.\n", PLACEHOLDER.trim_end());
     image.put("READ ME - SAMPLE.txt", Entry::file(Body::text(&about)));
     for driver in DRIVERS {
         add_driver(&mut image, seed, driver);
@@ -114,15 +95,9 @@ fn add_driver(image: &mut Image, seed: u64, driver: (&str, &str, &str, &str)) {
     let key = Random::named(seed, name).next();
     let store = format!("Windows/System32/DriverStore/FileRepository/{name}.inf_amd64_{key:016x}");
     image.put(format!("{store}/{name}.inf"), Entry::file(Body::text(&inf)));
-    image.put(
-        format!("Windows/INF/{name}.inf"),
-        Entry::file(Body::text(&inf)),
-    );
+    image.put(format!("Windows/INF/{name}.inf"), Entry::file(Body::text(&inf)));
     let sys = Body::generated(Pattern::Binary, seed, &format!("{name}.sys"), 50_000);
-    let names = [
-        format!("{store}/{name}.sys"),
-        format!("Windows/System32/drivers/{name}.sys"),
-    ];
+    let names = [format!("{store}/{name}.sys"), format!("Windows/System32/drivers/{name}.sys")];
     image.put_linked(&names, Entry::file(sys));
     let catalogue = Body::generated(Pattern::Packed, seed, &format!("{name}.cat"), 9_000);
     image.put(format!("{store}/{name}.cat"), Entry::file(catalogue));

@@ -44,15 +44,9 @@ impl Item {
     }
 
     fn new(path: String, source: Source) -> Self {
-        let seconds = path
-            .bytes()
-            .fold(0_u64, |sum, byte| (sum * 31 + u64::from(byte)) % 10_000_000);
-        Self {
-            path,
-            source,
-            attributes: ARCHIVE,
-            modified: BASE_TIME + seconds * SECOND,
-        }
+        let seconds =
+            path.bytes().fold(0_u64, |sum, byte| (sum * 31 + u64::from(byte)) % 10_000_000);
+        Self { path, source, attributes: ARCHIVE, modified: BASE_TIME + seconds * SECOND }
     }
 }
 
@@ -76,9 +70,7 @@ pub(crate) fn all(options: &SampleOptions, images: &ImageFiles<'_>) -> Vec<Conte
         of_package(&identity::PRESTART, prestart()),
         of_package(&identity::DRIVERS, drivers::items(options)),
     ];
-    let applications = identity::APPLICATIONS
-        .iter()
-        .filter(|app| app.has_content());
+    let applications = identity::APPLICATIONS.iter().filter(|app| app.has_content());
     contents.extend(applications.map(|app| of_application(options, app)));
     contents
 }
@@ -117,10 +109,7 @@ fn client(seed: u64) -> Vec<Item> {
         file("ccmsetup.exe", 200_000),
         file("x64/client.msi", 600_000),
         file("x64/windowsupdateagent.exe", 100_000),
-        Item::file(
-            "ccmsetup.cab",
-            Body::generated(Pattern::Packed, seed, "ccmsetup.cab", 9_000),
-        ),
+        Item::file("ccmsetup.cab", Body::generated(Pattern::Packed, seed, "ccmsetup.cab", 9_000)),
     ]
 }
 
@@ -133,16 +122,10 @@ fn scripts(seed: u64) -> Vec<Item> {
     let mut read_only = Item::file("unattend/unattend.xml", Body::bytes(utf16));
     read_only.attributes = READ_ONLY | ARCHIVE;
     let mut items = vec![
-        Item::file(
-            "Set-PowerPlan.ps1",
-            Body::text("\u{feff}powercfg /setactive SCHEME_MIN\n"),
-        ),
+        Item::file("Set-PowerPlan.ps1", Body::text("\u{feff}powercfg /setactive SCHEME_MIN\n")),
         Item::file("cleanup.cmd", Body::text("@echo off\nexit /b 0\n")),
         Item::file("marker.tag", Body::bytes([])),
-        Item::file(
-            "Настройки/Настроить.ps1",
-            Body::text("Write-Output 'готово'\n"),
-        ),
+        Item::file("Настройки/Настроить.ps1", Body::text("Write-Output 'готово'\n")),
         Item::file("日本語/設定.ps1", Body::text("Write-Output '完了'\n")),
         read_only,
         Item::new("Logs/empty on purpose".to_owned(), Source::Folder),
@@ -156,12 +139,8 @@ fn scripts(seed: u64) -> Vec<Item> {
 }
 
 fn vendor_tools(options: &SampleOptions) -> Vec<Item> {
-    let payload = Body::generated(
-        Pattern::Packed,
-        options.seed,
-        "payload.cab",
-        options.payload_bytes,
-    );
+    let payload =
+        Body::generated(Pattern::Packed, options.seed, "payload.cab", options.payload_bytes);
     let setup = Body::generated(Pattern::Binary, options.seed, "vendor setup.exe", 300_000);
     vec![
         Item::file("payload.cab", payload),
@@ -176,9 +155,6 @@ fn prestart() -> Vec<Item> {
     let cmd = "@echo off\nrem A sample: asks for nothing and changes nothing.\necho Prestart of the Prestage sample\nexit /b 0\n";
     vec![
         Item::file("prestart.cmd", Body::text(cmd)),
-        Item::file(
-            "prestart.hta",
-            Body::text("<html><title>Sample</title></html>\n"),
-        ),
+        Item::file("prestart.hta", Body::text("<html><title>Sample</title></html>\n")),
     ]
 }

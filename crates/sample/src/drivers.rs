@@ -9,26 +9,14 @@ use crate::{
 
 /// Files of one driver's folder.
 const FILES_A_DRIVER: usize = 16;
-const CLASSES: [&str; 8] = [
-    "Net",
-    "SCSIAdapter",
-    "Display",
-    "MEDIA",
-    "Bluetooth",
-    "Camera",
-    "System",
-    "HIDClass",
-];
+const CLASSES: [&str; 8] =
+    ["Net", "SCSIAdapter", "Display", "MEDIA", "Bluetooth", "Camera", "System", "HIDClass"];
 
 /// All files of it.
 pub(crate) fn items(options: &SampleOptions) -> Vec<Item> {
     let mut random = Random::named(options.seed, "drivers");
     let sizes = random.skewed_sizes(options.driver_files, options.driver_bytes);
-    sizes
-        .into_iter()
-        .enumerate()
-        .map(|(number, bytes)| item(options.seed, number, bytes))
-        .collect()
+    sizes.into_iter().enumerate().map(|(number, bytes)| item(options.seed, number, bytes)).collect()
 }
 
 fn item(seed: u64, number: usize, bytes: u64) -> Item {
@@ -45,10 +33,7 @@ fn item(seed: u64, number: usize, bytes: u64) -> Item {
         // Vendors put the same co-installer and licence beside every driver.
         3 => {
             let path = format!("{folder}/x64/WdfCoInstaller01011.dll");
-            Item::file(
-                path,
-                Body::generated(Pattern::Binary, seed, "co-installer", 24_000),
-            )
+            Item::file(path, Body::generated(Pattern::Binary, seed, "co-installer", 24_000))
         }
         4 => {
             let licence = Body::generated(Pattern::Text, seed, "driver licence", 6_000);

@@ -45,31 +45,11 @@ pub(crate) struct Facts<'a> {
 pub(crate) fn write(folder: &Path, facts: &Facts<'_>) -> Result<(), SampleError> {
     let save = |name: &str, style, rows: Vec<Value>| save(folder, name, style, rows);
     let instance = format!("SMS_TaskSequencePackage('{TASK_SEQUENCE}')");
-    save(
-        "SMS_TaskSequencePackage",
-        Style::Marked,
-        vec![task_sequence_row(facts, false)],
-    )?;
-    save(
-        &instance,
-        Style::Utf16,
-        vec![task_sequence_row(facts, true)],
-    )?;
-    save(
-        "SMS_TaskSequencePackageReference_Flat",
-        Style::Bare,
-        flat_references(facts),
-    )?;
-    save(
-        "SMS_TaskSequenceReferenceDps",
-        Style::Utf16,
-        reference_dps(facts),
-    )?;
-    save(
-        "SMS_TaskSequenceAppReferencesInfo",
-        Style::Plain,
-        app_references(),
-    )?;
+    save("SMS_TaskSequencePackage", Style::Marked, vec![task_sequence_row(facts, false)])?;
+    save(&instance, Style::Utf16, vec![task_sequence_row(facts, true)])?;
+    save("SMS_TaskSequencePackageReference_Flat", Style::Bare, flat_references(facts))?;
+    save("SMS_TaskSequenceReferenceDps", Style::Utf16, reference_dps(facts))?;
+    save("SMS_TaskSequenceAppReferencesInfo", Style::Plain, app_references())?;
     let kinds = [
         (Kind::Package, Style::Bare),
         (Kind::DriverPackage, Style::Utf16),
@@ -78,19 +58,9 @@ pub(crate) fn write(folder: &Path, facts: &Facts<'_>) -> Result<(), SampleError>
     ];
     for (kind, style) in kinds {
         let packages = PACKAGES.iter().filter(|package| package.kind == kind);
-        save(
-            kind.class(),
-            style,
-            packages
-                .map(|package| package_row(facts, package))
-                .collect(),
-        )?;
+        save(kind.class(), style, packages.map(|package| package_row(facts, package)).collect())?;
     }
-    save(
-        "SMS_OperatingSystemInstallPackage",
-        Style::Plain,
-        Vec::new(),
-    )?;
+    save("SMS_OperatingSystemInstallPackage", Style::Plain, Vec::new())?;
     save(
         "SMS_ApplicationLatest",
         Style::Marked,
@@ -105,27 +75,11 @@ pub(crate) fn write(folder: &Path, facts: &Facts<'_>) -> Result<(), SampleError>
     )?;
     save("SMS_CIToContent", Style::Bare, ci_contents(facts))?;
     let needs = relation(&identity::AGENT, &identity::RUNTIME);
-    save(
-        "SMS_AppDependenceRelation",
-        Style::Marked,
-        vec![needs.clone()],
-    )?;
+    save("SMS_AppDependenceRelation", Style::Marked, vec![needs.clone()])?;
     save("SMS_AppRelation_Flat", Style::Plain, relations(needs))?;
-    save(
-        "SMS_DistributionPointInfo",
-        Style::Utf16,
-        [DP1, DP2].iter().map(point_row).collect(),
-    )?;
-    save(
-        "SMS_DistributionPoint",
-        Style::Plain,
-        packages_on_points(facts),
-    )?;
-    save(
-        "SMS_R_UnknownSystem",
-        Style::Bare,
-        unknown_systems(facts.seed),
-    )
+    save("SMS_DistributionPointInfo", Style::Utf16, [DP1, DP2].iter().map(point_row).collect())?;
+    save("SMS_DistributionPoint", Style::Plain, packages_on_points(facts))?;
+    save("SMS_R_UnknownSystem", Style::Bare, unknown_systems(facts.seed))
 }
 
 fn save(folder: &Path, name: &str, style: Style, rows: Vec<Value>) -> Result<(), SampleError> {
@@ -141,10 +95,9 @@ fn save(folder: &Path, name: &str, style: Style, rows: Vec<Value>) -> Result<(),
     let bytes = match style {
         Style::Plain | Style::Bare => text.into_bytes(),
         Style::Marked => format!("\u{feff}{text}").into_bytes(),
-        Style::Utf16 => format!("\u{feff}{text}")
-            .encode_utf16()
-            .flat_map(u16::to_le_bytes)
-            .collect(),
+        Style::Utf16 => {
+            format!("\u{feff}{text}").encode_utf16().flat_map(u16::to_le_bytes).collect()
+        }
     };
     let path = folder.join(format!("{name}.json"));
     fs::write(&path, bytes).map_err(SampleError::io(path))
@@ -152,12 +105,7 @@ fn save(folder: &Path, name: &str, style: Style, rows: Vec<Value>) -> Result<(),
 
 fn moment(now: OffsetDateTime) -> String {
     let (date, time) = (now.date(), now.time());
-    format!(
-        "{date}T{:02}:{:02}:{:02}Z",
-        time.hour(),
-        time.minute(),
-        time.second()
-    )
+    format!("{date}T{:02}:{:02}:{:02}Z", time.hour(), time.minute(), time.second())
 }
 
 fn kib(facts: &Facts<'_>, content_id: &str) -> u64 {
@@ -194,10 +142,7 @@ fn referenced() -> Vec<&'static Package> {
     let named = task_sequence::direct_references();
     let by_steps = |package: &&Package| named.iter().any(|(id, _)| id == package.id);
     let boot = |package: &&Package| package.kind == Kind::BootImage;
-    PACKAGES
-        .iter()
-        .filter(|package| by_steps(package) || boot(package))
-        .collect()
+    PACKAGES.iter().filter(|package| by_steps(package) || boot(package)).collect()
 }
 
 fn flat_references(facts: &Facts<'_>) -> Vec<Value> {
@@ -212,43 +157,20 @@ fn flat_references(facts: &Facts<'_>) -> Vec<Value> {
             "ObjectType": kind, "Level": level, "SourceSize": kib(facts, content), "Version": version.to_string()})
     };
     let packages = referenced().into_iter().map(|package| {
-        let Package {
-            id,
-            name,
-            version,
-            kind,
-        } = package;
-        row(
-            id,
-            id,
-            name,
-            kind.number(),
-            0,
-            &package.content_id(),
-            *version,
-        )
+        let Package { id, name, version, kind } = package;
+        row(id, id, name, kind.number(), 0, &package.content_id(), *version)
     });
     // Only the application that a step names: what it depends on is found by its relations.
     let agent = identity::AGENT;
-    let application = row(
-        agent.package_id,
-        &agent.model_name(),
-        agent.name,
-        512,
-        0,
-        &agent.content_id(),
-        1,
-    );
+    let application =
+        row(agent.package_id, &agent.model_name(), agent.name, 512, 0, &agent.content_id(), 1);
     packages.chain([application]).collect()
 }
 
 fn reference_dps(facts: &Facts<'_>) -> Vec<Value> {
     let mut rows = Vec::new();
     for point in [DP1, DP2] {
-        for package in referenced()
-            .into_iter()
-            .filter(|package| point.holds(package.id))
-        {
+        for package in referenced().into_iter().filter(|package| point.holds(package.id)) {
             rows.push(json!({"TaskSequenceID": TASK_SEQUENCE, "PackageID": package.id,
                 "ServerNALPath": point.nal_path(), "SiteCode": SITE, "SourceVersion": package.version,
                 "Hash": hash(facts, &package.content_id())}));
@@ -264,12 +186,7 @@ fn app_references() -> Vec<Value> {
 }
 
 fn package_row(facts: &Facts<'_>, package: &Package) -> Value {
-    let Package {
-        id,
-        name,
-        version,
-        kind,
-    } = package;
+    let Package { id, name, version, kind } = package;
     let mut row = json!({
         "PackageID": id, "Name": name, "PackageType": kind.number(), "SourceVersion": version,
         "StoredPkgVersion": version, "PackageSize": kib(facts, &package.content_id()), "SourceSite": SITE,
@@ -344,13 +261,9 @@ fn point_row(point: &identity::DistributionPoint) -> Value {
 }
 
 fn packages_on_points(facts: &Facts<'_>) -> Vec<Value> {
-    let packages = PACKAGES
-        .iter()
-        .map(|package| (package.id, package.kind.number()));
+    let packages = PACKAGES.iter().map(|package| (package.id, package.kind.number()));
     let applications = APPLICATIONS.iter().filter(|app| app.has_content());
-    let all: Vec<_> = packages
-        .chain(applications.map(|app| (app.package_id, 8)))
-        .collect();
+    let all: Vec<_> = packages.chain(applications.map(|app| (app.package_id, 8))).collect();
     let mut rows = Vec::new();
     for point in [DP1, DP2] {
         for (id, kind) in all.iter().filter(|(id, _)| point.holds(id)) {

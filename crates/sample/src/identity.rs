@@ -13,32 +13,17 @@ pub(crate) const BOOT_IMAGE: Package =
     package("PS100005", 3, Kind::BootImage, "Boot image (x64) sample");
 pub(crate) const OS_IMAGE: Package =
     package("PS100010", 4, Kind::OsImage, "Windows 11 24H2 sample");
-pub(crate) const CLIENT: Package = package(
-    "PS100002",
-    2,
-    Kind::Package,
-    "Configuration Manager Client Package",
-);
+pub(crate) const CLIENT: Package =
+    package("PS100002", 2, Kind::Package, "Configuration Manager Client Package");
 pub(crate) const SCRIPTS: Package = package("PS100031", 7, Kind::Package, "Deployment scripts");
 pub(crate) const VENDOR_TOOLS: Package = package("PS100032", 1, Kind::Package, "Vendor tools");
 pub(crate) const PRESTART: Package = package("PS100040", 2, Kind::Package, "Prestart command");
-pub(crate) const DRIVERS: Package = package(
-    "PS100077",
-    5,
-    Kind::DriverPackage,
-    "Drivers: Latitude 7450 sample",
-);
+pub(crate) const DRIVERS: Package =
+    package("PS100077", 5, Kind::DriverPackage, "Drivers: Latitude 7450 sample");
 
 /// All packages that have content.
-pub(crate) const PACKAGES: [Package; 7] = [
-    CLIENT,
-    BOOT_IMAGE,
-    OS_IMAGE,
-    SCRIPTS,
-    VENDOR_TOOLS,
-    PRESTART,
-    DRIVERS,
-];
+pub(crate) const PACKAGES: [Package; 7] =
+    [CLIENT, BOOT_IMAGE, OS_IMAGE, SCRIPTS, VENDOR_TOOLS, PRESTART, DRIVERS];
 
 /// What a package is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,12 +66,7 @@ pub(crate) struct Package {
 }
 
 const fn package(id: &'static str, version: u32, kind: Kind, name: &'static str) -> Package {
-    Package {
-        id,
-        version,
-        kind,
-        name,
-    }
+    Package { id, version, kind, name }
 }
 
 impl Package {
@@ -213,14 +193,10 @@ impl DistributionPoint {
     }
 }
 
-pub(crate) const DP1: DistributionPoint = DistributionPoint {
-    name: "dp1.corp.example",
-    folder: "dp1",
-};
-pub(crate) const DP2: DistributionPoint = DistributionPoint {
-    name: "dp2.corp.example",
-    folder: "dp2",
-};
+pub(crate) const DP1: DistributionPoint =
+    DistributionPoint { name: "dp1.corp.example", folder: "dp1" };
+pub(crate) const DP2: DistributionPoint =
+    DistributionPoint { name: "dp2.corp.example", folder: "dp2" };
 
 /// The management points. HTTP, since the spec's certificate is self-signed.
 pub(crate) const MANAGEMENT_POINTS: [&str; 2] =

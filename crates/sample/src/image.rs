@@ -130,9 +130,7 @@ impl Entry {
             EntryKind::Link(link, _) => Some(Body::bytes(link.data())),
         };
         let streams = self.streams.iter().map(|(_, body)| body.clone());
-        main.into_iter()
-            .chain(streams)
-            .filter(|body| body.len() > 0)
+        main.into_iter().chain(streams).filter(|body| body.len() > 0)
     }
 
     fn encode(&self, sha1: &HashMap<Body, Sha1Hash>, tree: &mut ImageTree) -> NewEntry {
@@ -148,11 +146,7 @@ impl Entry {
                     sha1: hash(&Body::bytes(link.data())),
                 };
                 let folder = if *folder { ATTRIBUTE_DIRECTORY } else { 0 };
-                (
-                    ATTRIBUTE_REPARSE_POINT | folder,
-                    Sha1Hash::ZERO,
-                    Some(reparse),
-                )
+                (ATTRIBUTE_REPARSE_POINT | folder, Sha1Hash::ZERO, Some(reparse))
             }
         };
         let streams = self.streams.iter();
@@ -162,9 +156,7 @@ impl Entry {
             security_id: tree.security.add(&self.security.descriptor()),
             hard_link_group: self.link_group,
             data,
-            named_streams: streams
-                .map(|(name, body)| ((*name).to_owned(), hash(body)))
-                .collect(),
+            named_streams: streams.map(|(name, body)| ((*name).to_owned(), hash(body))).collect(),
             reparse,
             short_name: self.short_name.map(str::to_owned),
             tagged_items: self.object_id.map(object_id_item).unwrap_or_default(),
@@ -238,10 +230,7 @@ pub(crate) fn write_wim(
     settings: WimSettings,
 ) -> Result<(), SampleError> {
     let written = try_write(path, images, settings);
-    written.map_err(|source| SampleError::Wim {
-        path: path.to_owned(),
-        source,
-    })
+    written.map_err(|source| SampleError::Wim { path: path.to_owned(), source })
 }
 
 fn try_write(
@@ -270,16 +259,10 @@ fn try_write(
 fn distinct_bodies(images: &[(Image, ImageDescription)]) -> Vec<Body> {
     let mut seen = std::collections::HashSet::new();
     let entries = images.iter().flat_map(|(image, _)| image.entries.values());
-    entries
-        .flat_map(Entry::bodies)
-        .filter(|body| seen.insert(body.clone()))
-        .collect()
+    entries.flat_map(Entry::bodies).filter(|body| seen.insert(body.clone())).collect()
 }
 
 fn to_encode(body: &Body) -> FileToEncode {
     let body = body.clone();
-    FileToEncode {
-        bytes: body.len(),
-        open: Box::new(move || Ok(body.open())),
-    }
+    FileToEncode { bytes: body.len(), open: Box::new(move || Ok(body.open())) }
 }

@@ -28,12 +28,7 @@ pub(crate) fn text(
         let _ = write!(xml, "<IMAGE INDEX=\"{}\">", number + 1);
         counts(&mut xml, time, statistics);
         windows(&mut xml, image);
-        let ImageDescription {
-            name,
-            description,
-            edition,
-            ..
-        } = image;
+        let ImageDescription { name, description, edition, .. } = image;
         let _ = write!(
             xml,
             "<NAME>{name}</NAME><DESCRIPTION>{description}</DESCRIPTION><FLAGS>{edition}</FLAGS>\
@@ -46,12 +41,7 @@ pub(crate) fn text(
 }
 
 fn counts(xml: &mut String, time: u64, statistics: &TreeStatistics) {
-    let TreeStatistics {
-        directories,
-        files,
-        total_bytes,
-        hard_link_bytes,
-    } = statistics;
+    let TreeStatistics { directories, files, total_bytes, hard_link_bytes } = statistics;
     let _ = write!(
         xml,
         "<DIRCOUNT>{directories}</DIRCOUNT><FILECOUNT>{files}</FILECOUNT>\
@@ -67,12 +57,7 @@ fn counts(xml: &mut String, time: u64, statistics: &TreeStatistics) {
 }
 
 fn windows(xml: &mut String, image: &ImageDescription) {
-    let ImageDescription {
-        edition,
-        installation_type,
-        system_root,
-        ..
-    } = image;
+    let ImageDescription { edition, installation_type, system_root, .. } = image;
     let _ = write!(
         xml,
         "<WINDOWS><ARCH>9</ARCH><PRODUCTNAME>Microsoft® Windows® Operating System</PRODUCTNAME>\

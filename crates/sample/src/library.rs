@@ -25,9 +25,8 @@ pub(crate) fn write(
     site: &Path,
     contents: &[Content],
 ) -> Result<HashMap<String, ContentListing>, SampleError> {
-    let (shared, only_second): (Vec<_>, Vec<_>) = contents
-        .iter()
-        .partition(|content| DP1.holds(content.package_id));
+    let (shared, only_second): (Vec<_>, Vec<_>) =
+        contents.iter().partition(|content| DP1.holds(content.package_id));
     let mut listings = HashMap::new();
     let mut add = |writer: &LibraryWriter, content: &Content| {
         let listing = add_content(writer, content)?;
@@ -56,26 +55,17 @@ pub(crate) fn library_folder(point: &DistributionPoint) -> String {
 }
 
 fn open(path: &Path) -> Result<LibraryWriter, SampleError> {
-    LibraryWriter::new(path).map_err(|source| SampleError::Library {
-        content_id: path.display().to_string(),
-        source,
-    })
+    LibraryWriter::new(path)
+        .map_err(|source| SampleError::Library { content_id: path.display().to_string(), source })
 }
 
 fn add_content(writer: &LibraryWriter, content: &Content) -> Result<ContentListing, SampleError> {
     // Files are opened before any is read: only the few that are on disk need a handle.
     let entries: Vec<LibraryEntry<'_>> =
         content.items.iter().map(entry).collect::<Result<_, _>>()?;
-    let added = writer.add_content(
-        &content.content_id,
-        content.package_id,
-        content.version,
-        entries,
-    );
-    added.map_err(|source| SampleError::Library {
-        content_id: content.content_id.clone(),
-        source,
-    })
+    let added =
+        writer.add_content(&content.content_id, content.package_id, content.version, entries);
+    added.map_err(|source| SampleError::Library { content_id: content.content_id.clone(), source })
 }
 
 fn entry(item: &Item) -> Result<LibraryEntry<'_>, SampleError> {
@@ -101,11 +91,7 @@ fn mirror(from: &Path, to: &Path, link: bool) -> Result<(), SampleError> {
     for found in fs::read_dir(from).map_err(SampleError::io(from))? {
         let found = found.map_err(SampleError::io(from))?;
         let (source, target) = (found.path(), to.join(found.file_name()));
-        if found
-            .file_type()
-            .map_err(SampleError::io(&source))?
-            .is_dir()
-        {
+        if found.file_type().map_err(SampleError::io(&source))?.is_dir() {
             mirror(&source, &target, link)?;
             continue;
         }

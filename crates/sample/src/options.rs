@@ -55,11 +55,7 @@ impl Default for SampleOptions {
 impl SampleOptions {
     pub(crate) fn check(&self) -> Result<(), SampleError> {
         let least = |option, value: u64, least: u64, expected| match value < least {
-            true => Err(SampleError::Option {
-                option,
-                value,
-                expected,
-            }),
+            true => Err(SampleError::Option { option, value, expected }),
             false => Ok(()),
         };
         least("os_files", self.os_files as u64, 100, "at least 100")?;

@@ -29,28 +29,19 @@ fn links(image: &mut Image, seed: u64) {
     let linked = Entry::file(shared.clone()).at(5, 6, 7);
     image.put_linked(&names.map(str::to_owned), linked);
     // The same bytes in a file of its own: it must not become a link.
-    image.put(
-        "Windows/SysWOW64/kernelbase.dll",
-        Entry::file(shared).at(8, 9, 10),
-    );
+    image.put("Windows/SysWOW64/kernelbase.dll", Entry::file(shared).at(8, 9, 10));
     // Two empty files that are links of each other.
     let empty = ["Windows/Logs/empty-a.log", "Windows/Logs/empty-b.log"];
     image.put_linked(&empty.map(str::to_owned), Entry::file(Body::bytes([])));
     let old = HIDDEN | SYSTEM | NOT_INDEXED;
     let junction = |target| Entry::link(Link::Junction(target), true).attributes(old);
-    image.put(
-        "Documents and Settings",
-        junction(r"C:\Users").short_name("DOCUME~1"),
-    );
+    image.put("Documents and Settings", junction(r"C:\Users").short_name("DOCUME~1"));
     image.put(
         "ProgramData/Application Data",
         junction(r"C:\ProgramData").security(Security::Private),
     );
     let all_users = Entry::link(Link::Absolute(r"C:\ProgramData"), true);
-    image.put(
-        "Users/All Users",
-        all_users.attributes(old).short_name("ALLUSE~1"),
-    );
+    image.put("Users/All Users", all_users.attributes(old).short_name("ALLUSE~1"));
     let relative = Entry::link(Link::Relative(r"..\..\Windows\System32\license.rtf"), false);
     image.put(
         "Users/Public/licence link.rtf",
@@ -63,29 +54,16 @@ fn streams(image: &mut Image) {
     let zone = Body::text("[ZoneTransfer]\nZoneId=3\nHostUrl=https://download.example/\n");
     let setup = Entry::file(Body::text("A file that came from the internet.\n"));
     // In the order that NTFS lists streams in.
-    let setup = setup
-        .stream("SmartScreen", Body::text("Anaheim"))
-        .stream("Zone.Identifier", zone.clone());
-    image.put(
-        "Users/Public/Downloads/setup notes.txt",
-        setup.security(Security::Shared),
-    );
+    let setup =
+        setup.stream("SmartScreen", Body::text("Anaheim")).stream("Zone.Identifier", zone.clone());
+    image.put("Users/Public/Downloads/setup notes.txt", setup.security(Security::Shared));
     let hollow =
         Entry::file(Body::bytes([])).stream("only in a stream", Body::text("nothing else"));
-    image.put(
-        "Users/Public/Downloads/hollow.txt",
-        hollow.security(Security::Shared),
-    );
+    image.put("Users/Public/Downloads/hollow.txt", hollow.security(Security::Shared));
     let folder = Entry::folder().stream("notes on a folder", Body::text("A stream of a folder.\n"));
-    image.put(
-        "Users/Public/Downloads",
-        folder.security(Security::Shared).at(1, 2, 3),
-    );
+    image.put("Users/Public/Downloads", folder.security(Security::Shared).at(1, 2, 3));
     let marked = Entry::folder().stream("Zone.Identifier", zone);
-    image.put(
-        "Users/Public/Marked and empty",
-        marked.security(Security::Shared),
-    );
+    image.put("Users/Public/Marked and empty", marked.security(Security::Shared));
 }
 
 /// Names in several scripts, outside of the basic plane, with signs of all kinds, and very long.
@@ -116,19 +94,12 @@ fn names(image: &mut Image, seed: u64) {
     for (number, name) in names.iter().enumerate() {
         let bytes = 100 + 731 * number as u64;
         let body = Body::generated(Pattern::Text, seed, name, bytes);
-        image.put(
-            format!("{folder}/{name}"),
-            Entry::file(body).security(Security::Shared),
-        );
+        image.put(format!("{folder}/{name}"), Entry::file(body).security(Security::Shared));
     }
     let folders = "Windows/System32/Συστήματα/システム/Система";
-    image.put(
-        format!("{folders}/deep.txt"),
-        Entry::file(Body::text("deep\n")),
-    );
-    let deep = (1..=12)
-        .map(|level| format!("/a folder of the level {level:02}"))
-        .collect::<String>();
+    image.put(format!("{folders}/deep.txt"), Entry::file(Body::text("deep\n")));
+    let deep =
+        (1..=12).map(|level| format!("/a folder of the level {level:02}")).collect::<String>();
     image.put(
         format!("Users/Public{deep}/over 260 characters from the root.txt"),
         Entry::file(Body::text("far\n")),
@@ -140,21 +111,13 @@ fn names(image: &mut Image, seed: u64) {
 /// Attributes, descriptors, an object ID, and times that differ.
 fn attributes(image: &mut Image, seed: u64) {
     let file = |text: &str| Entry::file(Body::text(text));
-    image.put(
-        "Windows/bootstat.dat",
-        file("boot status\n").attributes(READ_ONLY | HIDDEN | SYSTEM),
-    );
+    image
+        .put("Windows/bootstat.dat", file("boot status\n").attributes(READ_ONLY | HIDDEN | SYSTEM));
     let ini = Body::bytes(
-        "[.ShellClassInfo]\r\n"
-            .encode_utf16()
-            .flat_map(u16::to_le_bytes)
-            .collect::<Vec<_>>(),
+        "[.ShellClassInfo]\r\n".encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>(),
     );
     let hidden = Entry::file(ini).attributes(HIDDEN | SYSTEM | ARCHIVE);
-    image.put(
-        "Users/Public/desktop.ini",
-        hidden.security(Security::Shared),
-    );
+    image.put("Users/Public/desktop.ini", hidden.security(Security::Shared));
     let mut identified =
         file("Links to this file follow it by its object ID.\n").security(Security::Shared);
     identified.object_id = Some(Random::named(seed, "object id").guid());
@@ -162,27 +125,15 @@ fn attributes(image: &mut Image, seed: u64) {
     for hive in ["SYSTEM", "SOFTWARE", "SAM", "SECURITY", "DEFAULT"] {
         let body = Body::generated(Pattern::Text, seed, hive, 65_536);
         let hive = format!("Windows/System32/config/{hive}");
-        image.put(
-            hive,
-            Entry::file(body)
-                .security(Security::Private)
-                .at(50, 4_000_000, 3_000_000),
-        );
+        image.put(hive, Entry::file(body).security(Security::Private).at(50, 4_000_000, 3_000_000));
     }
-    image.put(
-        "Windows/System32/config",
-        Entry::folder().security(Security::Private),
-    );
+    image.put("Windows/System32/config", Entry::folder().security(Security::Private));
     // A file from the year 1601 and one from far in the future.
     let mut old = file("as old as can be\n");
     old.times = [1, 1, 1];
     image.put("Windows/old.txt", old);
     let mut future = file("from 2199\n");
-    future.times = [
-        188_850_000_000_000_000,
-        188_850_000_000_000_001,
-        188_850_000_000_000_002,
-    ];
+    future.times = [188_850_000_000_000_000, 188_850_000_000_000_001, 188_850_000_000_000_002];
     image.put("Windows/future.txt", future);
 }
 
@@ -190,10 +141,7 @@ fn attributes(image: &mut Image, seed: u64) {
 fn extremes(image: &mut Image, options: &SampleOptions) {
     image.put("Windows/System32/empty.dat", Entry::file(Body::bytes([])));
     image.put("Windows/Temp", Entry::folder().security(Security::Shared));
-    image.put(
-        "Windows/System32/one byte.dat",
-        Entry::file(Body::bytes([0x55])),
-    );
+    image.put("Windows/System32/one byte.dat", Entry::file(Body::bytes([0x55])));
     for bytes in [32_767, 32_768, 32_769, 65_536] {
         let name = format!("chunk edge {bytes}.dat");
         let body = Body::generated(Pattern::Binary, options.seed, &name, bytes);
@@ -201,16 +149,9 @@ fn extremes(image: &mut Image, options: &SampleOptions) {
     }
     let packed = Body::generated(Pattern::Packed, options.seed, "winre", 700_000);
     let hidden = HIDDEN | SYSTEM | NOT_INDEXED;
-    image.put(
-        "Windows/System32/Recovery/Winre.wim",
-        Entry::file(packed).attributes(hidden),
-    );
-    let large = Body::generated(
-        Pattern::Zeros,
-        options.seed,
-        "over 4 GiB",
-        options.large_file_bytes,
-    );
+    image.put("Windows/System32/Recovery/Winre.wim", Entry::file(packed).attributes(hidden));
+    let large =
+        Body::generated(Pattern::Zeros, options.seed, "over 4 GiB", options.large_file_bytes);
     let name = "ProgramData/Sample/stands for a file over 4 GiB.vhdx";
     image.put(name, Entry::file(large).security(Security::Private));
 }

@@ -32,10 +32,7 @@ const EDITIONS: [ImageDescription; 2] = [
 
 /// Name and description of each image, for the site's export.
 pub(crate) fn names() -> impl Iterator<Item = (u32, &'static str)> {
-    EDITIONS
-        .iter()
-        .zip(1..)
-        .map(|(edition, index)| (index, edition.name))
+    EDITIONS.iter().zip(1..).map(|(edition, index)| (index, edition.name))
 }
 
 /// Both images.
@@ -60,17 +57,11 @@ fn image(options: &SampleOptions, index: u32, edition: &'static str) -> Image {
 fn top_folders(image: &mut Image) {
     let open = || Entry::folder().security(Security::Root);
     image.put("Windows", Entry::folder().at(10, 20, 30));
-    image.put(
-        "Program Files",
-        Entry::folder().attributes(READ_ONLY).short_name("PROGRA~1"),
-    );
+    image.put("Program Files", Entry::folder().attributes(READ_ONLY).short_name("PROGRA~1"));
     let x86 = Entry::folder().attributes(READ_ONLY).short_name("PROGRA~2");
     image.put("Program Files (x86)", x86);
     let hidden = Entry::folder().attributes(crate::image::HIDDEN | crate::image::NOT_INDEXED);
-    image.put(
-        "ProgramData",
-        hidden.security(Security::Root).short_name("PROGRA~3"),
-    );
+    image.put("ProgramData", hidden.security(Security::Root).short_name("PROGRA~3"));
     image.put("Users", open().attributes(READ_ONLY));
     image.put("PerfLogs", Entry::folder().security(Security::Private));
 }
@@ -79,18 +70,12 @@ fn top_folders(image: &mut Image) {
 fn edition_files(image: &mut Image, seed: u64, edition: &'static str) {
     let name = format!("{edition}Edition");
     let xml = format!("<?xml version=\"1.0\"?>\n<edition name=\"{edition}\" sample=\"true\"/>\n");
-    image.put(
-        format!("Windows/servicing/Editions/{name}.xml"),
-        Entry::file(Body::text(&xml)),
-    );
+    image.put(format!("Windows/servicing/Editions/{name}.xml"), Entry::file(Body::text(&xml)));
     // The same path with other bytes, and a folder of its own.
     let licence = Body::generated(Pattern::Text, seed, &format!("licence {edition}"), 90_000);
     image.put("Windows/System32/license.rtf", Entry::file(licence));
     let own = Body::generated(Pattern::Binary, seed, &name, 200_000);
-    image.put(
-        format!("Windows/System32/spp/tokens/{edition}/pkeyconfig.xrm-ms"),
-        Entry::file(own),
-    );
+    image.put(format!("Windows/System32/spp/tokens/{edition}/pkeyconfig.xrm-ms"), Entry::file(own));
 }
 
 /// A place where generated files go: folder, name with `#` for the number, what is in it.
@@ -119,16 +104,8 @@ const PLACES: [Place; 14] = [
         "Microsoft-Windows-Sample-#-Package~31bf3856ad364e35~amd64~~10.0.26100.1742.cat",
         Pattern::Packed,
     ),
-    Place(
-        "Program Files/Sample Vendor/Component #",
-        "component.dll",
-        Pattern::Binary,
-    ),
-    Place(
-        "Program Files (x86)/Sample Vendor",
-        "legacy#.dll",
-        Pattern::Binary,
-    ),
+    Place("Program Files/Sample Vendor/Component #", "component.dll", Pattern::Binary),
+    Place("Program Files (x86)/Sample Vendor", "legacy#.dll", Pattern::Binary),
     Place("ProgramData/Sample/Cache", "entry#.json", Pattern::Text),
     Place(
         "Windows/WinSxS/Manifests",
@@ -166,8 +143,5 @@ fn windows_tree(image: &mut Image, options: &SampleOptions, index: u32) {
         }
     }
     let kernel = format!("{PLACEHOLDER}The kernel of a real image would be here.\r\n");
-    image.put(
-        "Windows/System32/ntoskrnl.exe",
-        Entry::file(Body::bytes(kernel)),
-    );
+    image.put("Windows/System32/ntoskrnl.exe", Entry::file(Body::bytes(kernel)));
 }

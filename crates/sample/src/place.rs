@@ -76,9 +76,7 @@ impl Place {
 
 fn top_names(folder: &Path) -> Result<Vec<std::ffi::OsString>, SampleError> {
     let found = fs::read_dir(folder).map_err(SampleError::io(folder))?;
-    found
-        .map(|entry| Ok(entry.map_err(SampleError::io(folder))?.file_name()))
-        .collect()
+    found.map(|entry| Ok(entry.map_err(SampleError::io(folder))?.file_name())).collect()
 }
 
 fn refuse_unless_empty(path: &Path) -> Result<(), SampleError> {
@@ -89,9 +87,7 @@ fn refuse_unless_empty(path: &Path) -> Result<(), SampleError> {
         Ok(_) => true,
     };
     match taken {
-        true => Err(SampleError::NotEmpty {
-            path: path.to_owned(),
-        }),
+        true => Err(SampleError::NotEmpty { path: path.to_owned() }),
         false => Ok(()),
     }
 }

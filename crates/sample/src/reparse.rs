@@ -37,10 +37,7 @@ fn buffer(substitute: &str, print: &str, flags: &[u8]) -> Vec<u8> {
         |text: &str| -> Vec<u8> { text.encode_utf16().flat_map(u16::to_le_bytes).collect() };
     let (substitute, print) = (utf16(substitute), utf16(print));
     let numbers = [0, substitute.len(), substitute.len() + 2, print.len()];
-    let mut bytes: Vec<u8> = numbers
-        .iter()
-        .flat_map(|n| (*n as u16).to_le_bytes())
-        .collect();
+    let mut bytes: Vec<u8> = numbers.iter().flat_map(|n| (*n as u16).to_le_bytes()).collect();
     bytes.extend_from_slice(flags);
     for name in [substitute, print] {
         bytes.extend_from_slice(&name);

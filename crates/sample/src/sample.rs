@@ -33,21 +33,11 @@ pub fn write_sample(
     let (site, scratch) = (place.site(), place.scratch());
     let (os, boot) = (scratch.join("install.wim"), scratch.join("boot.wim"));
     write_images(&os, &boot, options)?;
-    let contents = contents::all(
-        options,
-        &ImageFiles {
-            os: &os,
-            boot: &boot,
-        },
-    );
+    let contents = contents::all(options, &ImageFiles { os: &os, boot: &boot });
     let listings = library::write(&site, &contents)?;
     let wmi = site.join("adminservice/wmi");
     fs::create_dir_all(&wmi).map_err(SampleError::io(&wmi))?;
-    let facts = export::Facts {
-        listings: &listings,
-        now,
-        seed: options.seed,
-    };
+    let facts = export::Facts { listings: &listings, now, seed: options.seed };
     export::write(&wmi, &facts)?;
     let password = options.password.clone();
     let password = password.unwrap_or_else(|| password::generate(&mut rand::rng()));
@@ -60,10 +50,7 @@ pub fn write_sample(
         password_file: folder.join(site_files::PASSWORD_FILE),
         folder,
         contents: listings.len(),
-        content_files: listings
-            .values()
-            .map(|listing| listing.files.len() as u64)
-            .sum(),
+        content_files: listings.values().map(|listing| listing.files.len() as u64).sum(),
         content_bytes: listings.values().map(|listing| listing.total_bytes()).sum(),
         os_image_bytes,
         boot_image_bytes,
@@ -74,9 +61,7 @@ fn write_images(os: &Path, boot: &Path, options: &SampleOptions) -> Result<(), S
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(options.threads)
         .build()
-        .map_err(|error| SampleError::Threads {
-            reason: error.to_string(),
-        })?;
+        .map_err(|error| SampleError::Threads { reason: error.to_string() })?;
     let pool = Arc::new(pool);
     let settings = |name, boot_index| WimSettings {
         pool: pool.clone(),
@@ -84,11 +69,7 @@ fn write_images(os: &Path, boot: &Path, options: &SampleOptions) -> Result<(), S
         boot_index,
     };
     image::write_wim(os, &os_image::images(options), settings("OS image", 0))?;
-    image::write_wim(
-        boot,
-        &boot_image::images(options.seed),
-        settings("boot image", 1),
-    )
+    image::write_wim(boot, &boot_image::images(options.seed), settings("boot image", 1))
 }
 
 fn size(path: &Path) -> Result<u64, SampleError> {

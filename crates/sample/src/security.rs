@@ -24,12 +24,7 @@ impl Security {
                 None,
                 &[
                     ace(ALLOW, 0, 0x10_0004, &AUTHENTICATED_USERS),
-                    ace(
-                        ALLOW,
-                        INHERIT | INHERIT_ONLY,
-                        0x13_0116,
-                        &AUTHENTICATED_USERS,
-                    ),
+                    ace(ALLOW, INHERIT | INHERIT_ONLY, 0x13_0116, &AUTHENTICATED_USERS),
                     ace(ALLOW, INHERIT, FULL, &SYSTEM),
                     ace(ALLOW, INHERIT, FULL, &ADMINISTRATORS),
                     ace(ALLOW, INHERIT, READ_AND_EXECUTE, &USERS),
@@ -63,10 +58,7 @@ impl Security {
                 &SYSTEM,
                 PROTECTED,
                 Some(&[ace(AUDIT, AUDIT_BOTH, FULL, &EVERYONE)]),
-                &[
-                    ace(ALLOW, 0, FULL, &SYSTEM),
-                    ace(ALLOW, 0, FULL, &ADMINISTRATORS),
-                ],
+                &[ace(ALLOW, 0, FULL, &SYSTEM), ace(ALLOW, 0, FULL, &ADMINISTRATORS)],
             ),
         }
     }
@@ -81,17 +73,8 @@ const AUTHENTICATED_USERS: Sid = Sid(5, &[11]);
 const ADMINISTRATORS: Sid = Sid(5, &[32, 544]);
 const USERS: Sid = Sid(5, &[32, 545]);
 /// The service SID of `TrustedInstaller`, the same on every Windows.
-const TRUSTED_INSTALLER: Sid = Sid(
-    5,
-    &[
-        80,
-        956_008_885,
-        3_418_522_649,
-        1_831_038_044,
-        1_853_292_631,
-        2_271_478_464,
-    ],
-);
+const TRUSTED_INSTALLER: Sid =
+    Sid(5, &[80, 956_008_885, 3_418_522_649, 1_831_038_044, 1_853_292_631, 2_271_478_464]);
 
 impl Sid {
     fn bytes(&self) -> Vec<u8> {
@@ -172,9 +155,7 @@ mod tests {
         // O:SYG:SYD:P(A;;FA;;;SY)
         let made = descriptor(&SYSTEM, 0x1000, None, &[ace(ALLOW, 0, FULL, &SYSTEM)]);
         let sid = [1, 1, 0, 0, 0, 0, 0, 5, 18, 0, 0, 0];
-        let mut expected = vec![
-            1, 0, 4, 0x90, 48, 0, 0, 0, 60, 0, 0, 0, 0, 0, 0, 0, 20, 0, 0, 0,
-        ];
+        let mut expected = vec![1, 0, 4, 0x90, 48, 0, 0, 0, 60, 0, 0, 0, 0, 0, 0, 0, 20, 0, 0, 0];
         expected.extend([2, 0, 28, 0, 1, 0, 0, 0, 0, 0, 20, 0, 0xff, 1, 0x1f, 0]);
         expected.extend([sid, sid, sid].concat());
         assert_eq!(made, expected);
@@ -182,12 +163,8 @@ mod tests {
 
     #[test]
     fn the_kinds_differ() {
-        const KINDS: [Security; 4] = [
-            Security::Root,
-            Security::System,
-            Security::Shared,
-            Security::Private,
-        ];
+        const KINDS: [Security; 4] =
+            [Security::Root, Security::System, Security::Shared, Security::Private];
         let mut all: Vec<_> = KINDS.map(Security::descriptor).into();
         all.sort();
         all.dedup();

@@ -54,13 +54,8 @@ fn site_toml() -> String {
 
 /// Midnight (UTC) of today, and of the same day a year later, in TOML.
 fn validity(now: OffsetDateTime) -> Result<[String; 2], SampleError> {
-    let clock = || SampleError::Clock {
-        now: now.to_string(),
-    };
-    let start = now
-        .checked_to_offset(UtcOffset::UTC)
-        .ok_or_else(clock)?
-        .date();
+    let clock = || SampleError::Clock { now: now.to_string() };
+    let start = now.checked_to_offset(UtcOffset::UTC).ok_or_else(clock)?.date();
     let year = start.year();
     // 29 February has no anniversary.
     let expiry = start
@@ -76,11 +71,8 @@ fn validity(now: OffsetDateTime) -> Result<[String; 2], SampleError> {
 
 fn spec(now: OffsetDateTime) -> Result<String, SampleError> {
     let [start, expiry] = validity(now)?;
-    let (boot, os, tools) = (
-        identity::BOOT_IMAGE.id,
-        identity::OS_IMAGE.id,
-        identity::VENDOR_TOOLS.id,
-    );
+    let (boot, os, tools) =
+        (identity::BOOT_IMAGE.id, identity::OS_IMAGE.id, identity::VENDOR_TOOLS.id);
     let (drivers, prestart) = (identity::DRIVERS.id, identity::PRESTART.id);
     let (viewer, agent) = (identity::VIEWER.model_name(), identity::AGENT.name);
     let (runtime, [mp1, mp2]) = (identity::RUNTIME.name, MANAGEMENT_POINTS);
@@ -211,9 +203,6 @@ mod tests {
             of(datetime!(2026-11-22 23:30 -2)),
             ["2026-11-23T00:00:00Z", "2027-11-23T00:00:00Z"]
         );
-        assert_eq!(
-            of(datetime!(2028-02-29 12:00 UTC))[1],
-            "2029-02-28T00:00:00Z"
-        );
+        assert_eq!(of(datetime!(2028-02-29 12:00 UTC))[1], "2029-02-28T00:00:00Z");
     }
 }

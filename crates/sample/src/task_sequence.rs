@@ -23,21 +23,14 @@ pub(crate) fn direct_references() -> Vec<(String, u32)> {
         identity::VENDOR_TOOLS,
         identity::DRIVERS,
     ];
-    let mut all: Vec<_> = packages
-        .iter()
-        .map(|package| (package.id.to_owned(), 0))
-        .collect();
+    let mut all: Vec<_> = packages.iter().map(|package| (package.id.to_owned(), 0)).collect();
     all.push((identity::AGENT.model_name(), 1));
     all
 }
 
 fn references() -> String {
-    let packages = direct_references()
-        .into_iter()
-        .filter(|(_, kind)| *kind == 0);
-    packages
-        .map(|(id, _)| format!("<reference package=\"{id}\"/>"))
-        .collect()
+    let packages = direct_references().into_iter().filter(|(_, kind)| *kind == 0);
+    packages.map(|(id, _)| format!("<reference package=\"{id}\"/>")).collect()
 }
 
 fn step(kind: &str, name: &str, action: &str, inner: &str) -> String {
@@ -55,10 +48,7 @@ fn variables(all: &[(&str, &str, &str)]) -> String {
     let all = all.iter().map(|(name, property, value)| {
         format!("<variable name=\"{name}\" property=\"{property}\">{value}</variable>")
     });
-    format!(
-        "<defaultVarList>{}</defaultVarList>",
-        all.collect::<String>()
-    )
+    format!("<defaultVarList>{}</defaultVarList>", all.collect::<String>())
 }
 
 /// Conditions that all must hold, as the console writes them.
@@ -83,23 +73,12 @@ fn prepare() -> String {
             ("_SMSTSBootUEFI", uefi, "true"),
         ])
     };
-    let partition = |name, uefi| {
-        step(
-            "PartitionDisk",
-            name,
-            "osddiskpart.exe",
-            &not_prestaged(uefi),
-        )
-    };
+    let partition =
+        |name, uefi| step("PartitionDisk", name, "osddiskpart.exe", &not_prestaged(uefi));
     group(
         "Install operating system",
         &[
-            step(
-                "Reboot",
-                "Restart in Windows PE",
-                "smsboot.exe /target:WinPE",
-                "",
-            ),
+            step("Reboot", "Restart in Windows PE", "smsboot.exe /target:WinPE", ""),
             partition("Partition Disk 0 - UEFI", "equals"),
             partition("Partition Disk 0 - BIOS", "notEquals"),
         ],
@@ -118,24 +97,14 @@ fn install() -> String {
     let add = format!("osddriverclient.exe /install:{drivers} /unsigned:%OSDAllowUnsignedDriver%");
     let drivers = group(
         "Drivers by model",
-        &[step(
-            "ApplyDriverPackage",
-            "Apply drivers: Latitude 7450",
-            &add,
-            &(driver + &model),
-        )],
+        &[step("ApplyDriverPackage", "Apply drivers: Latitude 7450", &add, &(driver + &model))],
     );
     let client = identity::CLIENT.id;
     let set_up = variables(&[("ClientPackageID", "ClientPackageID", client)]);
     group(
         "Apply",
         &[
-            step(
-                "ApplyOperatingSystem",
-                "Apply Operating System",
-                &apply,
-                &image,
-            ),
+            step("ApplyOperatingSystem", "Apply Operating System", &apply, &image),
             drivers,
             step(
                 "SetupWindowsAndConfigMgr",
@@ -159,13 +128,8 @@ fn set_up() -> String {
         "smsswd.exe /pkg:{} /install /basevar: /continueOnError:",
         identity::DELETED_PACKAGE
     );
-    let disabled = step(
-        "InstallSoftware",
-        "Install debugging tools (not any more)",
-        &deleted,
-        "",
-    )
-    .replacen("<step ", "<step disable=\"true\" ", 1);
+    let disabled = step("InstallSoftware", "Install debugging tools (not any more)", &deleted, "")
+        .replacen("<step ", "<step disable=\"true\" ", 1);
     group(
         "Set up operating system",
         &[

@@ -113,11 +113,7 @@ impl StoreError {
 
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_path_buf();
-        move |source| Self::Io {
-            action,
-            path,
-            source,
-        }
+        move |source| Self::Io { action, path, source }
     }
 
     pub(crate) fn request(
@@ -128,21 +124,14 @@ impl StoreError {
         match source {
             object_store::Error::NotFound { .. } => Self::Missing { place },
             object_store::Error::Precondition { .. } => Self::Changed { place },
-            source => Self::Request {
-                action,
-                place,
-                source: Box::new(source),
-            },
+            source => Self::Request { action, place, source: Box::new(source) },
         }
     }
 }
 
 /// `Generic` is what the clients report after their own retries of time-outs and 5xx answers.
 fn is_transient_request(error: &object_store::Error) -> bool {
-    matches!(
-        error,
-        object_store::Error::Generic { .. } | object_store::Error::JoinError { .. }
-    )
+    matches!(error, object_store::Error::Generic { .. } | object_store::Error::JoinError { .. })
 }
 
 /// A full disk may have room again when other builds are done, so it is worth another try.
@@ -163,10 +152,7 @@ pub(crate) async fn off_thread<T: Send + 'static, E: From<StoreError> + Send + '
         Ok(done) => done,
         Err(join) => match join.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),
-            Err(_) => Err(StoreError::Stopped {
-                place: place.into(),
-            }
-            .into()),
+            Err(_) => Err(StoreError::Stopped { place: place.into() }.into()),
         },
     }
 }
@@ -185,10 +171,7 @@ mod tests {
 
     #[test]
     fn a_missing_object_is_told_from_a_failed_request() {
-        let error = object_store::Error::NotFound {
-            path: "p".into(),
-            source: "gone".into(),
-        };
+        let error = object_store::Error::NotFound { path: "p".into(), source: "gone".into() };
         let told = StoreError::request("read", "s3://b/p".into(), error);
         assert!(matches!(told, StoreError::Missing { place } if place == "s3://b/p"));
     }

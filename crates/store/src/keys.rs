@@ -144,14 +144,8 @@ impl BuildId {
     pub fn new(id: impl Into<String>) -> Result<Self, KeyError> {
         let id = id.into();
         let first = id.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric());
-        let rest = id
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
-        if first && rest && id.len() <= 64 {
-            Ok(Self(id))
-        } else {
-            Err(KeyError::BuildId(id))
-        }
+        let rest = id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+        if first && rest && id.len() <= 64 { Ok(Self(id)) } else { Err(KeyError::BuildId(id)) }
     }
 
     /// The id as text.
@@ -232,11 +226,7 @@ impl StoredObject {
             _ => return Err(unknown()),
         };
         // A pack in the wrong folder would never be found again.
-        if object.key() == *key {
-            Ok(object)
-        } else {
-            Err(unknown())
-        }
+        if object.key() == *key { Ok(object) } else { Err(unknown()) }
     }
 }
 

@@ -149,10 +149,7 @@ impl Layout {
             keys: packs.iter().map(|pack| pack.key).collect(),
             bases: vec![None; packs.len()],
             whole: packs.iter().map(|pack| whole_chunks(pack.bytes)).collect(),
-            offsets: packs
-                .iter()
-                .map(|pack| vec![0; pack.resources.len()])
-                .collect(),
+            offsets: packs.iter().map(|pack| vec![0; pack.resources.len()]).collect(),
             copies: Vec::new(),
             glue: Vec::new(),
             padding: 0,
@@ -221,10 +218,7 @@ impl Layout {
     /// integrity table), which follow the other glue in the glue object.
     pub fn recipe(&self, tail_bytes: u64) -> Result<Recipe, RecipeError> {
         let tail = (self.payload_end, tail_bytes);
-        let glue = self
-            .glue
-            .iter()
-            .map(|piece| (piece.dst_offset, piece.bytes));
+        let glue = self.glue.iter().map(|piece| (piece.dst_offset, piece.bytes));
         let mut segments: Vec<Segment> = Vec::new();
         let mut glue_offset = 0;
         let mut copies = self.copies.iter().peekable();
@@ -237,9 +231,7 @@ impl Layout {
                 _ => segments.push(Segment {
                     dst_offset,
                     len,
-                    source: SegmentSource::Glue {
-                        offset: glue_offset,
-                    },
+                    source: SegmentSource::Glue { offset: glue_offset },
                 }),
             }
             glue_offset += len;
@@ -252,10 +244,7 @@ impl Layout {
         Segment {
             dst_offset: copy.dst_offset,
             len: copy.bytes,
-            source: SegmentSource::Pack {
-                key: self.keys[copy.pack],
-                offset: copy.pack_offset,
-            },
+            source: SegmentSource::Pack { key: self.keys[copy.pack], offset: copy.pack_offset },
         }
     }
 
@@ -273,23 +262,14 @@ impl Layout {
             last.bytes += bytes;
             return;
         }
-        self.glue.push(GluePiece {
-            dst_offset,
-            bytes,
-            from,
-        });
+        self.glue.push(GluePiece { dst_offset, bytes, from });
     }
 
     fn push_aligned(&mut self, packs: &[LayoutPack], pack: usize, base: u64, first: bool) {
-        let LayoutPack {
-            bytes, resources, ..
-        } = &packs[pack];
+        let LayoutPack { bytes, resources, .. } = &packs[pack];
         let from = |offset| GlueSource::Pack { pack, offset };
         self.bases[pack] = Some(base);
-        self.offsets[pack] = resources
-            .iter()
-            .map(|extent| base + extent.offset)
-            .collect();
+        self.offsets[pack] = resources.iter().map(|extent| base + extent.offset).collect();
         let copied_from = if first { CHUNK } else { 0 };
         self.push_glue(copied_from, from(0));
         let whole = self.whole[pack] * CHUNK;
@@ -329,11 +309,7 @@ fn check(pack: &LayoutPack) -> Result<(), LayoutError> {
     };
     match pack.resources.iter().position(|extent| !fits(extent)) {
         None => Ok(()),
-        Some(resource) => Err(LayoutError {
-            pack: pack.key,
-            resource,
-            bytes: pack.bytes,
-        }),
+        Some(resource) => Err(LayoutError { pack: pack.key, resource, bytes: pack.bytes }),
     }
 }
 

@@ -81,9 +81,7 @@ impl ObjectUrl {
                 let scheme = scheme.to_owned();
                 Err(UrlError::NotYet { scheme })
             }
-            Some((scheme, _)) => Err(UrlError::Scheme {
-                scheme: scheme.to_owned(),
-            }),
+            Some((scheme, _)) => Err(UrlError::Scheme { scheme: scheme.to_owned() }),
         }
     }
 
@@ -93,9 +91,7 @@ impl ObjectUrl {
             Self::Local(path) => path.file_name().and_then(|name| name.to_str()),
             Self::S3 { key, .. } => key.rsplit('/').next().filter(|name| !name.is_empty()),
         };
-        name.ok_or_else(|| UrlError::NoName {
-            url: self.to_string(),
-        })
+        name.ok_or_else(|| UrlError::NoName { url: self.to_string() })
     }
 
     /// The folder or prefix that holds this object.
@@ -105,10 +101,7 @@ impl ObjectUrl {
             Self::Local(path) => Self::Local(path.parent().unwrap_or(path).to_path_buf()),
             Self::S3 { bucket, key } => Self::S3 {
                 bucket: bucket.clone(),
-                key: key
-                    .rsplit_once('/')
-                    .map_or("", |(parent, _)| parent)
-                    .to_owned(),
+                key: key.rsplit_once('/').map_or("", |(parent, _)| parent).to_owned(),
             },
         })
     }
@@ -117,16 +110,9 @@ impl ObjectUrl {
     pub fn join(&self, key: &str) -> Self {
         match self {
             Self::Local(path) => Self::Local(path.join(key)),
-            Self::S3 {
-                bucket,
-                key: prefix,
-            } => Self::S3 {
+            Self::S3 { bucket, key: prefix } => Self::S3 {
                 bucket: bucket.clone(),
-                key: if prefix.is_empty() {
-                    key.to_owned()
-                } else {
-                    format!("{prefix}/{key}")
-                },
+                key: if prefix.is_empty() { key.to_owned() } else { format!("{prefix}/{key}") },
             },
         }
     }
@@ -143,25 +129,18 @@ fn s3(rest: &str, text: &str) -> Result<ObjectUrl, UrlError> {
         return Err(UrlError::Credentials);
     }
     if bucket.is_empty() {
-        return Err(UrlError::Bucket {
-            url: text.to_owned(),
-        });
+        return Err(UrlError::Bucket { url: text.to_owned() });
     }
     let key = key.strip_suffix('/').unwrap_or(key);
     let fits = |name: &str| !matches!(name, "" | "." | "..") && !name.chars().any(char::is_control);
     if !key.is_empty() && !key.split('/').all(fits) {
         return Err(bad_path(text));
     }
-    Ok(ObjectUrl::S3 {
-        bucket: bucket.to_owned(),
-        key: key.to_owned(),
-    })
+    Ok(ObjectUrl::S3 { bucket: bucket.to_owned(), key: key.to_owned() })
 }
 
 fn bad_path(text: &str) -> UrlError {
-    UrlError::Path {
-        url: text.to_owned(),
-    }
+    UrlError::Path { url: text.to_owned() }
 }
 
 impl fmt::Display for ObjectUrl {
@@ -206,10 +185,7 @@ mod tests {
             assert_eq!(parse(text).to_string(), text);
         }
         assert_eq!(parse("s3://media/pre/").to_string(), "s3://media/pre");
-        assert_eq!(
-            parse("s3://media/pre").join("k").to_string(),
-            "s3://media/pre/k"
-        );
+        assert_eq!(parse("s3://media/pre").join("k").to_string(), "s3://media/pre/k");
         assert_eq!(parse("s3://media").join("k").to_string(), "s3://media/k");
     }
 

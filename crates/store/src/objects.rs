@@ -35,11 +35,7 @@ pub(crate) enum StoreKind {
     /// A folder; the path is the real one.
     Local(PathBuf),
     /// A bucket, and which server holds it.
-    S3 {
-        client: Arc<AmazonS3>,
-        bucket: String,
-        server: String,
-    },
+    S3 { client: Arc<AmazonS3>, bucket: String, server: String },
 }
 
 /// What to do when the object is there already.
@@ -279,11 +275,9 @@ impl Objects {
             }
         };
         let below = match &self.root {
-            ObjectUrl::S3 { key, .. } if !key.is_empty() => meta
-                .location
-                .as_ref()
-                .strip_prefix(key)?
-                .strip_prefix('/')?,
+            ObjectUrl::S3 { key, .. } if !key.is_empty() => {
+                meta.location.as_ref().strip_prefix(key)?.strip_prefix('/')?
+            }
             _ => meta.location.as_ref(),
         };
         if below.split('/').next() == Some(STAGING_FOLDER) {
@@ -311,12 +305,7 @@ impl fmt::Debug for Objects {
 }
 
 fn facts(key: ObjectKey, meta: ObjectMeta) -> ObjectFacts {
-    ObjectFacts {
-        key,
-        bytes: meta.size,
-        etag: meta.e_tag,
-        modified: meta.last_modified.into(),
-    }
+    ObjectFacts { key, bytes: meta.size, etag: meta.e_tag, modified: meta.last_modified.into() }
 }
 
 /// Packs may hold licensed software and drivers, so nobody but the owner may read the folder.
@@ -330,9 +319,7 @@ pub(crate) fn make_private_folder(folder: &Path) -> Result<(), StoreError> {
 
 fn open_folder(folder: &Path) -> Result<Objects, StoreError> {
     make_private_folder(folder)?;
-    let real = folder
-        .canonicalize()
-        .map_err(StoreError::io("open the folder", folder))?;
+    let real = folder.canonicalize().map_err(StoreError::io("open the folder", folder))?;
     if real.to_str().is_none() {
         let url = folder.display().to_string();
         return Err(UrlError::Path { url }.into());

@@ -31,14 +31,8 @@ async fn create_keeps_what_is_there_and_overwrite_replaces_it() {
         let body = Bytes::from_static(text.as_bytes());
         objects.put_small(&key, body, rule).await.unwrap()
     };
-    assert_eq!(
-        put("one", PutRule::CreateIfAbsent).await,
-        PutOutcome::Written
-    );
-    assert_eq!(
-        put("two", PutRule::CreateIfAbsent).await,
-        PutOutcome::AlreadyThere
-    );
+    assert_eq!(put("one", PutRule::CreateIfAbsent).await, PutOutcome::Written);
+    assert_eq!(put("two", PutRule::CreateIfAbsent).await, PutOutcome::AlreadyThere);
     assert_eq!(objects.get(&key, 100).await.unwrap(), "one");
     assert_eq!(put("three", PutRule::Overwrite).await, PutOutcome::Written);
     assert_eq!(objects.get_range(&key, 1..3).await.unwrap(), "hr");
@@ -53,19 +47,9 @@ async fn missing_short_and_large_objects_are_told_apart() {
     let missing = objects.get(&key, 1).await.unwrap_err();
     assert!(matches!(missing, StoreError::Missing { .. }));
     let body = Bytes::from_static(b"12345");
-    let _ = objects
-        .put_small(&key, body, PutRule::Overwrite)
-        .await
-        .unwrap();
+    let _ = objects.put_small(&key, body, PutRule::Overwrite).await.unwrap();
     let large = objects.get(&key, 4).await.unwrap_err();
-    assert!(matches!(
-        large,
-        StoreError::TooLarge {
-            size: 5,
-            limit: 4,
-            ..
-        }
-    ));
+    assert!(matches!(large, StoreError::TooLarge { size: 5, limit: 4, .. }));
     let short = objects.get_range(&key, 3..9).await.unwrap_err();
     assert!(matches!(short, StoreError::Short { got: 2, .. }));
     objects.delete(&key).await.unwrap();
@@ -77,10 +61,7 @@ async fn a_listing_leaves_out_what_is_being_written() {
     let (_folder, objects) = store().await;
     for name in ["packs/ab/1", "packs/cd/2", "builds/3"] {
         let body = Bytes::from_static(b"x");
-        let _ = objects
-            .put_small(&key(name), body, PutRule::Overwrite)
-            .await
-            .unwrap();
+        let _ = objects.put_small(&key(name), body, PutRule::Overwrite).await.unwrap();
     }
     let staging = objects.staging_folder(Path::new("/nowhere"));
     make_private_folder(&staging).unwrap();

@@ -52,12 +52,10 @@ impl StoreOptions {
 
     /// A client for `bucket`. Nothing is sent yet.
     pub(crate) fn s3(&self, bucket: &str) -> Result<AmazonS3, StoreError> {
-        self.s3_builder(bucket)
-            .build()
-            .map_err(|source| StoreError::Open {
-                url: format!("s3://{bucket}"),
-                source: Box::new(source),
-            })
+        self.s3_builder(bucket).build().map_err(|source| StoreError::Open {
+            url: format!("s3://{bucket}"),
+            source: Box::new(source),
+        })
     }
 
     /// Which server answers for the buckets: parts are copied on the server only within one.

@@ -118,18 +118,12 @@ pub fn check_tiling(
     let mut end = 0u64;
     for (offset, len) in ranges {
         let next = offset.checked_add(len).filter(|_| len > 0 && offset == end);
-        end = next.ok_or(TilingError {
-            expected: end,
-            found: offset,
-        })?;
+        end = next.ok_or(TilingError { expected: end, found: offset })?;
     }
     if end == total {
         return Ok(());
     }
-    Err(TilingError {
-        expected: total,
-        found: end,
-    })
+    Err(TilingError { expected: total, found: end })
 }
 
 impl Segment {
@@ -145,13 +139,8 @@ impl SegmentSource {
     /// The same object, `bytes` further on.
     pub(crate) fn skip(self, bytes: u64) -> Self {
         match self {
-            Self::Pack { key, offset } => Self::Pack {
-                key,
-                offset: offset + bytes,
-            },
-            Self::Glue { offset } => Self::Glue {
-                offset: offset + bytes,
-            },
+            Self::Pack { key, offset } => Self::Pack { key, offset: offset + bytes },
+            Self::Glue { offset } => Self::Glue { offset: offset + bytes },
         }
     }
 }
@@ -159,14 +148,9 @@ impl SegmentSource {
 impl Recipe {
     /// A recipe, if the segments tile the medium in this order.
     pub fn new(total_bytes: u64, segments: Vec<Segment>) -> Result<Self, RecipeError> {
-        let ranges = segments
-            .iter()
-            .map(|segment| (segment.dst_offset, segment.len));
+        let ranges = segments.iter().map(|segment| (segment.dst_offset, segment.len));
         check_tiling(total_bytes, ranges)?;
-        Ok(Self {
-            total_bytes,
-            segments,
-        })
+        Ok(Self { total_bytes, segments })
     }
 
     /// Bytes of the medium.
@@ -222,15 +206,10 @@ impl Recipe {
             cut(segment, rules.max_bytes, &mut parts);
         }
         if parts.len() as u64 > u64::from(rules.max_parts) {
-            return Err(RecipeError::ManyParts {
-                parts: parts.len() as u64,
-                max: rules.max_parts,
-            });
+            return Err(RecipeError::ManyParts { parts: parts.len() as u64, max: rules.max_parts });
         }
         let all_but_last = parts.split_last().map_or(&[][..], |(_, others)| others);
-        let (min, small) = (rules.min_bytes, |part: &&RecipePart| {
-            part.len < rules.min_bytes
-        });
+        let (min, small) = (rules.min_bytes, |part: &&RecipePart| part.len < rules.min_bytes);
         match all_but_last.iter().find(small) {
             None => Ok(parts),
             Some(&RecipePart { number, len, .. }) => {
@@ -273,12 +252,7 @@ impl RecipePart {
             number: self.number,
             dst_offset: self.dst_offset,
             len: self.len,
-            source: Source {
-                objects: objects.clone(),
-                key,
-                offset,
-                if_match: None,
-            },
+            source: Source { objects: objects.clone(), key, offset, if_match: None },
         }
     }
 }
@@ -315,11 +289,7 @@ fn segment(wire: &WireSegment) -> Option<Segment> {
         SegmentSource::Pack { key, offset }
     };
     offset.checked_add(wire.len)?;
-    Some(Segment {
-        dst_offset: wire.dst_offset,
-        len: wire.len,
-        source,
-    })
+    Some(Segment { dst_offset: wire.dst_offset, len: wire.len, source })
 }
 
 #[cfg(test)]

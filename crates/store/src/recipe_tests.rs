@@ -18,10 +18,7 @@ fn sample() -> Recipe {
     let pack = Segment {
         dst_offset: head,
         len: 35 * CHUNK,
-        source: SegmentSource::Pack {
-            key: PackKey::of(b"p"),
-            offset: CHUNK,
-        },
+        source: SegmentSource::Pack { key: PackKey::of(b"p"), offset: CHUNK },
     };
     let end = head + 35 * CHUNK;
     let segments = vec![glue(0, head, 0), pack, glue(end, 12345, head)];
@@ -29,11 +26,7 @@ fn sample() -> Recipe {
 }
 
 fn rules(max_bytes: u64) -> PartRules {
-    PartRules {
-        min_bytes: 5 * MIB,
-        max_bytes,
-        max_parts: 10_000,
-    }
+    PartRules { min_bytes: 5 * MIB, max_bytes, max_parts: 10_000 }
 }
 
 #[test]
@@ -49,12 +42,7 @@ fn a_recipe_survives_the_round_trip_and_damage_is_told() {
 fn gaps_overlaps_and_a_wrong_end_are_refused() {
     assert_eq!(check_tiling(10, [(0, 4), (4, 6)]), Ok(()));
     assert_eq!(check_tiling(0, []), Ok(()));
-    for ranges in [
-        [(0, 4), (5, 5)],
-        [(0, 4), (3, 7)],
-        [(0, 4), (4, 5)],
-        [(0, 10), (10, 0)],
-    ] {
+    for ranges in [[(0, 4), (5, 5)], [(0, 4), (3, 7)], [(0, 4), (4, 5)], [(0, 10), (10, 0)]] {
         assert!(check_tiling(10, ranges).is_err(), "{ranges:?}");
     }
     assert!(check_tiling(10, [(0, u64::MAX), (u64::MAX, 2)]).is_err());
@@ -65,23 +53,14 @@ fn parts_are_cut_at_chunk_starts() {
     let parts = sample().parts(&rules(100 * MIB)).unwrap();
     let lens: Vec<_> = parts.iter().map(|part| part.len).collect();
     let tens = 10 * CHUNK;
-    assert_eq!(
-        lens,
-        [HEADER_BYTES + CHUNK, tens, tens, tens, 5 * CHUNK, 12345]
-    );
-    let third = SegmentSource::Pack {
-        key: PackKey::of(b"p"),
-        offset: 11 * CHUNK,
-    };
+    assert_eq!(lens, [HEADER_BYTES + CHUNK, tens, tens, tens, 5 * CHUNK, 12345]);
+    let third = SegmentSource::Pack { key: PackKey::of(b"p"), offset: 11 * CHUNK };
     assert_eq!((parts[2].number, parts[2].source), (2, third));
 }
 
 #[test]
 fn rules_that_cannot_be_kept_are_an_error() {
-    let few = PartRules {
-        max_parts: 3,
-        ..rules(100 * MIB)
-    };
+    let few = PartRules { max_parts: 3, ..rules(100 * MIB) };
     let many = sample().parts(&few).unwrap_err();
     assert_eq!(many, RecipeError::ManyParts { parts: 6, max: 3 });
     let glue = |dst_offset, len| Segment {
@@ -91,14 +70,7 @@ fn rules_that_cannot_be_kept_are_an_error() {
     };
     let recipe = Recipe::new(20, vec![glue(0, 10), glue(10, 10)]).unwrap();
     let small = recipe.parts(&rules(100 * MIB)).unwrap_err();
-    assert!(matches!(
-        small,
-        RecipeError::SmallPart {
-            number: 0,
-            len: 10,
-            ..
-        }
-    ));
+    assert!(matches!(small, RecipeError::SmallPart { number: 0, len: 10, .. }));
 }
 
 proptest! {

@@ -53,9 +53,7 @@ pub fn scrub_folder(folder: &Path, now: SystemTime) -> Result<Scrubbed, StoreErr
         for entry in entries {
             let entry = entry.map_err(StoreError::io("list", &folder))?;
             let path = entry.path();
-            let kind = entry
-                .file_type()
-                .map_err(StoreError::io("look up", &path))?;
+            let kind = entry.file_type().map_err(StoreError::io("look up", &path))?;
             if kind.is_dir() {
                 folders.push(path);
             } else if kind.is_file() {
@@ -73,11 +71,7 @@ fn scrub_file(path: &Path, now: SystemTime, scrubbed: &mut Scrubbed) -> Result<(
     if !ours && !clients {
         return Ok(());
     }
-    let removed = if ours {
-        remove_unlocked(path)
-    } else {
-        remove_old(path, now)
-    };
+    let removed = if ours { remove_unlocked(path) } else { remove_old(path, now) };
     match removed {
         Ok(Some(bytes)) => {
             tracing::info!(file = %path.display(), bytes, "removed a half-written file");
@@ -142,22 +136,13 @@ mod tests {
         drop(writer);
         let later = now + ABANDONED_AFTER + Duration::from_secs(60);
         let second = scrub_folder(folder.path(), later).unwrap();
-        assert_eq!(
-            second,
-            Scrubbed {
-                files: 2,
-                bytes: 10
-            }
-        );
+        assert_eq!(second, Scrubbed { files: 2, bytes: 10 });
         assert!(!live.exists() && !put.exists() && pack.exists());
     }
 
     #[test]
     fn a_folder_that_is_not_there_is_clean() {
         let folder = Path::new("/nowhere/at/all");
-        assert_eq!(
-            scrub_folder(folder, SystemTime::now()).unwrap(),
-            Scrubbed::default()
-        );
+        assert_eq!(scrub_folder(folder, SystemTime::now()).unwrap(), Scrubbed::default());
     }
 }

@@ -22,11 +22,7 @@ pub struct ComposedView {
 impl ComposedView {
     /// A view of the medium of `build`, whose packs and glue lie in `objects`.
     pub fn new(objects: &Objects, build: &BuildId, recipe: Arc<Recipe>) -> Self {
-        Self {
-            objects: objects.clone(),
-            glue: build.glue(),
-            recipe,
-        }
+        Self { objects: objects.clone(), glue: build.glue(), recipe }
     }
 
     /// Bytes of the medium.
@@ -68,9 +64,7 @@ impl ComposedView {
                 self.objects.get_range(&key.pack(), range).await
             }
             SegmentSource::Glue { offset } => {
-                self.objects
-                    .get_range(&self.glue, offset..offset + bytes)
-                    .await
+                self.objects.get_range(&self.glue, offset..offset + bytes).await
             }
         }
     }
@@ -104,16 +98,9 @@ mod tests {
         let (build, key) = (BuildId::new("b").unwrap(), PackKey::of(b"p"));
         for (object, body) in [(build.glue(), "HEADtail"), (key.pack(), "xx0123456789")] {
             let body = Bytes::from_static(body.as_bytes());
-            let _ = objects
-                .put_small(&object, body, PutRule::Overwrite)
-                .await
-                .unwrap();
+            let _ = objects.put_small(&object, body, PutRule::Overwrite).await.unwrap();
         }
-        let segment = |dst_offset, len, source| Segment {
-            dst_offset,
-            len,
-            source,
-        };
+        let segment = |dst_offset, len, source| Segment { dst_offset, len, source };
         let segments = vec![
             segment(0, 4, SegmentSource::Glue { offset: 0 }),
             segment(4, 10, SegmentSource::Pack { key, offset: 2 }),

@@ -13,16 +13,10 @@ async fn local_to_local_conforms() {
     let out = folder.path().join("out put");
     let bench = Bench {
         compose: &Composer::new(StoreOptions::default()),
-        objects: Objects::open_with(&packs, &StoreOptions::default())
-            .await
-            .unwrap(),
+        objects: Objects::open_with(&packs, &StoreOptions::default()).await.unwrap(),
         dst: ObjectUrl::Local(out.join("w 11+.wim")),
         options: StoreOptions::default(),
     };
     conformance(&bench).await;
-    assert_eq!(
-        std::fs::read_dir(out).unwrap().count(),
-        0,
-        "nothing is left behind"
-    );
+    assert_eq!(std::fs::read_dir(out).unwrap().count(), 0, "nothing is left behind");
 }

@@ -24,9 +24,7 @@ struct Pack {
 /// Publishes a pack whose resources have the given sizes.
 async fn publish(objects: &Objects, name: u8, sizes: &[u64]) -> Pack {
     let key = PackKey::of(&[name]);
-    let mut writer = objects
-        .pack_writer(std::path::Path::new("/nowhere"))
-        .unwrap();
+    let mut writer = objects.pack_writer(std::path::Path::new("/nowhere")).unwrap();
     let mut body = Vec::new();
     let mut resources = Vec::new();
     for (number, &bytes) in sizes.iter().enumerate() {
@@ -59,15 +57,12 @@ async fn publish(objects: &Objects, name: u8, sizes: &[u64]) -> Pack {
 }
 
 fn for_layout(pack: &Pack) -> LayoutPack {
-    let extents = pack.index.resources().iter().map(|entry| Extent {
-        offset: entry.offset,
-        bytes: entry.stored_bytes,
-    });
-    LayoutPack {
-        key: pack.key,
-        bytes: pack.index.pack_bytes(),
-        resources: extents.collect(),
-    }
+    let extents = pack
+        .index
+        .resources()
+        .iter()
+        .map(|entry| Extent { offset: entry.offset, bytes: entry.stored_bytes });
+    LayoutPack { key: pack.key, bytes: pack.index.pack_bytes(), resources: extents.collect() }
 }
 
 /// What the assemble task writes: the glue's pieces one behind the other, then the tail.
@@ -111,9 +106,7 @@ async fn merge(composer: &Composer, objects: &Objects, build: &BuildId, dst: &Ob
 async fn a_medium_holds_every_resource_where_the_layout_says() {
     let folder = tempfile::tempdir().unwrap();
     let root = ObjectUrl::Local(folder.path().join("objects"));
-    let objects = Objects::open_with(&root, &StoreOptions::default())
-        .await
-        .unwrap();
+    let objects = Objects::open_with(&root, &StoreOptions::default()).await.unwrap();
     let mut packs = Vec::new();
     for (name, sizes) in [
         (1, &[3_000_000, CHUNK, 12_345][..]),
@@ -128,40 +121,21 @@ async fn a_medium_holds_every_resource_where_the_layout_says() {
     let layout = Layout::plan(&input).unwrap();
     let build = BuildId::new("b1").unwrap();
     let recipe = layout.recipe(TAIL.len() as u64).unwrap();
-    for (key, body) in [
-        (build.glue(), glue(&layout, &packs)),
-        (build.recipe(), recipe.encode()),
-    ] {
-        let _ = objects
-            .put_small(&key, body, PutRule::Overwrite)
-            .await
-            .unwrap();
+    for (key, body) in [(build.glue(), glue(&layout, &packs)), (build.recipe(), recipe.encode())] {
+        let _ = objects.put_small(&key, body, PutRule::Overwrite).await.unwrap();
     }
 
     let file = folder.path().join("w.wim");
     let dst = ObjectUrl::Local(file.clone());
-    merge(
-        &Composer::new(StoreOptions::default()),
-        &objects,
-        &build,
-        &dst,
-    )
-    .await;
+    merge(&Composer::new(StoreOptions::default()), &objects, &build, &dst).await;
     let medium = std::fs::read(&file).unwrap();
 
-    assert!(
-        medium[..HEADER_BYTES as usize]
-            .iter()
-            .all(|&byte| byte == b'H')
-    );
+    assert!(medium[..HEADER_BYTES as usize].iter().all(|&byte| byte == b'H'));
     assert!(medium.ends_with(TAIL));
     for (number, pack) in packs.iter().enumerate() {
         for (entry, &offset) in pack.index.resources().iter().zip(layout.offsets(number)) {
             let stored = &medium[offset as usize..(offset + entry.stored_bytes) as usize];
-            assert!(
-                Sha1::digest(stored)[..] == entry.sha1[..],
-                "pack {number} at {offset}"
-            );
+            assert!(Sha1::digest(stored)[..] == entry.sha1[..], "pack {number} at {offset}");
         }
     }
     let mut known = 0;

@@ -29,12 +29,7 @@ async fn s3_conforms() {
 }
 
 async fn run(compose: &Composer, objects: Objects, dst: &str, options: StoreOptions) {
-    let bench = Bench {
-        compose,
-        objects,
-        dst: ObjectUrl::parse(dst).unwrap(),
-        options,
-    };
+    let bench = Bench { compose, objects, dst: ObjectUrl::parse(dst).unwrap(), options };
     conformance(&bench).await;
 }
 
@@ -61,18 +56,10 @@ async fn the_server_copies_what_is_too_large_for_memory(server: &Seaweed) {
         number: 0,
         dst_offset: 0,
         len: body.len() as u64 - 5,
-        source: Source {
-            objects: objects.clone(),
-            key,
-            offset: 5,
-            if_match: None,
-        },
+        source: Source { objects: objects.clone(), key, offset: 5, if_match: None },
     };
     for copies in [false, true] {
-        let setting = [(
-            "PRESTAGE_S3_PART_COPY",
-            if copies { "true" } else { "false" },
-        )];
+        let setting = [("PRESTAGE_S3_PART_COPY", if copies { "true" } else { "false" })];
         let composer = Composer::new(server.options_with(&setting));
         let token = composer.begin(&dst, part.len).await.unwrap();
         let placed = composer.place(&token, &part).await;
@@ -100,17 +87,9 @@ async fn part_copy_off(server: &Seaweed) {
 
 async fn local_to_s3(server: &Seaweed, folder: &std::path::Path) {
     let packs = ObjectUrl::Local(folder.join("packs"));
-    let objects = Objects::open_with(&packs, &StoreOptions::default())
-        .await
-        .unwrap();
+    let objects = Objects::open_with(&packs, &StoreOptions::default()).await.unwrap();
     let composer = Composer::new(server.options());
-    run(
-        &composer,
-        objects,
-        "s3://media/from-local.wim",
-        server.options(),
-    )
-    .await;
+    run(&composer, objects, "s3://media/from-local.wim", server.options()).await;
 }
 
 async fn s3_to_local(server: &Seaweed, folder: &std::path::Path) {
@@ -172,9 +151,6 @@ async fn listing_is_below_the_prefix(server: &Seaweed) {
     assert_eq!(found.len(), 4, "two packs and their indexes");
     for facts in found {
         assert!(prestage_store::StoredObject::parse(&facts.key).is_ok());
-        assert_eq!(
-            objects.head(&facts.key).await.unwrap().unwrap().bytes,
-            facts.bytes
-        );
+        assert_eq!(objects.head(&facts.key).await.unwrap().unwrap().bytes, facts.bytes);
     }
 }

@@ -84,13 +84,9 @@ fn provider(service: &str) -> Result<Option<SdkTracerProvider>, TelemetryError> 
         .with_metadata(Default::default())
         .build()
         .map_err(|error| TelemetryError::Endpoint(error.to_string()))?;
-    let resource = Resource::builder()
-        .with_service_name(service.to_owned())
-        .build();
-    let provider = SdkTracerProvider::builder()
-        .with_batch_exporter(exporter)
-        .with_resource(resource)
-        .build();
+    let resource = Resource::builder().with_service_name(service.to_owned()).build();
+    let provider =
+        SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource).build();
     Ok(Some(provider))
 }
 

@@ -27,10 +27,7 @@ pub fn parse(table: &[u8], file_bytes: u64) -> Result<Vec<Blob>> {
         let problem = format!("{} bytes are no whole number of entries", table.len());
         return Err(WimError::malformed("blob table", 0, problem));
     }
-    table
-        .chunks_exact(ENTRY_BYTES)
-        .map(|entry| parse_entry(entry, file_bytes))
-        .collect()
+    table.chunks_exact(ENTRY_BYTES).map(|entry| parse_entry(entry, file_bytes)).collect()
 }
 
 fn parse_entry(entry: &[u8], file_bytes: u64) -> Result<Blob> {
@@ -44,18 +41,9 @@ fn parse_entry(entry: &[u8], file_bytes: u64) -> Result<Blob> {
     let end = resource.end()?;
     if end > file_bytes {
         let start = resource.offset;
-        return Err(WimError::Truncated {
-            structure: "resource",
-            start,
-            end,
-            size: file_bytes,
-        });
+        return Err(WimError::Truncated { structure: "resource", start, end, size: file_bytes });
     }
-    Ok(Blob {
-        resource,
-        references: entry.u32_at(26),
-        sha1: Sha1Hash(entry.array_at(30)),
-    })
+    Ok(Blob { resource, references: entry.u32_at(26), sha1: Sha1Hash(entry.array_at(30)) })
 }
 
 /// The bytes of a blob table.

@@ -33,10 +33,7 @@ pub fn put(out: &mut [u8], at: usize, value: &[u8]) {
 
 /// UTF-16 code units of little-endian bytes.
 pub fn utf16_units(bytes: &[u8]) -> Vec<u16> {
-    bytes
-        .chunks_exact(2)
-        .map(|pair| u16::from_le_bytes([pair[0], pair[1]]))
-        .collect()
+    bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect()
 }
 
 /// Little-endian bytes of UTF-16 code units.

@@ -99,11 +99,7 @@ impl WimError {
         offset: u64,
         problem: impl Into<String>,
     ) -> Self {
-        Self::Malformed {
-            structure,
-            offset,
-            problem: problem.into(),
-        }
+        Self::Malformed { structure, offset, problem: problem.into() }
     }
 }
 

@@ -52,9 +52,6 @@ impl DoubleHasher {
 
     /// The hashes of all that was taken.
     pub fn finish(self) -> (Sha1Hash, [u8; 32]) {
-        (
-            Sha1Hash(self.sha1.finalize().into()),
-            self.sha256.finalize().into(),
-        )
+        (Sha1Hash(self.sha1.finalize().into()), self.sha256.finalize().into())
     }
 }

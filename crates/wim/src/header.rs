@@ -72,11 +72,7 @@ impl ResourceHeader {
             }
         }
         let mut out = [0; Self::BYTES];
-        put(
-            &mut out,
-            0,
-            &(self.stored_bytes | u64::from(flags) << 56).to_le_bytes(),
-        );
+        put(&mut out, 0, &(self.stored_bytes | u64::from(flags) << 56).to_le_bytes());
         put(&mut out, 8, &self.offset.to_le_bytes());
         put(&mut out, 16, &self.original_bytes.to_le_bytes());
         out
@@ -188,12 +184,7 @@ impl Header {
 }
 
 fn refuse_other_kinds(bytes: &[u8], flags: u32) -> Result<()> {
-    let refused = |what: &str, advice| {
-        Err(WimError::NotSupported {
-            what: what.into(),
-            advice,
-        })
-    };
+    let refused = |what: &str, advice| Err(WimError::NotSupported { what: what.into(), advice });
     let version = bytes.u32_at(0x0c);
     if version == VERSION_SOLID || flags & FLAG_LZMS != 0 {
         let advice =
@@ -207,10 +198,7 @@ fn refuse_other_kinds(bytes: &[u8], flags: u32) -> Result<()> {
     let (part, parts) = (bytes.u16_at(0x28), bytes.u16_at(0x2a));
     if flags & FLAG_SPANNED != 0 || (part, parts) != (1, 1) {
         let advice = "join the parts first with 'wimlib-imagex join'";
-        return refused(
-            &format!("a split WIM (this is part {part} of {parts})"),
-            advice,
-        );
+        return refused(&format!("a split WIM (this is part {part} of {parts})"), advice);
     }
     if flags & FLAG_WRITE_IN_PROGRESS != 0 {
         let problem = "it is marked as being written: whoever wrote it did not finish";

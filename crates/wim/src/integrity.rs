@@ -24,9 +24,7 @@ pub fn parse(table: &[u8]) -> Result<(u64, Vec<Sha1Hash>)> {
     if bytes != table.len() || entries.checked_mul(20) != Some(bytes - FIXED_BYTES) || chunk == 0 {
         return Err(malformed("its lengths contradict each other"));
     }
-    let hashes = table[FIXED_BYTES..]
-        .chunks_exact(20)
-        .map(|hash| Sha1Hash(hash.array_at(0)));
+    let hashes = table[FIXED_BYTES..].chunks_exact(20).map(|hash| Sha1Hash(hash.array_at(0)));
     Ok((chunk, hashes.collect()))
 }
 
@@ -54,9 +52,7 @@ impl ChunkHasher {
     /// Takes more of the stream.
     pub fn update(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
-            let take = bytes
-                .len()
-                .min((INTEGRITY_CHUNK_BYTES - self.filled) as usize);
+            let take = bytes.len().min((INTEGRITY_CHUNK_BYTES - self.filled) as usize);
             self.current.update(&bytes[..take]);
             self.filled += take as u64;
             bytes = &bytes[take..];
@@ -67,9 +63,7 @@ impl ChunkHasher {
     }
 
     fn close(&mut self) {
-        self.done.push(Sha1Hash(
-            std::mem::take(&mut self.current).finalize().into(),
-        ));
+        self.done.push(Sha1Hash(std::mem::take(&mut self.current).finalize().into()));
         self.filled = 0;
     }
 

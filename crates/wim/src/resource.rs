@@ -51,12 +51,7 @@ impl<'a> ResourceReader<'a> {
         let end = resource.end()?;
         if end > source.size() {
             let (start, size) = (resource.offset, source.size());
-            return Err(WimError::Truncated {
-                structure: "resource",
-                start,
-                end,
-                size,
-            });
+            return Err(WimError::Truncated { structure: "resource", start, end, size });
         }
         let mut reader = Self {
             source,
@@ -83,11 +78,7 @@ impl<'a> ResourceReader<'a> {
 
     /// The next piece of the content; `None` at its end.
     pub async fn next(&mut self) -> Result<Option<Bytes>> {
-        if self.resource.compressed {
-            self.next_chunks().await
-        } else {
-            self.next_raw().await
-        }
+        if self.resource.compressed { self.next_chunks().await } else { self.next_raw().await }
     }
 
     async fn next_raw(&mut self) -> Result<Option<Bytes>> {
@@ -98,9 +89,7 @@ impl<'a> ResourceReader<'a> {
         let start = self.resource.offset + self.next_plain;
         let take = left.min(READ_BYTES);
         self.next_plain += take;
-        Ok(Some(
-            read_structure(self.source, "resource", start..start + take).await?,
-        ))
+        Ok(Some(read_structure(self.source, "resource", start..start + take).await?))
     }
 
     async fn next_chunks(&mut self) -> Result<Option<Bytes>> {
@@ -118,10 +107,7 @@ impl<'a> ResourceReader<'a> {
         let stored = read_structure(self.source, "resource", range).await?;
         self.next_chunk = last;
         let from = first as u64 * self.chunk_bytes;
-        let to = self
-            .resource
-            .original_bytes
-            .min(last as u64 * self.chunk_bytes);
+        let to = self.resource.original_bytes.min(last as u64 * self.chunk_bytes);
         let mut out = vec![0u8; (to - from) as usize];
         for (chunk, content) in (first..last).zip(out.chunks_mut(self.chunk_bytes as usize)) {
             let base = self.bounds[first];
@@ -146,26 +132,15 @@ impl<'a> ResourceReader<'a> {
                     "a chunk does not decompress: it is damaged",
                 )
             }),
-            None => Err(WimError::malformed(
-                "resource",
-                offset,
-                "a plain resource has chunks",
-            )),
+            None => Err(WimError::malformed("resource", offset, "a plain resource has chunks")),
         }
     }
 
     /// The whole content, which must be at most `limit` bytes.
     pub async fn read_all(mut self, limit: u64) -> Result<Vec<u8>> {
         if self.resource.original_bytes > limit {
-            let problem = format!(
-                "{} bytes are more than {limit}",
-                self.resource.original_bytes
-            );
-            return Err(WimError::malformed(
-                "resource",
-                self.resource.offset,
-                problem,
-            ));
+            let problem = format!("{} bytes are more than {limit}", self.resource.original_bytes);
+            return Err(WimError::malformed("resource", self.resource.offset, problem));
         }
         let mut out = Vec::new();
         while let Some(piece) = self.next().await? {
@@ -194,11 +169,7 @@ async fn chunk_bounds(
     let mut bounds = Vec::with_capacity(entries as usize + 2);
     bounds.push(base);
     for at in (0..table.len()).step_by(entry as usize) {
-        let offset = if entry == 4 {
-            u64::from(table.u32_at(at))
-        } else {
-            table.u64_at(at)
-        };
+        let offset = if entry == 4 { u64::from(table.u32_at(at)) } else { table.u64_at(at) };
         let bound = base.checked_add(offset).filter(|&bound| bound <= end);
         let bound = bound.ok_or_else(|| malformed("a chunk lies outside of its resource"))?;
         let longest = u64::from(chunk_bytes);
@@ -207,18 +178,14 @@ async fn chunk_bounds(
                 bounds.push(bound)
             }
             _ => {
-                return Err(malformed(
-                    "a chunk is empty, longer than its content, or goes back",
-                ));
+                return Err(malformed("a chunk is empty, longer than its content, or goes back"));
             }
         }
     }
     let last = bounds.last().copied().unwrap_or(base);
     if resource.original_bytes > 0 {
         if end <= last || end - last > u64::from(chunk_bytes) {
-            return Err(malformed(
-                "the last chunk is empty or longer than its content",
-            ));
+            return Err(malformed("the last chunk is empty or longer than its content"));
         }
         bounds.push(end);
     }

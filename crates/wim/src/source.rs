@@ -51,12 +51,7 @@ pub(crate) async fn read_structure(
 ) -> Result<Bytes> {
     let (start, end, size) = (range.start, range.end, source.size());
     if end > size || start > end {
-        return Err(WimError::Truncated {
-            structure,
-            start,
-            end,
-            size,
-        });
+        return Err(WimError::Truncated { structure, start, end, size });
     }
     if start == end {
         return Ok(Bytes::new());

@@ -68,11 +68,7 @@ impl Closing {
             if index == input.boot_index {
                 boot_metadata = resource;
             }
-            blobs.push(Blob {
-                resource,
-                references: 1,
-                sha1: encoded.file.sha1,
-            });
+            blobs.push(Blob { resource, references: 1, sha1: encoded.file.sha1 });
         }
         let blob_table = append(&mut tail, input.tail_start, &blob_table::write(&blobs));
         debug_assert_eq!(blob_table.stored_bytes as usize, blobs.len() * ENTRY_BYTES);
@@ -91,12 +87,7 @@ impl Closing {
             boot_metadata,
             integrity: ResourceHeader::default(),
         };
-        Ok(Self {
-            header,
-            tail,
-            covered,
-            tail_start: input.tail_start,
-        })
+        Ok(Self { header, tail, covered, tail_start: input.tail_start })
     }
 
     /// Adds the integrity table, whose hashes cover everything from the header's end to the blob
@@ -117,12 +108,7 @@ fn append(tail: &mut Vec<u8>, start: u64, bytes: &[u8]) -> ResourceHeader {
     let offset = start + tail.len() as u64;
     tail.extend_from_slice(bytes);
     let len = bytes.len() as u64;
-    ResourceHeader {
-        offset,
-        stored_bytes: len,
-        original_bytes: len,
-        ..Default::default()
-    }
+    ResourceHeader { offset, stored_bytes: len, original_bytes: len, ..Default::default() }
 }
 
 struct EncodedMetadata {
@@ -137,14 +123,8 @@ fn encode_metadata(encoder: &Encoder, metadata: &[u8]) -> Result<EncodedMetadata
         bytes: metadata.len() as u64,
         open: Box::new(move || Ok(Box::new(std::io::Cursor::new(content.clone())))),
     };
-    let mut files = encoder
-        .encode(&[file], &mut sink, &Progress::default())
-        .map_err(|(_, error)| error)?;
-    let file = files
-        .pop()
-        .ok_or_else(|| WimError::malformed("metadata", 0, "it is empty"))?;
-    Ok(EncodedMetadata {
-        bytes: sink.0,
-        file,
-    })
+    let mut files =
+        encoder.encode(&[file], &mut sink, &Progress::default()).map_err(|(_, error)| error)?;
+    let file = files.pop().ok_or_else(|| WimError::malformed("metadata", 0, "it is empty"))?;
+    Ok(EncodedMetadata { bytes: sink.0, file })
 }

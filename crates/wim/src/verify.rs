@@ -33,11 +33,7 @@ pub struct Verified {
 /// Checks trees, reference counts and that every content that an entry names is there.
 pub async fn verify_structure(wim: &Wim) -> Result<Verified> {
     let blobs = wim.blobs_by_sha1();
-    let metadata = wim
-        .blobs
-        .iter()
-        .filter(|blob| blob.resource.metadata)
-        .count() as u32;
+    let metadata = wim.blobs.iter().filter(|blob| blob.resource.metadata).count() as u32;
     if metadata != wim.header.image_count || wim.images()?.len() as u32 != metadata {
         let problem = format!(
             "header, blob table and XML data count {}, {metadata} and {} images",
@@ -46,10 +42,7 @@ pub async fn verify_structure(wim: &Wim) -> Result<Verified> {
         );
         return Err(WimError::malformed("images", 0, problem));
     }
-    let mut verified = Verified {
-        images: metadata,
-        ..Verified::default()
-    };
+    let mut verified = Verified { images: metadata, ..Verified::default() };
     let mut references: HashMap<Sha1Hash, u32> = HashMap::new();
     for index in 1..=metadata {
         let tree = wim.tree(index).await?;
@@ -61,19 +54,11 @@ pub async fn verify_structure(wim: &Wim) -> Result<Verified> {
     for (sha1, &count) in &references {
         let Some(blob) = blobs.get(sha1) else {
             let problem = format!("a file's content {sha1} is in no resource");
-            return Err(WimError::malformed(
-                "blob table",
-                wim.header.blob_table.offset,
-                problem,
-            ));
+            return Err(WimError::malformed("blob table", wim.header.blob_table.offset, problem));
         };
         if blob.references != count {
             let problem = format!("{sha1} is named {count} times, not {}", blob.references);
-            return Err(WimError::malformed(
-                "blob table",
-                wim.header.blob_table.offset,
-                problem,
-            ));
+            return Err(WimError::malformed("blob table", wim.header.blob_table.offset, problem));
         }
     }
     Ok(verified)
@@ -86,11 +71,7 @@ pub async fn verify(
     progress: impl Fn(u64) + Send + Sync,
 ) -> Result<Verified> {
     let mut verified = verify_structure(wim).await?;
-    let files = wim
-        .blobs
-        .iter()
-        .filter(|blob| !blob.resource.metadata)
-        .copied();
+    let files = wim.blobs.iter().filter(|blob| !blob.resource.metadata).copied();
     let hashed = futures::stream::iter(files)
         .map(|blob| {
             let wim = wim.clone();
@@ -100,9 +81,7 @@ pub async fn verify(
         .buffer_unordered(parallel.max(1));
     let totals = hashed
         .inspect_ok(|bytes| progress(*bytes))
-        .try_fold((0u64, 0u64), |(count, sum), bytes| async move {
-            Ok((count + 1, sum + bytes))
-        });
+        .try_fold((0u64, 0u64), |(count, sum), bytes| async move { Ok((count + 1, sum + bytes)) });
     (verified.resources, verified.content_bytes) = totals.await?;
     verified.integrity_chunks = verify_integrity(wim, parallel).await?;
     Ok(verified)
@@ -131,11 +110,7 @@ async fn verify_integrity(wim: &Arc<Wim>, parallel: usize) -> Result<u64> {
     let expected = (end - HEADER_BYTES.min(end)).div_ceil(chunk);
     if hashes.len() as u64 != expected {
         let problem = format!("it has {} hashes, {expected} are needed", hashes.len());
-        return Err(WimError::malformed(
-            "integrity table",
-            header.integrity.offset,
-            problem,
-        ));
+        return Err(WimError::malformed("integrity table", header.integrity.offset, problem));
     }
     futures::stream::iter((0u64..).zip(hashes))
         .map(|(number, expected)| {
@@ -149,11 +124,7 @@ async fn verify_integrity(wim: &Arc<Wim>, parallel: usize) -> Result<u64> {
                 if actual == expected {
                     return Ok(());
                 }
-                Err(WimError::WrongHash {
-                    offset: start,
-                    expected,
-                    actual,
-                })
+                Err(WimError::WrongHash { offset: start, expected, actual })
             }
         })
         .buffer_unordered(parallel.max(1))

@@ -43,13 +43,7 @@ impl Wim {
         let table = plain(&*source, &header, "blob table", TABLE_BYTES_MAX).await?;
         let blobs = blob_table::parse(&table, source.size())?;
         let xml = xml::decode(&plain(&*source, &header, "XML data", XML_BYTES_MAX).await?)?;
-        Ok(Self {
-            source,
-            header,
-            blobs,
-            xml,
-            file_resources_decompressed: AtomicU64::new(0),
-        })
+        Ok(Self { source, header, blobs, xml, file_resources_decompressed: AtomicU64::new(0) })
     }
 
     /// Where it is read from.
@@ -65,23 +59,14 @@ impl Wim {
     /// The metadata resource of image `index` (from 1).
     pub fn metadata_blob(&self, index: u32) -> Result<&Blob> {
         let mut metadata = self.blobs.iter().filter(|blob| blob.resource.metadata);
-        let blob = index
-            .checked_sub(1)
-            .and_then(|skip| metadata.nth(skip as usize));
-        blob.ok_or(WimError::NoSuchImage {
-            index,
-            count: self.header.image_count,
-        })
+        let blob = index.checked_sub(1).and_then(|skip| metadata.nth(skip as usize));
+        blob.ok_or(WimError::NoSuchImage { index, count: self.header.image_count })
     }
 
     /// The uncompressed metadata of image `index`, its SHA-1 checked.
     pub async fn metadata(&self, index: u32) -> Result<Vec<u8>> {
         let blob = self.metadata_blob(index)?;
-        let metadata = self
-            .open_resource(blob)
-            .await?
-            .read_all(TABLE_BYTES_MAX)
-            .await?;
+        let metadata = self.open_resource(blob).await?.read_all(TABLE_BYTES_MAX).await?;
         check(blob, Sha1Hash::of(&metadata))?;
         Ok(metadata)
     }
@@ -100,18 +85,13 @@ impl Wim {
     /// Reads a resource's content.
     pub async fn read_blob(&self, blob: &Blob) -> Result<ResourceReader<'_>> {
         if !blob.resource.metadata {
-            self.file_resources_decompressed
-                .fetch_add(1, Ordering::Relaxed);
+            self.file_resources_decompressed.fetch_add(1, Ordering::Relaxed);
         }
         self.open_resource(blob).await
     }
 
     async fn open_resource(&self, blob: &Blob) -> Result<ResourceReader<'_>> {
-        let Header {
-            format,
-            chunk_bytes,
-            ..
-        } = self.header;
+        let Header { format, chunk_bytes, .. } = self.header;
         ResourceReader::open(&*self.source, blob.resource, format, chunk_bytes).await
     }
 
@@ -125,11 +105,7 @@ pub(crate) fn check(blob: &Blob, actual: Sha1Hash) -> Result<()> {
     if actual == blob.sha1 {
         return Ok(());
     }
-    Err(WimError::WrongHash {
-        offset: blob.resource.offset,
-        expected: blob.sha1,
-        actual,
-    })
+    Err(WimError::WrongHash { offset: blob.resource.offset, expected: blob.sha1, actual })
 }
 
 async fn plain(
@@ -138,19 +114,10 @@ async fn plain(
     structure: &'static str,
     limit: u64,
 ) -> Result<Vec<u8>> {
-    let resource = if structure == "blob table" {
-        header.blob_table
-    } else {
-        header.xml
-    };
+    let resource = if structure == "blob table" { header.blob_table } else { header.xml };
     if resource.end()? > source.size() {
         let (start, end, size) = (resource.offset, resource.end()?, source.size());
-        return Err(WimError::Truncated {
-            structure,
-            start,
-            end,
-            size,
-        });
+        return Err(WimError::Truncated { structure, start, end, size });
     }
     ResourceReader::open(source, resource, header.format, header.chunk_bytes)
         .await?

@@ -61,17 +61,9 @@ impl ResourceSink for FileSink {
 impl WimWriter {
     /// Creates the file at `path`.
     pub fn create(path: &Path, codec: Codec, pool: Arc<ThreadPool>) -> Result<Self> {
-        let mut file = FileSink {
-            file: BufWriter::new(File::create(path)?),
-            position: 0,
-        };
+        let mut file = FileSink { file: BufWriter::new(File::create(path)?), position: 0 };
         file.append(&[0; HEADER_BYTES as usize])?;
-        Ok(Self {
-            file,
-            codec,
-            pool,
-            blobs: HashMap::new(),
-        })
+        Ok(Self { file, codec, pool, blobs: HashMap::new() })
     }
 
     /// Adds contents and returns their SHA-1s; a content that is there already is not kept twice.
@@ -90,11 +82,7 @@ impl WimWriter {
                     compressed: file.compressed,
                     ..Default::default()
                 };
-                let blob = Blob {
-                    resource,
-                    references: 0,
-                    sha1: file.sha1,
-                };
+                let blob = Blob { resource, references: 0, sha1: file.sha1 };
                 self.blobs.entry(file.sha1).or_insert(blob);
                 file.sha1
             })
@@ -103,9 +91,7 @@ impl WimWriter {
 
     /// Size of a content that was added.
     pub fn size_of(&self, sha1: &Sha1Hash) -> u64 {
-        self.blobs
-            .get(sha1)
-            .map_or(0, |blob| blob.resource.original_bytes)
+        self.blobs.get(sha1).map_or(0, |blob| blob.resource.original_bytes)
     }
 
     /// Writes the trees of all images and closes the file. `xml` makes the XML data's text, given
@@ -131,24 +117,11 @@ impl WimWriter {
         let metadata: Vec<Vec<u8>> = trees.iter_mut().map(ImageTree::write).collect();
         let (codec, metadata) = (self.codec, &metadata[..]);
         let tail_start = self.file.position();
-        let input = ClosingInput {
-            tail_start,
-            files,
-            metadata,
-            codec,
-            guid,
-            boot_index,
-            rpfix: false,
-        };
+        let input =
+            ClosingInput { tail_start, files, metadata, codec, guid, boot_index, rpfix: false };
         let closing = Closing::plan(input, &self.pool, xml)?;
         self.file.append(&closing.tail)?;
-        self.file.fill(
-            Reservation {
-                offset: 0,
-                bytes: HEADER_BYTES,
-            },
-            &closing.header.write(),
-        )?;
+        self.file.fill(Reservation { offset: 0, bytes: HEADER_BYTES }, &closing.header.write())?;
         self.file.file.flush()?;
         Ok(())
     }

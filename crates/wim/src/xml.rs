@@ -71,10 +71,7 @@ pub fn images(xml: &str) -> Result<Vec<ImageInfo>> {
                 path.push(name_of(&start));
                 text.clear();
                 if path.len() == 2 && path[1] == "IMAGE" {
-                    images.push(ImageInfo {
-                        index: index_of(&start)?,
-                        ..ImageInfo::default()
-                    });
+                    images.push(ImageInfo { index: index_of(&start)?, ..ImageInfo::default() });
                     version.clear();
                 }
                 check_depth(&path)?;
@@ -95,11 +92,7 @@ pub fn images(xml: &str) -> Result<Vec<ImageInfo>> {
 }
 
 fn check_depth(path: &[String]) -> Result<()> {
-    if path.len() > 64 {
-        Err(malformed("its elements are nested too deeply"))
-    } else {
-        Ok(())
-    }
+    if path.len() > 64 { Err(malformed("its elements are nested too deeply")) } else { Ok(()) }
 }
 
 fn note_element(image: &mut ImageInfo, path: &[String], text: &str, version: &mut Vec<String>) {
@@ -110,11 +103,7 @@ fn note_element(image: &mut ImageInfo, path: &[String], text: &str, version: &mu
         ["TOTALBYTES"] => image.total_bytes = text.trim().parse().unwrap_or(0),
         ["WINDOWS", "ARCH"] => image.architecture = text.trim().parse().ok(),
         ["WINDOWS", "EDITIONID"] => image.edition = text.to_owned(),
-        [
-            "WINDOWS",
-            "VERSION",
-            "MAJOR" | "MINOR" | "BUILD" | "SPBUILD",
-        ] => {
+        ["WINDOWS", "VERSION", "MAJOR" | "MINOR" | "BUILD" | "SPBUILD"] => {
             version.push(text.trim().to_owned());
             image.version = version.join(".");
         }
@@ -130,9 +119,7 @@ fn index_of(start: &BytesStart<'_>) -> Result<u32> {
     let attribute = start.try_get_attribute("INDEX").map_err(malformed)?;
     let value = attribute.map(|attribute| attribute.value.into_owned());
     let value = value.ok_or_else(|| malformed("an IMAGE has no INDEX"))?;
-    value
-        .parse()
-        .map_err(|_| malformed(format!("INDEX=\"{value}\" is not a number")))
+    value.parse().map_err(|_| malformed(format!("INDEX=\"{value}\" is not a number")))
 }
 
 fn resolve(reference: &quick_xml::events::BytesRef<'_>) -> Result<String> {
@@ -206,27 +193,16 @@ pub fn grafted(xml: &str, index: u32, image: &NewImageInfo, resources_end: u64) 
 fn begin(writer: &mut Writer<Vec<u8>>, total: u64, image: &NewImageInfo) -> Result<()> {
     open(writer, BytesStart::new("WIM"))?;
     element(writer, "TOTALBYTES", &total.to_string())?;
-    open(
-        writer,
-        BytesStart::new("IMAGE").with_attributes([("INDEX", "1")]),
-    )?;
+    open(writer, BytesStart::new("IMAGE").with_attributes([("INDEX", "1")]))?;
     let statistics = &image.statistics;
     element(writer, "DIRCOUNT", &statistics.directories.to_string())?;
     element(writer, "FILECOUNT", &statistics.files.to_string())?;
     element(writer, "TOTALBYTES", &statistics.total_bytes.to_string())?;
-    element(
-        writer,
-        "HARDLINKBYTES",
-        &statistics.hard_link_bytes.to_string(),
-    )?;
+    element(writer, "HARDLINKBYTES", &statistics.hard_link_bytes.to_string())?;
     for name in ["CREATIONTIME", "LASTMODIFICATIONTIME"] {
         open(writer, BytesStart::new(name))?;
         element(writer, "HIGHPART", &format!("0x{:08X}", image.time >> 32))?;
-        element(
-            writer,
-            "LOWPART",
-            &format!("0x{:08X}", image.time & 0xffff_ffff),
-        )?;
+        element(writer, "LOWPART", &format!("0x{:08X}", image.time & 0xffff_ffff))?;
         close(writer, name)?;
     }
     element(writer, "NAME", &image.name)
@@ -237,16 +213,12 @@ fn open(writer: &mut Writer<Vec<u8>>, start: BytesStart<'_>) -> Result<()> {
 }
 
 fn close(writer: &mut Writer<Vec<u8>>, name: &str) -> Result<()> {
-    writer
-        .write_event(Event::End(BytesEnd::new(name)))
-        .map_err(malformed)
+    writer.write_event(Event::End(BytesEnd::new(name))).map_err(malformed)
 }
 
 fn element(writer: &mut Writer<Vec<u8>>, name: &str, text: &str) -> Result<()> {
     open(writer, BytesStart::new(name))?;
-    writer
-        .write_event(Event::Text(BytesText::new(text)))
-        .map_err(malformed)?;
+    writer.write_event(Event::Text(BytesText::new(text))).map_err(malformed)?;
     close(writer, name)
 }
 
@@ -272,16 +244,8 @@ mod tests {
 
     #[test]
     fn keeps_windows_and_replaces_counts() {
-        let statistics = TreeStatistics {
-            directories: 3,
-            files: 4,
-            ..Default::default()
-        };
-        let image = NewImageInfo {
-            name: "a<b".into(),
-            time: 0x01d0_0000_0000_0002,
-            statistics,
-        };
+        let statistics = TreeStatistics { directories: 3, files: 4, ..Default::default() };
+        let image = NewImageInfo { name: "a<b".into(), time: 0x01d0_0000_0000_0002, statistics };
         let text = grafted(SOURCE, 2, &image, 4711).unwrap();
         assert_eq!(
             text,

@@ -15,12 +15,9 @@ use prestage_wim::{
 
 /// Runs a tool and returns what it printed. A missing tool is a failure that names its package.
 fn run(tool: &str, args: &[&str]) -> String {
-    let output = Command::new(tool)
-        .args(args)
-        .output()
-        .unwrap_or_else(|error| {
-            panic!("{tool}: {error}: install Debian's packages wimtools and p7zip-full")
-        });
+    let output = Command::new(tool).args(args).output().unwrap_or_else(|error| {
+        panic!("{tool}: {error}: install Debian's packages wimtools and p7zip-full")
+    });
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{tool} {args:?}: {text}{errors}");
@@ -30,18 +27,15 @@ fn run(tool: &str, args: &[&str]) -> String {
 async fn open(path: &Path) -> Arc<Wim> {
     let store = LocalFileSystem::new_with_prefix(path.parent().unwrap()).unwrap();
     let name = path.file_name().unwrap().to_str().unwrap();
-    let source = ObjectSource::open(Arc::new(store), name.into())
-        .await
-        .unwrap();
+    let source = ObjectSource::open(Arc::new(store), name.into()).await.unwrap();
     Arc::new(Wim::open(Arc::new(source)).await.unwrap())
 }
 
 fn noise(len: usize, seed: u64) -> Vec<u8> {
     let mut state = seed;
     std::iter::repeat_with(|| {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) as u8
     })
     .take(len)
@@ -64,12 +58,7 @@ fn file(content: Vec<u8>) -> FileToEncode {
 }
 
 fn pool() -> Arc<rayon::ThreadPool> {
-    Arc::new(
-        rayon::ThreadPoolBuilder::new()
-            .num_threads(2)
-            .build()
-            .unwrap(),
-    )
+    Arc::new(rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap())
 }
 
 const TIME: u64 = 133_000_000_000_000_000;
@@ -100,11 +89,7 @@ async fn wimlib_and_7zip_read_what_we_write() {
     for (format, level) in [(Format::Lzx, 20), (Format::Xpress, 15)] {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("ours.wim");
-        let codec = Codec {
-            format,
-            chunk_bytes: 32_768,
-            level,
-        };
+        let codec = Codec { format, chunk_bytes: 32_768, level };
         let mut writer = WimWriter::create(&path, codec, pool()).unwrap();
         let files: Vec<FileToEncode> = contents().into_iter().map(file).collect();
         let hashes = writer.add(&files).unwrap();
@@ -112,40 +97,24 @@ async fn wimlib_and_7zip_read_what_we_write() {
         for (number, content) in contents().iter().enumerate() {
             let sha1 = Sha1Hash::of(content);
             assert_eq!(hashes[number], sha1);
-            tree.ensure_directory("a/b", &NewEntry::directory(TIME))
-                .unwrap();
-            tree.add(
-                &format!("a/b/{number}.bin"),
-                &NewEntry::file(0x20, TIME, sha1),
-            )
-            .unwrap();
+            tree.ensure_directory("a/b", &NewEntry::directory(TIME)).unwrap();
+            tree.add(&format!("a/b/{number}.bin"), &NewEntry::file(0x20, TIME, sha1)).unwrap();
         }
-        tree.ensure_directory("empty", &NewEntry::directory(TIME))
-            .unwrap();
+        tree.ensure_directory("empty", &NewEntry::directory(TIME)).unwrap();
         let info = xml::NewImageInfo {
             name: "ours".into(),
             time: TIME,
             statistics: tree.statistics(|sha1| writer.size_of(sha1)),
         };
         let empty = "<WIM><IMAGE INDEX=\"1\"></IMAGE></WIM>";
-        writer
-            .finish(&mut [tree], [7; 16], 0, |end| {
-                xml::grafted(empty, 1, &info, end)
-            })
-            .unwrap();
+        writer.finish(&mut [tree], [7; 16], 0, |end| xml::grafted(empty, 1, &info, end)).unwrap();
         let name = path.to_str().unwrap();
         run("wimlib-imagex", &["verify", name]);
         run("7z", &["t", name]);
         let out = dir.path().join("out");
-        run(
-            "wimlib-imagex",
-            &["apply", name, "1", out.to_str().unwrap()],
-        );
+        run("wimlib-imagex", &["apply", name, "1", out.to_str().unwrap()]);
         for (number, content) in contents().iter().enumerate() {
-            assert_eq!(
-                &std::fs::read(out.join(format!("a/b/{number}.bin"))).unwrap(),
-                content
-            );
+            assert_eq!(&std::fs::read(out.join(format!("a/b/{number}.bin"))).unwrap(), content);
         }
         assert!(out.join("empty").is_dir());
         let verified = verify::verify(&open(&path).await, 2, |_| {}).await.unwrap();
@@ -159,42 +128,24 @@ async fn resources_are_byte_for_byte_wimlibs() {
     let tree = dir.path().join("tree");
     std::fs::create_dir(&tree).unwrap();
     // No chunk of these looks incompressible, so that wimlib and we take the same decisions.
-    let contents = [
-        text(32_769, 3),
-        text((8 << 20) + 1, 6),
-        text(20 << 20, 8),
-        vec![0; 9 << 20],
-    ];
+    let contents = [text(32_769, 3), text((8 << 20) + 1, 6), text(20 << 20, 8), vec![0; 9 << 20]];
     for (number, content) in contents.iter().enumerate() {
         std::fs::write(tree.join(number.to_string()), content).unwrap();
     }
     let theirs = dir.path().join("theirs.wim");
-    let args = [
-        "capture",
-        tree.to_str().unwrap(),
-        theirs.to_str().unwrap(),
-        "--compress=LZX:20",
-    ];
+    let args = ["capture", tree.to_str().unwrap(), theirs.to_str().unwrap(), "--compress=LZX:20"];
     run("wimlib-imagex", &args);
     let ours = dir.path().join("ours.wim");
-    let codec = Codec {
-        format: Format::Lzx,
-        chunk_bytes: 32_768,
-        level: 20,
-    };
+    let codec = Codec { format: Format::Lzx, chunk_bytes: 32_768, level: 20 };
     let mut writer = WimWriter::create(&ours, codec, pool()).unwrap();
-    writer
-        .add(&contents.iter().cloned().map(file).collect::<Vec<_>>())
-        .unwrap();
+    writer.add(&contents.iter().cloned().map(file).collect::<Vec<_>>()).unwrap();
     let mut wim = ImageTree::new(&NewEntry::directory(TIME)).unwrap();
     for (number, content) in contents.iter().enumerate() {
         let entry = NewEntry::file(0x20, TIME, Sha1Hash::of(content));
         wim.add(&number.to_string(), &entry).unwrap();
     }
     writer
-        .finish(&mut [wim], [7; 16], 0, |_| {
-            Ok("<WIM><IMAGE INDEX=\"1\"/></WIM>".into())
-        })
+        .finish(&mut [wim], [7; 16], 0, |_| Ok("<WIM><IMAGE INDEX=\"1\"/></WIM>".into()))
         .unwrap();
     let (theirs, ours) = (open(&theirs).await, open(&ours).await);
     let their_blobs = theirs.blobs_by_sha1();
@@ -215,33 +166,20 @@ async fn wimlibs_metadata_survives_byte_for_byte() {
     for (number, folder) in ["a", "a/Ünï", "a/日本語", "b", "leer"].iter().enumerate() {
         std::fs::create_dir_all(tree.join(folder)).unwrap();
         if *folder != "leer" {
-            std::fs::write(
-                tree.join(folder).join("file.txt"),
-                vec![b'x'; number * 1000],
-            )
-            .unwrap();
+            std::fs::write(tree.join(folder).join("file.txt"), vec![b'x'; number * 1000]).unwrap();
         }
     }
     std::fs::hard_link(tree.join("b/file.txt"), tree.join("a/link.txt")).unwrap();
     std::os::unix::fs::symlink("file.txt", tree.join("b/symlink")).unwrap();
     let path = dir.path().join("theirs.wim");
-    let args = [
-        "capture",
-        tree.to_str().unwrap(),
-        path.to_str().unwrap(),
-        "--unix-data",
-    ];
+    let args = ["capture", tree.to_str().unwrap(), path.to_str().unwrap(), "--unix-data"];
     run("wimlib-imagex", &args);
     let wim = open(&path).await;
     let metadata = wim.metadata(1).await.unwrap();
     let mut parsed = ImageTree::parse(metadata.clone()).unwrap();
     assert_eq!(parsed.write(), metadata);
     let blobs = wim.blobs_by_sha1();
-    let size = |sha1: &Sha1Hash| {
-        blobs
-            .get(sha1)
-            .map_or(0, |blob| blob.resource.original_bytes)
-    };
+    let size = |sha1: &Sha1Hash| blobs.get(sha1).map_or(0, |blob| blob.resource.original_bytes);
     let statistics = parsed.statistics(size);
     let expected = format!(
         "<DIRCOUNT>{}</DIRCOUNT><FILECOUNT>{}</FILECOUNT><TOTALBYTES>{}</TOTALBYTES>\
@@ -259,9 +197,7 @@ async fn wimlibs_metadata_survives_byte_for_byte() {
 fn awkward_entries_survive_a_graft() {
     let mut tree = ImageTree::new(&NewEntry::directory(TIME)).unwrap();
     let descriptor = tree.security.add(&[1, 0, 4, 0x80, 0, 0, 0, 0, 0, 0, 0, 0]);
-    let windows = tree
-        .ensure_directory("Windows", &NewEntry::directory(TIME))
-        .unwrap();
+    let windows = tree.ensure_directory("Windows", &NewEntry::directory(TIME)).unwrap();
     let mut awkward = NewEntry::file(0x20, TIME, Sha1Hash::of(b"data"));
     awkward.security_id = descriptor;
     awkward.short_name = Some("AWKWAR~1.TXT".into());
@@ -270,30 +206,16 @@ fn awkward_entries_survive_a_graft() {
     tree.add("Windows/awkward name.txt", &awkward).unwrap();
     let mut junction = NewEntry::directory(TIME);
     junction.attributes |= ATTRIBUTE_REPARSE_POINT;
-    junction.reparse = Some(Reparse {
-        tag: 0xa000_0003,
-        flags: 1,
-        sha1: Sha1Hash::of(b"target"),
-    });
+    junction.reparse = Some(Reparse { tag: 0xa000_0003, flags: 1, sha1: Sha1Hash::of(b"target") });
     tree.add("Documents and Settings", &junction).unwrap();
     let before = tree.write();
     let mut grafted = ImageTree::parse(before).unwrap();
     let original = grafted.find("windows/AWKWARD NAME.TXT").unwrap();
     let bytes = grafted.entry(original).bytes().to_vec();
     assert_eq!(tree.entry(windows).name_lossy(), "Windows");
-    grafted
-        .ensure_directory("SMS/PKG/PS100012", &NewEntry::directory(TIME))
-        .unwrap();
-    grafted
-        .add(
-            "WINDOWS/added.txt",
-            &NewEntry::file(0x20, TIME, Sha1Hash::of(b"new")),
-        )
-        .unwrap();
-    let error = grafted
-        .add("windows/Awkward Name.TXT", &awkward)
-        .unwrap_err()
-        .to_string();
+    grafted.ensure_directory("SMS/PKG/PS100012", &NewEntry::directory(TIME)).unwrap();
+    grafted.add("WINDOWS/added.txt", &NewEntry::file(0x20, TIME, Sha1Hash::of(b"new"))).unwrap();
+    let error = grafted.add("windows/Awkward Name.TXT", &awkward).unwrap_err().to_string();
     assert!(error.contains("awkward name.txt"), "{error}");
     let mut again = ImageTree::parse(grafted.write()).unwrap();
     let survived = again.find("Windows/awkward name.txt").unwrap();

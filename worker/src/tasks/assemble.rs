@@ -42,12 +42,9 @@ struct Owner {
 pub fn assemble(task: &v1::AssembleTask, tools: &Tools) -> Result<v1::AssembleResult, TaskError> {
     let build = build_id(&task.build_id)?;
     let codec = codec_of(task.codec)?;
-    let placements = tools.runtime.block_on(async {
-        tools
-            .objects
-            .get(&build.placements(), PLACEMENTS_BYTES_MAX)
-            .await
-    })?;
+    let placements = tools
+        .runtime
+        .block_on(async { tools.objects.get(&build.placements(), PLACEMENTS_BYTES_MAX).await })?;
     let placements = v1::Placements::decode(placements)
         .map_err(|error| damaged(error, build.placements().as_str()))?;
     let packs = open_packs(task, &placements, tools)?;
@@ -64,25 +61,15 @@ pub fn assemble(task: &v1::AssembleTask, tools: &Tools) -> Result<v1::AssembleRe
         if !owners.contains_key(&sha1) {
             resource.offset += inline_start;
             let references = references.get(&sha1).copied().unwrap_or(0);
-            blobs.push(Blob {
-                resource,
-                references,
-                sha1,
-            });
+            blobs.push(Blob { resource, references, sha1 });
         }
     }
     blobs.sort_by_key(|blob| blob.resource.offset);
 
-    let sizes: HashMap<Sha1Hash, u64> = blobs
-        .iter()
-        .map(|blob| (blob.sha1, blob.resource.original_bytes))
-        .collect();
+    let sizes: HashMap<Sha1Hash, u64> =
+        blobs.iter().map(|blob| (blob.sha1, blob.resource.original_bytes)).collect();
     let statistics = tree.statistics(|sha1| sizes.get(sha1).copied().unwrap_or(0));
-    let image = xml::NewImageInfo {
-        name: task.image_name.clone(),
-        time: task.created,
-        statistics,
-    };
+    let image = xml::NewImageInfo { name: task.image_name.clone(), time: task.created, statistics };
     let os_xml = packs[0].index().xml().unwrap_or_default();
     let os_xml = String::from_utf8_lossy(os_xml).into_owned();
     let metadata = [tree.write()];
@@ -134,21 +121,14 @@ fn finish(
     tools.runtime.block_on(async {
         tools.objects.put_staged(&build.glue(), glue).await?;
         let encoded = recipe.encode();
-        tools
-            .objects
-            .put_small(&build.recipe(), encoded, PutRule::Overwrite)
-            .await?;
+        tools.objects.put_small(&build.recipe(), encoded, PutRule::Overwrite).await?;
         Ok::<_, TaskError>(())
     })?;
     let output = output_url(&task.output)?;
     let medium_bytes = recipe.total_bytes();
     let rules = tools.composer.part_rules(&output, &tools.objects);
-    let parts = recipe
-        .parts(&rules)
-        .map_err(|e| TaskError::BadTask(e.to_string()))?;
-    let upload = tools
-        .runtime
-        .block_on(tools.composer.begin(&output, medium_bytes))?;
+    let parts = recipe.parts(&rules).map_err(|e| TaskError::BadTask(e.to_string()))?;
+    let upload = tools.runtime.block_on(tools.composer.begin(&output, medium_bytes))?;
     Ok(v1::AssembleResult {
         recipe_key: build.recipe().as_str().to_owned(),
         medium_bytes,
@@ -159,10 +139,7 @@ fn finish(
 }
 
 fn damaged(error: impl std::fmt::Display, place: &str) -> TaskError {
-    TaskError::Damaged {
-        what: format!("an object can't be read: {error}"),
-        place: place.into(),
-    }
+    TaskError::Damaged { what: format!("an object can't be read: {error}"), place: place.into() }
 }
 
 /// The packs of the medium, each once: the OS image's first, then the boot image's, then the
@@ -172,14 +149,9 @@ fn open_packs(
     placements: &v1::Placements,
     tools: &Tools,
 ) -> Result<Vec<PackReader>, TaskError> {
-    let contents = placements
-        .placements
-        .iter()
-        .flat_map(|placement| &placement.pack_keys);
+    let contents = placements.placements.iter().flat_map(|placement| &placement.pack_keys);
     let mut seen = std::collections::HashSet::new();
-    let keys = [&task.os_pack_key, &task.boot_pack_key]
-        .into_iter()
-        .chain(contents);
+    let keys = [&task.os_pack_key, &task.boot_pack_key].into_iter().chain(contents);
     let mut packs = Vec::new();
     for key in keys.filter(|key| seen.insert(key.as_str().to_owned())) {
         let parsed: PackKey = key.parse().map_err(|error| damaged(error, key))?;
@@ -201,12 +173,8 @@ fn graft_all(
     packs: &[PackReader],
 ) -> Result<(), TaskError> {
     let contents = contents_by_sha256(packs.iter());
-    let boot = packs
-        .iter()
-        .find(|pack| pack.key().to_string() == task.boot_pack_key);
-    let boot = boot
-        .and_then(|pack| pack.index().tree())
-        .unwrap_or_default();
+    let boot = packs.iter().find(|pack| pack.key().to_string() == task.boot_pack_key);
+    let boot = boot.and_then(|pack| pack.index().tree()).unwrap_or_default();
     let boot = v1::Placement::decode(boot).map_err(|error| damaged(error, &task.boot_pack_key))?;
     for placement in std::iter::once(&boot).chain(&placements.placements) {
         graft(tree, placement, &contents, task.created)?;
@@ -248,20 +216,9 @@ fn encode_inline(
                 resources.push((encoded.sha1, resource));
             }
         }
-        let sha1 = if file.content.is_empty() {
-            Sha1Hash::ZERO
-        } else {
-            sha1
-        };
-        add_file(
-            tree,
-            &file.path,
-            file.attributes,
-            task.created,
-            sha1,
-            task.created,
-        )
-        .map_err(at(&file.path))?;
+        let sha1 = if file.content.is_empty() { Sha1Hash::ZERO } else { sha1 };
+        add_file(tree, &file.path, file.attributes, task.created, sha1, task.created)
+            .map_err(at(&file.path))?;
     }
     Ok((sink.0, resources))
 }
@@ -280,10 +237,7 @@ fn owners(
             }
             match owners.entry(sha1) {
                 Entry::Vacant(place) => {
-                    place.insert(Owner {
-                        pack: number,
-                        resource: *resource,
-                    });
+                    place.insert(Owner { pack: number, resource: *resource });
                 }
                 Entry::Occupied(mut known) => {
                     refuse_collision(&known.get().resource, resource)?;
@@ -302,13 +256,8 @@ fn refuse_collision(known: &ResourceEntry, other: &ResourceEntry) -> Result<(), 
     let sizes_differ = known.original_bytes != other.original_bytes;
     let hashes_differ = matches!((known.sha256, other.sha256), (Some(a), Some(b)) if a != b);
     if sizes_differ || hashes_differ {
-        let error = WimError::Sha1Collision {
-            sha1: Sha1Hash(known.sha1),
-        };
-        return Err(TaskError::Wim {
-            place: String::new(),
-            error,
-        });
+        let error = WimError::Sha1Collision { sha1: Sha1Hash(known.sha1) };
+        return Err(TaskError::Wim { place: String::new(), error });
     }
     Ok(())
 }
@@ -351,11 +300,7 @@ fn lay_out(
                 compressed: resource.compressed,
                 ..Default::default()
             };
-            blobs.push(Blob {
-                resource,
-                references: references[sha1],
-                sha1: *sha1,
-            });
+            blobs.push(Blob { resource, references: references[sha1], sha1: *sha1 });
         }
     }
     Ok((layout, blobs))

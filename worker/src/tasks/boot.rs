@@ -63,36 +63,21 @@ pub fn boot(task: &v1::BootTask, tools: &Tools) -> Result<MadePack, TaskError> {
             size: listed.size,
         });
         let found = find_boot_files(&wim, listed, task, tools)?;
-        encode_boot_files(
-            &wim,
-            listed,
-            &found,
-            codec,
-            &mut sink,
-            tools,
-            |resource, found| {
-                for target in found.file {
-                    placement.files.push(v1::PlacedFile {
-                        path: (*target).to_owned(),
-                        sha256: resource
-                            .sha256
-                            .map(|hash| hash.to_vec())
-                            .unwrap_or_default()
-                            .into(),
-                        attributes: found.attributes,
-                        modified: found.modified,
-                        size: resource.original_bytes,
-                    });
-                }
-                // The same file under another name (a font, the UEFI manager) is there already.
-                if !resources
-                    .iter()
-                    .any(|known| known.sha256 == resource.sha256)
-                {
-                    resources.push(resource);
-                }
-            },
-        )?;
+        encode_boot_files(&wim, listed, &found, codec, &mut sink, tools, |resource, found| {
+            for target in found.file {
+                placement.files.push(v1::PlacedFile {
+                    path: (*target).to_owned(),
+                    sha256: resource.sha256.map(|hash| hash.to_vec()).unwrap_or_default().into(),
+                    attributes: found.attributes,
+                    modified: found.modified,
+                    size: resource.original_bytes,
+                });
+            }
+            // The same file under another name (a font, the UEFI manager) is there already.
+            if !resources.iter().any(|known| known.sha256 == resource.sha256) {
+                resources.push(resource);
+            }
+        })?;
         let mut made = encode::finish(sink, resources, encode::facts(&task.content_id, codec))?;
         made.contents.tree = Some(placement.encode_to_vec());
         Ok(made)
@@ -106,10 +91,7 @@ fn find_boot_files(
     tools: &Tools,
 ) -> Result<Vec<Found>, SourceProblem> {
     let problem = |error| wim_problem(listed, error);
-    let mut tree = tools
-        .runtime
-        .block_on(wim.tree(task.image_index))
-        .map_err(problem)?;
+    let mut tree = tools.runtime.block_on(wim.tree(task.image_index)).map_err(problem)?;
     let images = wim.images().map_err(problem)?;
     let image = images.iter().find(|image| image.index == task.image_index);
     let architecture = image.and_then(|image| image.architecture).unwrap_or(9);
@@ -126,12 +108,7 @@ fn find_boot_files(
                 let Some(&blob) = blobs.get(&sha1) else {
                     continue;
                 };
-                found.push(Found {
-                    file: file.targets,
-                    blob,
-                    attributes,
-                    modified,
-                });
+                found.push(Found { file: file.targets, blob, attributes, modified });
             }
             None if file.required => {
                 return Err(TaskError::BootFileMissing {
@@ -151,10 +128,7 @@ fn find_one(tree: &mut ImageTree, file: &BootFile) -> Option<(prestage_wim::Sha1
     file.sources.iter().find_map(|source| {
         let node = tree.find(source)?;
         let entry = tree.entry(node);
-        let data = entry
-            .streams()
-            .into_iter()
-            .find(|stream| stream.name.is_none())?;
+        let data = entry.streams().into_iter().find(|stream| stream.name.is_none())?;
         let is_file = entry.attributes() & ATTRIBUTE_DIRECTORY == 0 && !data.sha1.is_zero();
         is_file.then(|| (data.sha1, entry.attributes(), entry.times()[2]))
     })
@@ -172,10 +146,7 @@ fn encode_boot_files(
     let encoder = Encoder::new(codec, tools.pool.clone());
     for one in found {
         let content = tools.runtime.block_on(async {
-            wim.read_blob(&one.blob)
-                .await?
-                .read_all(BOOT_FILE_BYTES_MAX)
-                .await
+            wim.read_blob(&one.blob).await?.read_all(BOOT_FILE_BYTES_MAX).await
         });
         let content = content.map_err(|error| wim_problem(listed, error))?;
         let file = FileToEncode {

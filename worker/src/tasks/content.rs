@@ -43,22 +43,10 @@ pub fn from_first_good<T>(
             Err(SourceProblem::Unreadable(problem)) => (problem, false),
         };
         let distribution_point = source.distribution_point.clone();
-        tracing::warn!(
-            content_id,
-            distribution_point,
-            problem,
-            "a distribution point failed"
-        );
-        attempts.push(SourceAttempt {
-            distribution_point,
-            problem,
-            wrong_content,
-        });
+        tracing::warn!(content_id, distribution_point, problem, "a distribution point failed");
+        attempts.push(SourceAttempt { distribution_point, problem, wrong_content });
     }
-    Err(TaskError::Content {
-        content_id: content_id.to_owned(),
-        attempts,
-    })
+    Err(TaskError::Content { content_id: content_id.to_owned(), attempts })
 }
 
 /// Where the bytes of a listed file lie in a source's content library.
@@ -84,10 +72,7 @@ pub fn to_encode(
 ) -> Result<FileToEncode, SourceProblem> {
     let path = locate(source, file)?;
     let open = move || -> io::Result<Box<dyn Read + Send>> { Ok(Box::new(File::open(&path)?)) };
-    Ok(FileToEncode {
-        bytes: file.size,
-        open: Box::new(open),
-    })
+    Ok(FileToEncode { bytes: file.size, open: Box::new(open) })
 }
 
 /// What the wrong content of a file is called.

@@ -30,10 +30,7 @@ pub struct MadePack {
 pub fn encode(task: &v1::EncodeTask, tools: &Tools) -> Result<MadePack, TaskError> {
     let codec = codec_of(task.codec)?;
     content::from_first_good(&task.content_id, &task.sources, |source| {
-        let files = task
-            .files
-            .iter()
-            .map(|file| content::to_encode(source, file));
+        let files = task.files.iter().map(|file| content::to_encode(source, file));
         let files = files.collect::<Result<Vec<_>, _>>()?;
         let mut sink = PackSink::new(tools.pack_writer()?);
         let resources = encode_listed(&task.files, &files, codec, &mut sink, tools)?;
@@ -82,10 +79,7 @@ pub fn finish(
     facts: PackFacts,
 ) -> Result<MadePack, SourceProblem> {
     let pack = sink.into_writer().finish().map_err(TaskError::from)?;
-    let bytes_read = resources
-        .iter()
-        .map(|resource| resource.original_bytes)
-        .sum();
+    let bytes_read = resources.iter().map(|resource| resource.original_bytes).sum();
     let contents = PackContents {
         pack_bytes: pack.bytes(),
         chunk_sha1s: pack.chunk_sha1s().to_vec(),
@@ -93,11 +87,7 @@ pub fn finish(
         facts,
         ..PackContents::default()
     };
-    Ok(MadePack {
-        pack,
-        contents,
-        bytes_read,
-    })
+    Ok(MadePack { pack, contents, bytes_read })
 }
 
 /// What a pack says of itself.
@@ -123,11 +113,7 @@ pub fn codec_of(codec: Option<v1::Codec>) -> Result<Codec, TaskError> {
             return Err(TaskError::BadTask("it names no compression format".into()));
         }
     };
-    Ok(Codec {
-        format,
-        chunk_bytes: codec.chunk_bytes,
-        level: codec.level,
-    })
+    Ok(Codec { format, chunk_bytes: codec.chunk_bytes, level: codec.level })
 }
 
 /// Whose fault it is that a file could not be encoded: the source's, the disk's, or nobody's.

@@ -119,23 +119,16 @@ impl From<TaskError> for v1::Failure {
             TaskError::ReadPack(error) => other_advice(error, error.is_transient()),
             TaskError::Publish(error) => other_advice(error, error.is_transient()),
             TaskError::Compose(error) => other_advice(error, error.is_transient()),
-            TaskError::Index(_) | TaskError::Pack(_) | TaskError::BadTask(_) => (
-                String::new(),
-                "this is a fault of Prestage: please report it",
-                Never,
-            ),
+            TaskError::Index(_) | TaskError::Pack(_) | TaskError::BadTask(_) => {
+                (String::new(), "this is a fault of Prestage: please report it", Never)
+            }
             TaskError::Damaged { place, .. } => {
                 let advice = "remove the object; the next build makes it anew";
                 (place.clone(), advice, Never)
             }
             TaskError::Cancelled => (String::new(), "", SameWorker),
         };
-        Self {
-            what,
-            r#where: place,
-            advice: advice.to_owned(),
-            retry: retry.into(),
-        }
+        Self { what, r#where: place, advice: advice.to_owned(), retry: retry.into() }
     }
 }
 
@@ -181,16 +174,8 @@ fn other_advice(
     if is_full_disk(error) {
         return (String::new(), FULL_DISK, v1::Retry::Never);
     }
-    let retry = if transient {
-        v1::Retry::SameWorker
-    } else {
-        v1::Retry::OtherWorker
-    };
-    (
-        String::new(),
-        "see whether the object store can be read and written",
-        retry,
-    )
+    let retry = if transient { v1::Retry::SameWorker } else { v1::Retry::OtherWorker };
+    (String::new(), "see whether the object store can be read and written", retry)
 }
 
 /// Looks down the chain of causes for "no space left on device".

@@ -13,7 +13,7 @@ use sha1::{Digest, Sha1};
 
 use super::{Tools, error::TaskError};
 
-const ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
 
 /// Writes the glue in the order of the medium, hashing as it goes.
 pub struct GlueWriter<'a> {
@@ -31,14 +31,7 @@ impl<'a> GlueWriter<'a> {
         let mut writer = tools.pack_writer()?;
         let header = writer.reserve(HEADER_BYTES)?;
         let hasher = ChunkHashes::default();
-        Ok(Self {
-            writer,
-            header,
-            hasher,
-            cached: None,
-            packs,
-            tools,
-        })
+        Ok(Self { writer, header, hasher, cached: None, packs, tools })
     }
 
     /// Writes everything that the layout takes from packs or leaves empty.
@@ -47,7 +40,7 @@ impl<'a> GlueWriter<'a> {
             match piece.from {
                 GlueSource::Header => {}
                 GlueSource::Pack { pack, offset } => {
-                    self.from_pack(pack, offset, piece.bytes, piece.dst_offset)?;
+                    self.copy_pack(pack, offset, piece.bytes, piece.dst_offset)?;
                 }
                 GlueSource::Zeros => self.zeros(piece.bytes, piece.dst_offset)?,
             }
@@ -74,9 +67,7 @@ impl<'a> GlueWriter<'a> {
         hashes.extend(known);
         let missing =
             |chunk| TaskError::BadTask(format!("chunk {chunk} of the medium has no hash"));
-        (0..chunks)
-            .map(|chunk| hashes.get(&chunk).copied().ok_or_else(|| missing(chunk)))
-            .collect()
+        (0..chunks).map(|chunk| hashes.get(&chunk).copied().ok_or_else(|| missing(chunk))).collect()
     }
 
     /// Appends what the integrity table doesn't cover, fills in the header, and gives the file.
@@ -86,7 +77,7 @@ impl<'a> GlueWriter<'a> {
         Ok(self.writer)
     }
 
-    fn from_pack(
+    fn copy_pack(
         &mut self,
         pack: usize,
         offset: u64,
@@ -143,11 +134,7 @@ impl ChunkHashes {
         while !bytes.is_empty() {
             let chunk = at / CHUNK;
             let take = bytes.len().min(((chunk + 1) * CHUNK - at) as usize);
-            if self
-                .current
-                .as_ref()
-                .is_none_or(|(current, _)| *current != chunk)
-            {
+            if self.current.as_ref().is_none_or(|(current, _)| *current != chunk) {
                 self.close();
                 self.current = Some((chunk, Sha1::new()));
             }

@@ -24,9 +24,7 @@ pub type BySha256<'a> = HashMap<[u8; 32], &'a ResourceEntry>;
 /// All contents of `packs`.
 pub fn contents_by_sha256<'a>(packs: impl Iterator<Item = &'a PackReader>) -> BySha256<'a> {
     let resources = packs.flat_map(|pack| pack.index().resources());
-    resources
-        .filter_map(|resource| Some((resource.sha256?, resource)))
-        .collect()
+    resources.filter_map(|resource| Some((resource.sha256?, resource))).collect()
 }
 
 /// Grafts one placement into the tree. Folders that it needs get the time `created`.
@@ -36,18 +34,10 @@ pub fn graft(
     contents: &BySha256<'_>,
     created: u64,
 ) -> Result<(), TaskError> {
-    let at = |error: WimError| TaskError::Wim {
-        place: placement.content_id.clone(),
-        error,
-    };
+    let at = |error: WimError| TaskError::Wim { place: placement.content_id.clone(), error };
     for directory in &placement.directories {
-        let time = if directory.modified == 0 {
-            created
-        } else {
-            directory.modified
-        };
-        tree.ensure_directory(&directory.path, &NewEntry::directory(time))
-            .map_err(at)?;
+        let time = if directory.modified == 0 { created } else { directory.modified };
+        tree.ensure_directory(&directory.path, &NewEntry::directory(time)).map_err(at)?;
     }
     for file in &placement.files {
         let sha1 = if file.size == 0 {
@@ -61,15 +51,7 @@ pub fn graft(
             })?;
             Sha1Hash(found.sha1)
         };
-        add_file(
-            tree,
-            &file.path,
-            file.attributes,
-            file.modified,
-            sha1,
-            created,
-        )
-        .map_err(at)?;
+        add_file(tree, &file.path, file.attributes, file.modified, sha1, created).map_err(at)?;
     }
     Ok(())
 }
@@ -83,17 +65,12 @@ pub fn add_file(
     sha1: Sha1Hash,
     created: u64,
 ) -> Result<(), WimError> {
-    debug_assert_eq!(
-        attributes & (ATTRIBUTE_DIRECTORY | ATTRIBUTE_REPARSE_POINT),
-        0,
-        "{path}"
-    );
+    debug_assert_eq!(attributes & (ATTRIBUTE_DIRECTORY | ATTRIBUTE_REPARSE_POINT), 0, "{path}");
     if let Some((folder, _)) = path.rsplit_once('/') {
         tree.ensure_directory(folder, &NewEntry::directory(created))?;
     }
     let kept = attributes & ATTRIBUTES_KEPT;
     let attributes = if kept == 0 { ATTRIBUTE_NORMAL } else { kept };
     let time = if modified == 0 { created } else { modified };
-    tree.add(path, &NewEntry::file(attributes, time, sha1))
-        .map(drop)
+    tree.add(path, &NewEntry::file(attributes, time, sha1)).map(drop)
 }

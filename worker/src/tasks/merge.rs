@@ -64,21 +64,13 @@ pub async fn merge(task: &v1::MergeTask, tools: &Tools) -> Result<v1::MergeResul
             if tools.is_cancelled() {
                 return Err(TaskError::Cancelled);
             }
-            let receipt = tools
-                .composer
-                .place(token, &part.bind(&tools.objects, build))
-                .await?;
+            let receipt = tools.composer.place(token, &part.bind(&tools.objects, build)).await?;
             tools.advance(part.len);
-            Ok(v1::PlacedPart {
-                part: part.number,
-                receipt: receipt.into(),
-            })
+            Ok(v1::PlacedPart { part: part.number, receipt: receipt.into() })
         }
     });
-    let mut parts: Vec<v1::PlacedPart> = placing
-        .buffer_unordered(PARTS_AT_ONCE)
-        .try_collect()
-        .await?;
+    let mut parts: Vec<v1::PlacedPart> =
+        placing.buffer_unordered(PARTS_AT_ONCE).try_collect().await?;
     parts.sort_by_key(|placed| placed.part);
     Ok(v1::MergeResult { parts })
 }

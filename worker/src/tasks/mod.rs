@@ -65,16 +65,11 @@ impl Tools {
 
 /// Runs one task to its end.
 pub async fn run(task: v1::Task, tools: Tools) -> Result<v1::TaskResult, TaskError> {
-    let work = task
-        .work
-        .ok_or_else(|| TaskError::BadTask("it names no work".into()))?;
+    let work = task.work.ok_or_else(|| TaskError::BadTask("it names no work".into()))?;
     match work {
         Work::Encode(task) => {
             let key = task.pack_key.clone();
-            make_pack(&key, &tools, move |tools| {
-                Ok((encode::encode(&task, tools)?, 0))
-            })
-            .await
+            make_pack(&key, &tools, move |tools| Ok((encode::encode(&task, tools)?, 0))).await
         }
         Work::Splice(task) => {
             let key = task.pack_key.clone();
@@ -86,30 +81,24 @@ pub async fn run(task: v1::Task, tools: Tools) -> Result<v1::TaskResult, TaskErr
         }
         Work::Boot(task) => {
             let key = task.pack_key.clone();
-            make_pack(&key, &tools, move |tools| {
-                Ok((boot::boot(&task, tools)?, 0))
-            })
-            .await
+            make_pack(&key, &tools, move |tools| Ok((boot::boot(&task, tools)?, 0))).await
         }
         Work::Assemble(task) => {
             let assembled =
                 off_thread(&tools, move |tools| assemble::assemble(&task, tools)).await?;
             Ok(result(task_result::Work::Assemble(assembled)))
         }
-        Work::Merge(task) => Ok(result(task_result::Work::Merge(
-            merge::merge(&task, &tools).await?,
-        ))),
-        Work::Publish(task) => Ok(result(task_result::Work::Publish(
-            publish::publish(&task, &tools).await?,
-        ))),
+        Work::Merge(task) => {
+            Ok(result(task_result::Work::Merge(merge::merge(&task, &tools).await?)))
+        }
+        Work::Publish(task) => {
+            Ok(result(task_result::Work::Publish(publish::publish(&task, &tools).await?)))
+        }
     }
 }
 
 fn result(work: task_result::Work) -> v1::TaskResult {
-    v1::TaskResult {
-        work: Some(work),
-        ..Default::default()
-    }
+    v1::TaskResult { work: Some(work), ..Default::default() }
 }
 
 /// Makes and publishes a pack, unless it is there already.
@@ -123,20 +112,13 @@ async fn make_pack(
         .map_err(|error: prestage_store::keys::KeyError| TaskError::BadTask(error.to_string()))?;
     if let Some(pack) = tools.objects.open_pack(&pack_key).await? {
         let index = pack.index();
-        let content = index
-            .resources()
-            .iter()
-            .map(|resource| resource.original_bytes)
-            .sum();
+        let content = index.resources().iter().map(|resource| resource.original_bytes).sum();
         return Ok(pack_result(key, index.pack_bytes(), content, 0, true));
     }
     let (made, decompressed) = off_thread(tools, make).await?;
     let (pack_bytes, content) = (made.pack.bytes(), made.bytes_read);
     let index = PackIndex::new(key, made.contents)?;
-    tools
-        .objects
-        .publish_pack(&pack_key, made.pack, &index)
-        .await?;
+    tools.objects.publish_pack(&pack_key, made.pack, &index).await?;
     Ok(pack_result(key, pack_bytes, content, decompressed, false))
 }
 
@@ -153,18 +135,9 @@ fn pack_result(
         content_bytes,
         file_resources_decompressed,
     };
-    let (bytes_read, bytes_written) = if reused {
-        (0, 0)
-    } else {
-        (content_bytes, pack_bytes)
-    };
+    let (bytes_read, bytes_written) = if reused { (0, 0) } else { (content_bytes, pack_bytes) };
     let work = Some(task_result::Work::Pack(pack));
-    v1::TaskResult {
-        reused,
-        bytes_read,
-        bytes_written,
-        work,
-    }
+    v1::TaskResult { reused, bytes_read, bytes_written, work }
 }
 
 /// Runs blocking work away from the async threads.

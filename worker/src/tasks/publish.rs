@@ -43,27 +43,15 @@ pub async fn publish(
     let (recipe, parts) = recipe_parts(&build, &output, tools).await?;
     let bytes = recipe.total_bytes();
     verify_unpublished(&build, Arc::new(recipe), tools).await?;
-    let placed = task
-        .parts
-        .iter()
-        .map(|placed| Receipt::from(placed.receipt.clone()));
-    let parts: Vec<_> = parts
-        .iter()
-        .map(|part| part.bind(&tools.objects, &build))
-        .zip(placed)
-        .collect();
+    let placed = task.parts.iter().map(|placed| Receipt::from(placed.receipt.clone()));
+    let parts: Vec<_> =
+        parts.iter().map(|part| part.bind(&tools.objects, &build)).zip(placed).collect();
     write_sidecars(&output, &task.sidecars).await?;
-    tools
-        .composer
-        .finish(&UploadToken::from(task.upload.clone()), &parts)
-        .await?;
+    tools.composer.finish(&UploadToken::from(task.upload.clone()), &parts).await?;
     for key in [build.glue(), build.recipe(), build.placements()] {
         tools.objects.delete(&key).await?;
     }
-    Ok(v1::PublishResult {
-        output: output.to_string(),
-        bytes,
-    })
+    Ok(v1::PublishResult { output: output.to_string(), bytes })
 }
 
 async fn verify_unpublished(
@@ -76,19 +64,14 @@ async fn verify_unpublished(
         let wim = Wim::open(Arc::new(Unpublished(view))).await?;
         verify::verify_structure(&wim).await
     };
-    check
-        .await
-        .map(drop)
-        .map_err(TaskError::wim("the assembled medium"))
+    check.await.map(drop).map_err(TaskError::wim("the assembled medium"))
 }
 
 async fn write_sidecars(output: &ObjectUrl, sidecars: &[v1::Sidecar]) -> Result<(), StoreError> {
     let (objects, key) = Objects::open_around(output, &StoreOptions::from_env()).await?;
     for sidecar in sidecars {
         let key = prestage_store::ObjectKey::new(format!("{key}{}", sidecar.suffix))?;
-        objects
-            .put_small(&key, sidecar.body.clone(), PutRule::Overwrite)
-            .await?;
+        objects.put_small(&key, sidecar.body.clone(), PutRule::Overwrite).await?;
     }
     Ok(())
 }

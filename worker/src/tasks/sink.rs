@@ -14,10 +14,7 @@ pub struct PackSink {
 impl PackSink {
     /// A sink at the writer's end.
     pub fn new(writer: PackWriter) -> Self {
-        Self {
-            writer,
-            rooms: HashMap::new(),
-        }
+        Self { writer, rooms: HashMap::new() }
     }
 
     /// The writer, to finish it.

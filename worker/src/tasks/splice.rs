@@ -54,10 +54,7 @@ pub fn splice(task: &v1::SpliceTask, tools: &Tools) -> Result<Spliced, TaskError
             codec: "as in the OS image".into(),
             ..PackFacts::default()
         };
-        Ok(Spliced {
-            made,
-            file_resources_decompressed: wim.file_resources_decompressed(),
-        })
+        Ok(Spliced { made, file_resources_decompressed: wim.file_resources_decompressed() })
     })
 }
 
@@ -72,9 +69,7 @@ pub fn open_wim(
         let source = ObjectSource::open(Arc::new(LocalFileSystem::new()), path).await?;
         Wim::open(Arc::new(source)).await
     });
-    opened
-        .map(Arc::new)
-        .map_err(|error| wim_problem(listed, error))
+    opened.map(Arc::new).map_err(|error| wim_problem(listed, error))
 }
 
 /// A damaged copy may be whole elsewhere; a WIM that can't be spliced is the same everywhere.
@@ -121,26 +116,17 @@ fn copy_wanted(
     let mut resources = Vec::with_capacity(wanted.len());
     for blob in wanted {
         let start = blob.resource.offset;
-        let end = blob
-            .resource
-            .end()
-            .map_err(|error| wim_problem(listed, error))?;
+        let end = blob.resource.end().map_err(|error| wim_problem(listed, error))?;
         if start < at {
             let problem = "two resources overlap".to_owned();
-            return Err(SourceProblem::WrongContent(format!(
-                "'{}': {problem}",
-                listed.path
-            )));
+            return Err(SourceProblem::WrongContent(format!("'{}': {problem}", listed.path)));
         }
         hash_range(file, at..start, &mut hasher, listed, tools)?;
         let offset = writer.position();
         writer
             .copy_from(file, start..end, |bytes| {
                 hasher.update(bytes);
-                tools
-                    .progress
-                    .bytes_done
-                    .fetch_add(bytes.len() as u64, Ordering::Relaxed);
+                tools.progress.bytes_done.fetch_add(bytes.len() as u64, Ordering::Relaxed);
             })
             .map_err(TaskError::from)?;
         resources.push(ResourceEntry {
@@ -168,11 +154,7 @@ fn copy_wanted(
         resources,
         ..PackContents::default()
     };
-    Ok(MadePack {
-        pack,
-        contents,
-        bytes_read: listed.size,
-    })
+    Ok(MadePack { pack, contents, bytes_read: listed.size })
 }
 
 /// Hashes bytes that the image doesn't use.
@@ -188,16 +170,12 @@ fn hash_range(
     let mut at = range.start;
     while at < range.end {
         let wanted = piece.len().min((range.end - at) as usize);
-        file.read_exact_at(&mut piece[..wanted], at)
-            .map_err(|error| {
-                SourceProblem::WrongContent(format!("'{}' at byte {at}: {error}", listed.path))
-            })?;
+        file.read_exact_at(&mut piece[..wanted], at).map_err(|error| {
+            SourceProblem::WrongContent(format!("'{}' at byte {at}: {error}", listed.path))
+        })?;
         hasher.update(&piece[..wanted]);
         at += wanted as u64;
-        tools
-            .progress
-            .bytes_done
-            .fetch_add(wanted as u64, Ordering::Relaxed);
+        tools.progress.bytes_done.fetch_add(wanted as u64, Ordering::Relaxed);
         if tools.is_cancelled() {
             return Err(TaskError::Cancelled.into());
         }

@@ -32,9 +32,7 @@ impl Application {
         let model_name = row.required_text("ModelName")?;
         Ok(Self {
             ci_id: row.required_number("CI_ID")?,
-            name: row
-                .text("LocalizedDisplayName")?
-                .unwrap_or_else(|| model_name.clone()),
+            name: row.text("LocalizedDisplayName")?.unwrap_or_else(|| model_name.clone()),
             model_name,
             package_id: row.text("PackageID")?.map(|id| id.to_ascii_uppercase()),
             revision: row.number("SDMPackageVersion")?.unwrap_or(0),
@@ -137,11 +135,8 @@ pub struct AppRelation {
 
 impl AppRelation {
     /// The classes that hold relations. The first two are dependences unless a row says otherwise.
-    pub const CLASSES: [&'static str; 3] = [
-        "SMS_AppDependenceRelation",
-        "SMS_AppDependenceRelation_Flat",
-        "SMS_AppRelation_Flat",
-    ];
+    pub const CLASSES: [&'static str; 3] =
+        ["SMS_AppDependenceRelation", "SMS_AppDependenceRelation_Flat", "SMS_AppRelation_Flat"];
 
     /// Reads one row of any of [`Self::CLASSES`] (reference: relation types, section 3.3).
     pub fn read(row: &Row, class: &str) -> Result<Self, ExportError> {

@@ -35,11 +35,7 @@ impl AdminServiceFolder {
             if let Some(first) = files.insert(answer.clone(), path.clone()) {
                 let (class, key) = answer;
                 let what = key.map_or(class.clone(), |key| format!("{class}('{key}')"));
-                return Err(ExportError::Twice {
-                    what,
-                    first,
-                    second: path,
-                });
+                return Err(ExportError::Twice { what, first, second: path });
             }
         }
         Ok(Self { wmi, files })
@@ -70,10 +66,7 @@ impl AdminServiceFolder {
     pub fn required_records<T: Record>(&self) -> Result<Vec<T>, ExportError> {
         if !self.has_class(T::CLASS) {
             let path = self.class_path(T::CLASS);
-            return Err(ExportError::MissingClass {
-                class: T::CLASS.to_owned(),
-                path,
-            });
+            return Err(ExportError::MissingClass { class: T::CLASS.to_owned(), path });
         }
         self.records()
     }
@@ -111,45 +104,30 @@ impl AdminServiceFolder {
         let rows = number(path, T::CLASS, objects(path, read_json(path)?, true)?);
         match rows.as_slice() {
             [row] => T::read(row).map(Some),
-            _ => Err(ExportError::Shape {
-                path: path.clone(),
-                expected: "exactly one instance",
-            }),
+            _ => Err(ExportError::Shape { path: path.clone(), expected: "exactly one instance" }),
         }
     }
 }
 
 fn number(path: &Path, class: &str, objects: Vec<Map<String, Value>>) -> Vec<Row> {
-    let origin = Arc::new(Origin {
-        path: path.to_owned(),
-        class: class.to_owned(),
-    });
+    let origin = Arc::new(Origin { path: path.to_owned(), class: class.to_owned() });
     let rows = objects.into_iter().enumerate();
-    rows.map(|(index, values)| Row::new(origin.clone(), index + 1, values))
-        .collect()
+    rows.map(|(index, values)| Row::new(origin.clone(), index + 1, values)).collect()
 }
 
 fn list(folder: &Path) -> Result<Vec<PathBuf>, ExportError> {
-    let io = |source| ExportError::Io {
-        path: folder.to_owned(),
-        source,
-    };
+    let io = |source| ExportError::Io { path: folder.to_owned(), source };
     let entries = fs::read_dir(folder).map_err(io)?;
     let mut paths = entries
         .map(|entry| entry.map(|entry| entry.path()))
         .collect::<Result<Vec<_>, _>>()
-        .map_err(|source| ExportError::Io {
-            path: folder.to_owned(),
-            source,
-        })?;
+        .map_err(|source| ExportError::Io { path: folder.to_owned(), source })?;
     paths.sort();
     Ok(paths)
 }
 
 fn file_name(path: &Path) -> String {
-    path.file_name()
-        .map(|name| name.to_string_lossy().into_owned())
-        .unwrap_or_default()
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
 /// Class and key of a file name; `None` if it is not an answer's.
@@ -162,10 +140,7 @@ fn meaning(name: &str) -> Option<(String, Option<String>)> {
     let key = key.strip_suffix(')')?;
     let quotes = ['\'', '"', '’', '‘'];
     // OData also has the named form: SMS_Package(PackageID='PS100012').
-    let key = key
-        .split_once('=')
-        .map_or(key, |(_, value)| value)
-        .trim_matches(quotes);
+    let key = key.split_once('=').map_or(key, |(_, value)| value).trim_matches(quotes);
     Some((class.to_owned(), Some(key.to_owned())))
 }
 
@@ -177,9 +152,7 @@ fn percent_decoded(name: &str) -> String {
             [b'%', high, low, after @ ..] => {
                 let digits = [*high, *low];
                 let mut byte = [0];
-                hex::decode_to_slice(digits, &mut byte)
-                    .ok()
-                    .map(|()| (byte, after))
+                hex::decode_to_slice(digits, &mut byte).ok().map(|()| (byte, after))
             }
             _ => None,
         };
@@ -192,14 +165,10 @@ fn percent_decoded(name: &str) -> String {
 }
 
 fn read_json(path: &Path) -> Result<Value, ExportError> {
-    let bytes = fs::read(path).map_err(|source| ExportError::Io {
-        path: path.to_owned(),
-        source,
-    })?;
-    let text = text::decode(&bytes).map_err(|source| ExportError::Encoding {
-        path: path.to_owned(),
-        source,
-    })?;
+    let bytes =
+        fs::read(path).map_err(|source| ExportError::Io { path: path.to_owned(), source })?;
+    let text = text::decode(&bytes)
+        .map_err(|source| ExportError::Encoding { path: path.to_owned(), source })?;
     serde_json::from_str(&text).map_err(|error| ExportError::Json {
         path: path.to_owned(),
         line: error.line(),
@@ -211,24 +180,15 @@ fn read_json(path: &Path) -> Result<Value, ExportError> {
 /// The instances in an answer: `{"value":[…]}`, a bare array, a bare object, or `{"value":{…}}`. A bare
 /// object is an instance of its own only where `single`, or where it has no `value`.
 fn objects(path: &Path, json: Value, single: bool) -> Result<Vec<Map<String, Value>>, ExportError> {
-    let shape = |expected| ExportError::Shape {
-        path: path.to_owned(),
-        expected,
-    };
+    let shape = |expected| ExportError::Shape { path: path.to_owned(), expected };
     let values = match json {
         Value::Array(values) => values,
         Value::Object(mut map) => {
-            let wrapper = map
-                .get("value")
-                .is_some_and(|v| v.is_array() || v.is_object());
-            let partial = map
-                .get("@odata.nextLink")
-                .is_some_and(|link| !link.is_null());
+            let wrapper = map.get("value").is_some_and(|v| v.is_array() || v.is_object());
+            let partial = map.get("@odata.nextLink").is_some_and(|link| !link.is_null());
             match (wrapper, map.remove("value")) {
                 (true, Some(_)) if partial && !single => {
-                    return Err(ExportError::Partial {
-                        path: path.to_owned(),
-                    });
+                    return Err(ExportError::Partial { path: path.to_owned() });
                 }
                 (true, Some(Value::Array(values))) => values,
                 (true, Some(one)) => vec![one],
@@ -255,22 +215,10 @@ mod tests {
     #[test]
     fn file_names_say_class_and_key() {
         let key = |class: &str, key: &str| Some((class.to_owned(), Some(key.to_owned())));
-        assert_eq!(
-            meaning("SMS_Package.json"),
-            Some(("sms_package".into(), None))
-        );
-        assert_eq!(
-            meaning("SMS_Package('PS100012').JSON"),
-            key("sms_package", "ps100012")
-        );
-        assert_eq!(
-            meaning("SMS_Package(%27PS100012%27).json"),
-            key("sms_package", "ps100012")
-        );
-        assert_eq!(
-            meaning("SMS_Application(16777219).json"),
-            key("sms_application", "16777219")
-        );
+        assert_eq!(meaning("SMS_Package.json"), Some(("sms_package".into(), None)));
+        assert_eq!(meaning("SMS_Package('PS100012').JSON"), key("sms_package", "ps100012"));
+        assert_eq!(meaning("SMS_Package(%27PS100012%27).json"), key("sms_package", "ps100012"));
+        assert_eq!(meaning("SMS_Application(16777219).json"), key("sms_application", "16777219"));
         assert_eq!(
             meaning("sms_application(CI_ID=16777219).json"),
             key("sms_application", "16777219")

@@ -19,17 +19,11 @@ pub(super) fn read(xml: &str) -> Vec<ImageIndex> {
     let Ok(root) = Element::parse(xml) else {
         return Vec::new();
     };
-    let images = root
-        .descendants()
-        .into_iter()
-        .filter(|element| element.is("IMAGE"));
+    let images = root.descendants().into_iter().filter(|element| element.is("IMAGE"));
     let mut found: Vec<ImageIndex> = images
         .filter_map(|image| {
             let index = image.attribute("INDEX")?.trim().parse().ok()?;
-            Some(ImageIndex {
-                index,
-                name: name_of(image),
-            })
+            Some(ImageIndex { index, name: name_of(image) })
         })
         .collect();
     found.sort_by_key(|image| image.index);
@@ -39,14 +33,10 @@ pub(super) fn read(xml: &str) -> Vec<ImageIndex> {
 fn name_of(image: &Element) -> Option<String> {
     let child = image.children.iter().find(|child| {
         let property = child.is("Property")
-            && child
-                .attribute("Name")
-                .is_some_and(|name| name.eq_ignore_ascii_case("Image name"));
+            && child.attribute("Name").is_some_and(|name| name.eq_ignore_ascii_case("Image name"));
         child.is("NAME") || property
     });
-    let name = child
-        .map(|child| child.text.as_str())
-        .or_else(|| image.attribute("NAME"))?;
+    let name = child.map(|child| child.text.as_str()).or_else(|| image.attribute("NAME"))?;
     let name = name.trim();
     (!name.is_empty()).then(|| name.to_owned())
 }
@@ -59,10 +49,7 @@ mod tests {
     fn both_shapes_give_indexes_and_names() {
         let xml = "<WIM><IMAGE INDEX=\"3\"><NAME>Pro</NAME></IMAGE>\
                    <IMAGE INDEX=\"1\"><Property Name=\"Image name\">Home</Property></IMAGE></WIM>";
-        let names: Vec<_> = read(xml)
-            .into_iter()
-            .map(|i| (i.index, i.name.unwrap()))
-            .collect();
+        let names: Vec<_> = read(xml).into_iter().map(|i| (i.index, i.name.unwrap())).collect();
         assert_eq!(names, [(1, "Home".to_owned()), (3, "Pro".to_owned())]);
         assert!(read("no xml").is_empty());
     }

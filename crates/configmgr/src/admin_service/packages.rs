@@ -117,9 +117,7 @@ impl Package {
     pub fn read(row: &Row, kind: PackageKind) -> Result<Self, ExportError> {
         let id = row.required_text("PackageID")?.to_ascii_uppercase();
         let own = row.number("PackageType")?.and_then(PackageKind::from_type);
-        let architecture = row
-            .number("Architecture")?
-            .and_then(Architecture::from_number);
+        let architecture = row.number("Architecture")?.and_then(Architecture::from_number);
         let property = row.text("ImageProperty")?;
         Ok(Self {
             name: row.text("Name")?.unwrap_or_else(|| id.clone()),

@@ -55,10 +55,7 @@ impl Record for PackageOnDp {
     fn read(row: &Row) -> Result<Self, ExportError> {
         Ok(Self {
             package: row.required_text("PackageID")?.to_ascii_uppercase(),
-            server: row
-                .text("ServerNALPath")?
-                .as_deref()
-                .and_then(server_of_nal_path),
+            server: row.text("ServerNALPath")?.as_deref().and_then(server_of_nal_path),
         })
     }
 }
@@ -108,10 +105,7 @@ impl UnknownComputers {
         let guid = |architecture: &str| {
             let mut found = systems.iter().filter(|system| {
                 !system.is_decommissioned
-                    && system
-                        .site_code
-                        .as_deref()
-                        .is_none_or(|c| c.eq_ignore_ascii_case(site_code))
+                    && system.site_code.as_deref().is_none_or(|c| c.eq_ignore_ascii_case(site_code))
                     && system
                         .name
                         .as_deref()
@@ -119,10 +113,7 @@ impl UnknownComputers {
             });
             found.find_map(|system| system.guid.clone())
         };
-        Self {
-            x64: guid("x64"),
-            x86: guid("x86"),
-        }
+        Self { x64: guid("x64"), x86: guid("x86") }
     }
 }
 

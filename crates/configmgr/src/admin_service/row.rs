@@ -34,11 +34,7 @@ pub trait Record: Sized {
 
 impl Row {
     pub(super) fn new(origin: Arc<Origin>, number: usize, values: Map<String, Value>) -> Self {
-        Self {
-            origin,
-            number,
-            values,
-        }
+        Self { origin, number, values }
     }
 
     fn value(&self, property: &str) -> Option<&Value> {
@@ -46,8 +42,7 @@ impl Row {
             .get(property)
             .or_else(|| {
                 let mut all = self.values.iter();
-                all.find(|(name, _)| name.eq_ignore_ascii_case(property))
-                    .map(|(_, value)| value)
+                all.find(|(name, _)| name.eq_ignore_ascii_case(property)).map(|(_, value)| value)
             })
             .filter(|value| !value.is_null())
     }
@@ -81,16 +76,11 @@ impl Row {
             Value::String(text) => text.trim().parse().ok(),
             // Some converters write every number as a double.
             Value::Number(number) => number.as_u64().or_else(|| {
-                number
-                    .as_f64()
-                    .filter(|f| f.fract() == 0.0 && *f >= 0.0)
-                    .map(|f| f as u64)
+                number.as_f64().filter(|f| f.fract() == 0.0 && *f >= 0.0).map(|f| f as u64)
             }),
             _ => None,
         };
-        number
-            .map(Some)
-            .ok_or_else(|| self.wrong(property, EXPECTED, value))
+        number.map(Some).ok_or_else(|| self.wrong(property, EXPECTED, value))
     }
 
     /// A number of 32 bits.
@@ -98,13 +88,9 @@ impl Row {
         let Some(number) = self.number(property)? else {
             return Ok(None);
         };
-        u32::try_from(number).map(Some).map_err(|_| {
-            self.wrong(
-                property,
-                "a number of at most 32 bits",
-                &Value::from(number),
-            )
-        })
+        u32::try_from(number)
+            .map(Some)
+            .map_err(|_| self.wrong(property, "a number of at most 32 bits", &Value::from(number)))
     }
 
     /// A number that must be there.
@@ -138,13 +124,10 @@ impl Row {
             Some(Value::Array(values)) => values.as_slice(),
             Some(one) => std::slice::from_ref(one),
         };
-        let rows = values
-            .iter()
-            .filter(|value| !value.is_null())
-            .map(|value| match value {
-                Value::Object(map) => Ok(Row::new(self.origin.clone(), self.number, map.clone())),
-                other => Err(self.wrong(property, "a list of objects", other)),
-            });
+        let rows = values.iter().filter(|value| !value.is_null()).map(|value| match value {
+            Value::Object(map) => Ok(Row::new(self.origin.clone(), self.number, map.clone())),
+            other => Err(self.wrong(property, "a list of objects", other)),
+        });
         rows.collect()
     }
 

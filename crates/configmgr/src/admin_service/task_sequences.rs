@@ -104,10 +104,7 @@ impl Record for ReferenceDp {
     fn read(row: &Row) -> Result<Self, ExportError> {
         Ok(Self {
             package: row.required_text("PackageID")?.to_ascii_uppercase(),
-            server: row
-                .text("ServerNALPath")?
-                .as_deref()
-                .and_then(server_of_nal_path),
+            server: row.text("ServerNALPath")?.as_deref().and_then(server_of_nal_path),
             source_version: row.small_number("SourceVersion")?,
             hash: row.text("Hash")?,
         })

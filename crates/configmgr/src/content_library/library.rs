@@ -50,13 +50,7 @@ impl ContentLibrary {
             }
         }
         let file_libs = file_libs(root);
-        Ok(Self {
-            root: root.to_owned(),
-            file_libs,
-            packages,
-            content_folders,
-            content_inis,
-        })
+        Ok(Self { root: root.to_owned(), file_libs, packages, content_folders, content_inis })
     }
 
     /// The folder it was opened from.
@@ -84,29 +78,20 @@ impl ContentLibrary {
             Some(version) => vec![format!("{}.{version}", package_id.to_ascii_uppercase())],
             None => ini.keys("Packages").map(str::to_owned).collect(),
         };
-        Ok(Some(PackageEntry {
-            version,
-            content_ids,
-        }))
+        Ok(Some(PackageEntry { version, content_ids }))
     }
 
     /// Whether `DataLib` has a folder for the content.
     pub fn has_content(&self, content_id: &str) -> bool {
-        self.content_folders
-            .contains_key(&content_id.to_ascii_uppercase())
+        self.content_folders.contains_key(&content_id.to_ascii_uppercase())
     }
 
     /// The versions of `stem` (`PS100012`, `Content_<guid>`) that `DataLib` has folders for,
     /// smallest first.
     pub fn versions_of(&self, stem: &str) -> Vec<u32> {
         let prefix = format!("{}.", stem.to_ascii_uppercase());
-        let versions = self
-            .content_folders
-            .keys()
-            .filter_map(|id| id.strip_prefix(&prefix));
-        let mut versions: Vec<u32> = versions
-            .filter_map(|version| version.parse().ok())
-            .collect();
+        let versions = self.content_folders.keys().filter_map(|id| id.strip_prefix(&prefix));
+        let mut versions: Vec<u32> = versions.filter_map(|version| version.parse().ok()).collect();
         versions.sort_unstable();
         versions
     }
@@ -151,12 +136,7 @@ impl ContentLibrary {
 /// Where the bytes with this SHA-256 are: in the `FileLib` of `library`, or of a sibling folder
 /// `SCCMContentLib<D>` for another drive of the distribution point.
 pub fn file_path(library: &Path, sha256: &[u8; 32]) -> Result<PathBuf, LibraryError> {
-    stored(
-        library,
-        &file_libs(library),
-        sha256,
-        "a file of the content",
-    )
+    stored(library, &file_libs(library), sha256, "a file of the content")
 }
 
 /// Opens a file of a listing so that its bytes are checked while they are read.
@@ -200,23 +180,17 @@ fn stored(
         }
     }
     let file = file.to_owned();
-    Err(LibraryError::FileMissing {
-        library: root.to_owned(),
-        file,
-        hash: upper,
-    })
+    Err(LibraryError::FileMissing { library: root.to_owned(), file, hash: upper })
 }
 
 /// The library's own `FileLib` first, then those of sibling folders `SCCMContentLib<D>` (or the share
 /// name with `$`), which hold `FileLib` only. What cannot be listed counts as not there.
 fn file_libs(root: &Path) -> Vec<PathBuf> {
     let mut libraries = vec![root.to_owned()];
-    let beside = root
-        .parent()
-        .map(|parent| match parent.as_os_str().is_empty() {
-            true => Path::new("."),
-            false => parent,
-        });
+    let beside = root.parent().map(|parent| match parent.as_os_str().is_empty() {
+        true => Path::new("."),
+        false => parent,
+    });
     if let Some(found) = beside.and_then(|parent| entries(parent).ok()) {
         let mut siblings: Vec<PathBuf> = found
             .into_iter()
@@ -227,10 +201,7 @@ fn file_libs(root: &Path) -> Vec<PathBuf> {
         siblings.sort();
         libraries.extend(siblings);
     }
-    libraries
-        .iter()
-        .filter_map(|library| part(library, "FileLib").ok())
-        .collect()
+    libraries.iter().filter_map(|library| part(library, "FileLib").ok()).collect()
 }
 
 fn is_drive_library(name: &str) -> bool {
@@ -249,10 +220,7 @@ fn part(root: &Path, name: &'static str) -> Result<PathBuf, LibraryError> {
         .into_iter()
         .find(|(found, _, is_folder)| *is_folder && found.eq_ignore_ascii_case(name))
         .map(|(_, path, _)| path)
-        .ok_or_else(|| LibraryError::NotALibrary {
-            path: root.to_owned(),
-            missing: name,
-        })
+        .ok_or_else(|| LibraryError::NotALibrary { path: root.to_owned(), missing: name })
 }
 
 /// Name, path and whether it is a folder, of all in `folder` with a Unicode name.
@@ -277,9 +245,7 @@ pub(super) fn without_ini(name: &str) -> Option<&str> {
 
 pub(super) fn read_ini(path: &Path) -> Result<Ini, LibraryError> {
     let bytes = fs::read(path).map_err(LibraryError::io(path))?;
-    let text = text::decode(&bytes).map_err(|source| LibraryError::Encoding {
-        path: path.to_owned(),
-        source,
-    })?;
+    let text = text::decode(&bytes)
+        .map_err(|source| LibraryError::Encoding { path: path.to_owned(), source })?;
     Ok(Ini::parse(&text))
 }

@@ -48,15 +48,9 @@ impl ContentListing {
         hash: Option<String>,
     ) -> Result<Self, LibraryError> {
         let mut named: BTreeMap<Vec<u16>, String> = BTreeMap::new();
-        for path in directories
-            .iter()
-            .map(String::as_str)
-            .chain(files.iter().flat_map(parents))
-        {
+        for path in directories.iter().map(String::as_str).chain(files.iter().flat_map(parents)) {
             for folder in prefixes(path) {
-                let known = named
-                    .entry(upcase(folder))
-                    .or_insert_with(|| folder.to_owned());
+                let known = named.entry(upcase(folder)).or_insert_with(|| folder.to_owned());
                 if known != folder {
                     return Err(collision(&content_id, known, folder));
                 }
@@ -76,12 +70,7 @@ impl ContentListing {
             }
         }
         let directories = named.into_values().collect();
-        Ok(Self {
-            content_id,
-            files,
-            directories,
-            hash,
-        })
+        Ok(Self { content_id, files, directories, hash })
     }
 
     /// SHA-256 over everything that ends up on the medium: paths, sizes, hashes, attributes, times
@@ -106,9 +95,7 @@ impl ContentListing {
 
     /// The sum of the files' sizes, bytes.
     pub fn total_bytes(&self) -> u64 {
-        self.files
-            .iter()
-            .fold(0, |sum, file| sum.saturating_add(file.size))
+        self.files.iter().fold(0, |sum, file| sum.saturating_add(file.size))
     }
 }
 
@@ -136,9 +123,7 @@ fn parents(file: &ListedFile) -> Option<&str> {
 
 /// `a`, `a/b`, `a/b/c` of `a/b/c`.
 fn prefixes(path: &str) -> impl Iterator<Item = &str> {
-    path.match_indices('/')
-        .map(|(at, _)| &path[..at])
-        .chain(Some(path))
+    path.match_indices('/').map(|(at, _)| &path[..at]).chain(Some(path))
 }
 
 #[cfg(test)]
@@ -146,13 +131,7 @@ mod tests {
     use super::*;
 
     fn file(path: &str) -> ListedFile {
-        ListedFile {
-            path: path.into(),
-            size: 3,
-            sha256: [7; 32],
-            attributes: 32,
-            modified: 9,
-        }
+        ListedFile { path: path.into(), size: 3, sha256: [7; 32], attributes: 32, modified: 9 }
     }
 
     fn listing(files: &[&str], directories: &[&str]) -> Result<ContentListing, LibraryError> {
@@ -167,10 +146,7 @@ mod tests {
     #[test]
     fn order_does_not_depend_on_how_it_was_read() {
         let one = listing(&["b/x", "a", "B/Z"], &["empty/deep"]);
-        assert!(
-            matches!(one, Err(LibraryError::Collision { .. })),
-            "b and B"
-        );
+        assert!(matches!(one, Err(LibraryError::Collision { .. })), "b and B");
         let one = listing(&["b/x", "a_", "aB", "b/Z"], &["empty/deep"]).unwrap();
         let other = listing(&["b/Z", "aB", "a_", "b/x"], &["empty", "empty/deep", "b"]).unwrap();
         assert_eq!(one, other);

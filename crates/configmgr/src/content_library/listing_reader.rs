@@ -21,15 +21,12 @@ pub(super) fn read(
             let entry = entry.map_err(LibraryError::io(&folder))?;
             let path = entry.path();
             let kind = entry.file_type().map_err(LibraryError::io(&path))?;
-            let name = entry
-                .file_name()
-                .into_string()
-                .map_err(|name| LibraryError::Name {
-                    content_id: content_id.to_owned(),
-                    path: prefix.clone(),
-                    name: name.to_string_lossy().into_owned(),
-                    problem: NameProblem::NotUnicode,
-                })?;
+            let name = entry.file_name().into_string().map_err(|name| LibraryError::Name {
+                content_id: content_id.to_owned(),
+                path: prefix.clone(),
+                name: name.to_string_lossy().into_owned(),
+                problem: NameProblem::NotUnicode,
+            })?;
             if kind.is_dir() {
                 let inside = checked(content_id, &prefix, &name)?;
                 directories.push(inside.clone());
@@ -51,12 +48,9 @@ fn checked(content_id: &str, prefix: &str, name: &str) -> Result<String, Library
     };
     match check_path(&path) {
         Ok(()) => Ok(path),
-        Err((name, problem)) => Err(LibraryError::Name {
-            content_id: content_id.to_owned(),
-            path,
-            name,
-            problem,
-        }),
+        Err((name, problem)) => {
+            Err(LibraryError::Name { content_id: content_id.to_owned(), path, name, problem })
+        }
     }
 }
 
@@ -91,9 +85,6 @@ fn read_entry(ini_path: &Path, path: String) -> Result<ListedFile, LibraryError>
 }
 
 fn from_hex(text: &str) -> Option<u32> {
-    let digits = text
-        .strip_prefix("0x")
-        .or_else(|| text.strip_prefix("0X"))
-        .unwrap_or(text);
+    let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")).unwrap_or(text);
     u32::from_str_radix(digits, 16).ok()
 }

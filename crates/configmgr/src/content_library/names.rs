@@ -106,14 +106,7 @@ mod tests {
         }
         assert_eq!(check_name(&"ä".repeat(256)), Err(NameProblem::TooLong));
         assert_eq!(check_name(&"ä".repeat(255)), Ok(()));
-        for good in [
-            "setup.exe",
-            "...x",
-            "Übersicht (1).txt",
-            "😀",
-            "com10",
-            "nul.txt",
-        ] {
+        for good in ["setup.exe", "...x", "Übersicht (1).txt", "😀", "com10", "nul.txt"] {
             assert_eq!(check_name(good), Ok(()), "{good}");
         }
     }
@@ -127,10 +120,7 @@ mod tests {
             check_path(&format!("{long}/{}", "y".repeat(128))),
             Err((format!("{long}/{}", "y".repeat(128)), NameProblem::TooLong))
         );
-        assert_eq!(
-            check_path("a/../b"),
-            Err(("..".into(), NameProblem::Traversal))
-        );
+        assert_eq!(check_path("a/../b"), Err(("..".into(), NameProblem::Traversal)));
         assert_eq!(check_path("/a"), Err((String::new(), NameProblem::Empty)));
     }
 }

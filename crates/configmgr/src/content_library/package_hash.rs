@@ -45,19 +45,11 @@ pub fn package_hash(listing: &ContentListing) -> [u8; 32] {
 fn by_folder(listing: &ContentListing) -> BTreeMap<&str, Folder<'_>> {
     let mut folders: BTreeMap<&str, Folder<'_>> = BTreeMap::new();
     for directory in &listing.directories {
-        folders
-            .entry(parent(directory))
-            .or_default()
-            .directories
-            .push(directory);
+        folders.entry(parent(directory)).or_default().directories.push(directory);
         folders.entry(directory).or_default();
     }
     for file in &listing.files {
-        folders
-            .entry(parent(&file.path))
-            .or_default()
-            .files
-            .push(file);
+        folders.entry(parent(&file.path)).or_default().files.push(file);
     }
     for folder in folders.values_mut() {
         folder.directories.sort_by(|a, b| windows_order(a, b));
@@ -122,20 +114,11 @@ mod tests {
     #[test]
     fn empty_folders_and_bytes_count_but_times_do_not() {
         let base = listing(&[("a", b"1")], &[]);
-        assert_ne!(
-            package_hash(&base),
-            package_hash(&listing(&[("a", b"1")], &["e"]))
-        );
-        assert_ne!(
-            package_hash(&base),
-            package_hash(&listing(&[("a", b"2")], &[]))
-        );
+        assert_ne!(package_hash(&base), package_hash(&listing(&[("a", b"1")], &["e"])));
+        assert_ne!(package_hash(&base), package_hash(&listing(&[("a", b"2")], &[])));
         let mut later = base.clone();
         later.files[0].modified = 5;
         assert_eq!(package_hash(&base), package_hash(&later));
-        assert_eq!(
-            package_hash(&base),
-            package_hash(&listing(&[("A", b"1")], &[]))
-        );
+        assert_eq!(package_hash(&base), package_hash(&listing(&[("A", b"1")], &[])));
     }
 }

@@ -14,9 +14,7 @@ fn write(root: &Path, version: u32, files: &[(&str, &[u8])]) -> ContentListing {
         let body = EntryBody::Reader(Box::new(Cursor::new(body.to_vec())));
         LibraryEntry::file(*path, body, 133_000_000_000_000_000)
     });
-    writer
-        .add_content(&format!("PS100012.{version}"), "PS100012", version, entries)
-        .unwrap()
+    writer.add_content(&format!("PS100012.{version}"), "PS100012", version, entries).unwrap()
 }
 
 #[test]
@@ -26,23 +24,14 @@ fn pkg_lib_says_which_version_is_current() {
     let written = write(root.path(), 3, &[("a", b"new"), ("same", b"same")]);
     let library = ContentLibrary::open(root.path()).unwrap();
     let entry = library.package("ps100012").unwrap().unwrap();
-    let current = PackageEntry {
-        version: Some(3),
-        content_ids: vec!["PS100012.3".into()],
-    };
+    let current = PackageEntry { version: Some(3), content_ids: vec!["PS100012.3".into()] };
     assert_eq!(entry, current);
     assert_eq!(library.versions_of("PS100012"), [2, 3]);
     assert_eq!(library.list("PS100012.3").unwrap(), written);
     assert_eq!(library.package("PS100099").unwrap(), None);
-    assert!(matches!(
-        library.list("PS100012.4"),
-        Err(LibraryError::NoContent { .. })
-    ));
+    assert!(matches!(library.list("PS100012.4"), Err(LibraryError::NoContent { .. })));
     let stored: Vec<_> = walk(&root.path().join("FileLib"));
-    let bodies = stored
-        .iter()
-        .filter(|name| !name.ends_with(".INI") && name.len() == 64)
-        .count();
+    let bodies = stored.iter().filter(|name| !name.ends_with(".INI") && name.len() == 64).count();
     assert_eq!(bodies, 3, "the shared file is kept once: {stored:?}");
 }
 
@@ -90,24 +79,11 @@ fn bad_entries_are_refused_with_their_place() {
     write(root.path(), 3, &[("a.txt", b"body")]);
     let folder = root.path().join("DataLib/PS100012.3");
     let good = fs::read(folder.join("a.txt.INI")).unwrap();
-    let list = || {
-        ContentLibrary::open(root.path())
-            .unwrap()
-            .list("PS100012.3")
-    };
-    for name in [
-        "..\\..\\evil.dll.INI",
-        "con.INI",
-        "a:b.INI",
-        "x..INI",
-        ".INI",
-    ] {
+    let list = || ContentLibrary::open(root.path()).unwrap().list("PS100012.3");
+    for name in ["..\\..\\evil.dll.INI", "con.INI", "a:b.INI", "x..INI", ".INI"] {
         fs::write(folder.join(name), &good).unwrap();
         let error = list().unwrap_err();
-        assert!(
-            matches!(error, LibraryError::Name { .. }),
-            "{name}: {error}"
-        );
+        assert!(matches!(error, LibraryError::Name { .. }), "{name}: {error}");
         assert!(error.to_string().contains("PS100012.3"), "{error}");
         fs::remove_file(folder.join(name)).unwrap();
     }
@@ -118,18 +94,8 @@ fn bad_entries_are_refused_with_their_place() {
     assert!(matches!(list(), Err(LibraryError::Stray { .. })));
     fs::remove_file(folder.join("Thumbs.db")).unwrap();
     for (wrong, key) in [
-        (
-            String::from_utf8(good.clone())
-                .unwrap()
-                .replace("Size=4", "Size=four"),
-            "[File] Size",
-        ),
-        (
-            String::from_utf8(good.clone())
-                .unwrap()
-                .replace("Hash=", "Hash=zz"),
-            "[File] Hash",
-        ),
+        (String::from_utf8(good.clone()).unwrap().replace("Size=4", "Size=four"), "[File] Size"),
+        (String::from_utf8(good.clone()).unwrap().replace("Hash=", "Hash=zz"), "[File] Hash"),
         ("[File]\r\n".to_owned(), "[File] Hash"),
     ] {
         fs::write(folder.join("a.txt.INI"), wrong).unwrap();
@@ -144,19 +110,10 @@ fn file_lib_is_checked_and_may_be_on_another_drive() {
     let written = write(&root, 3, &[("a.txt", b"body")]);
     let hash = written.files[0].sha256;
     let path = file_path(&root, &hash).unwrap();
-    let moved = parent
-        .path()
-        .join("SCCMContentLibE/FileLib")
-        .join(&hex::encode_upper(hash)[..4]);
+    let moved = parent.path().join("SCCMContentLibE/FileLib").join(&hex::encode_upper(hash)[..4]);
     fs::create_dir_all(&moved).unwrap();
     fs::rename(&path, moved.join(path.file_name().unwrap())).unwrap();
-    assert_eq!(
-        ContentLibrary::open(&root)
-            .unwrap()
-            .list("PS100012.3")
-            .unwrap(),
-        written
-    );
+    assert_eq!(ContentLibrary::open(&root).unwrap().list("PS100012.3").unwrap(), written);
     let mut body = String::new();
     let mut reader = open_file(&root, "PS100012.3", &written.files[0]).unwrap();
     reader.read_to_string(&mut body).unwrap();
@@ -170,14 +127,7 @@ fn file_lib_is_checked_and_may_be_on_another_drive() {
     assert_eq!(mismatch.file, "PS100012.3/a.txt");
     fs::write(&moved, b"longer body").unwrap();
     let list = || ContentLibrary::open(&root).unwrap().list("PS100012.3");
-    assert!(matches!(
-        list(),
-        Err(LibraryError::SizeDiffers {
-            expected: 4,
-            found: 11,
-            ..
-        })
-    ));
+    assert!(matches!(list(), Err(LibraryError::SizeDiffers { expected: 4, found: 11, .. })));
     fs::remove_file(&moved).unwrap();
     assert!(matches!(list(), Err(LibraryError::FileMissing { .. })));
 }
@@ -186,13 +136,7 @@ fn file_lib_is_checked_and_may_be_on_another_drive() {
 fn a_folder_that_is_no_library_says_so() {
     let root = tempfile::tempdir().unwrap();
     let error = ContentLibrary::open(root.path()).unwrap_err();
-    assert!(matches!(
-        error,
-        LibraryError::NotALibrary {
-            missing: "PkgLib",
-            ..
-        }
-    ));
+    assert!(matches!(error, LibraryError::NotALibrary { missing: "PkgLib", .. }));
     let error = ContentLibrary::open(&root.path().join("absent")).unwrap_err();
     assert!(matches!(error, LibraryError::Io { .. }));
 }
@@ -202,11 +146,7 @@ fn the_writer_refuses_what_leads_out() {
     let root = tempfile::tempdir().unwrap();
     let writer = LibraryWriter::new(root.path()).unwrap();
     let entry = || [LibraryEntry::file("../x", EntryBody::Bytes(b""), 0)];
-    assert!(
-        writer
-            .add_content("PS100012.1", "PS100012", 1, entry())
-            .is_err()
-    );
+    assert!(writer.add_content("PS100012.1", "PS100012", 1, entry()).is_err());
     assert!(writer.add_content("../x", "PS100012", 1, []).is_err());
 }
 

@@ -38,15 +38,7 @@ impl<R> VerifyingReader<R> {
     /// Reads `inner`, which is `file` and must be `expected_size` bytes of SHA-256 `expected`.
     pub fn new(inner: R, file: String, expected: [u8; 32], expected_size: u64) -> Self {
         let hash = Sha256::new();
-        Self {
-            inner,
-            file,
-            expected,
-            expected_size,
-            hash,
-            got_size: 0,
-            verdict: None,
-        }
+        Self { inner, file, expected, expected_size, hash, got_size: 0, verdict: None }
     }
 
     /// Whether the end was met and all bytes were as expected.
@@ -92,11 +84,7 @@ impl<R: Read> Read for VerifyingReader<R> {
         self.hash.update(buffer.get(..count).unwrap_or_default());
         self.got_size += count as u64;
         // A file that is already too long is wrong; there is no need to read the rest of it.
-        if count == 0 || self.got_size > self.expected_size {
-            self.conclude()
-        } else {
-            Ok(count)
-        }
+        if count == 0 || self.got_size > self.expected_size { self.conclude() } else { Ok(count) }
     }
 }
 

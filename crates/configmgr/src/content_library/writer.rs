@@ -39,22 +39,12 @@ pub struct LibraryEntry<'a> {
 impl<'a> LibraryEntry<'a> {
     /// A file with the archive attribute.
     pub fn file(path: impl Into<String>, body: EntryBody<'a>, modified: u64) -> Self {
-        Self {
-            path: path.into(),
-            body,
-            attributes: 0x20,
-            modified,
-        }
+        Self { path: path.into(), body, attributes: 0x20, modified }
     }
 
     /// A folder, which may stay empty.
     pub fn directory(path: impl Into<String>) -> Self {
-        Self {
-            path: path.into(),
-            body: EntryBody::Directory,
-            attributes: 0x10,
-            modified: 0,
-        }
+        Self { path: path.into(), body: EntryBody::Directory, attributes: 0x10, modified: 0 }
     }
 }
 
@@ -127,9 +117,7 @@ impl LibraryWriter {
         let mut hash = Sha256::new();
         let (mut size, mut buffer) = (0, vec![0; 1 << 16]);
         loop {
-            let count = source
-                .read(&mut buffer)
-                .map_err(LibraryError::io(&incoming))?;
+            let count = source.read(&mut buffer).map_err(LibraryError::io(&incoming))?;
             if count == 0 {
                 break;
             }
@@ -172,10 +160,7 @@ impl LibraryWriter {
             write_ini(&folder.join(format!("{}.INI", file.path)), &lines)?;
         }
         let hash = listing.hash.as_deref().unwrap_or_default();
-        let ini = self
-            .root
-            .join("DataLib")
-            .join(format!("{}.INI", listing.content_id));
+        let ini = self.root.join("DataLib").join(format!("{}.INI", listing.content_id));
         write_ini(&ini, &["[Info]".to_owned(), format!("Hash={hash}")])
     }
 
@@ -185,10 +170,7 @@ impl LibraryWriter {
             let stored = self.file_lib(&file.sha256)?;
             let path = stored.with_extension("INI");
             let mut users = current_keys(&path, "Users")?;
-            users.insert(
-                listing.content_id.to_ascii_uppercase(),
-                listing.content_id.clone(),
-            );
+            users.insert(listing.content_id.to_ascii_uppercase(), listing.content_id.clone());
             let mut lines = vec!["[Users]".to_owned()];
             lines.extend(users.values().map(|user| format!("{user}=")));
             write_ini(&path, &lines)?;
@@ -204,11 +186,7 @@ impl LibraryWriter {
     ) -> Result<(), LibraryError> {
         let path = self.root.join("PkgLib").join(format!("{package_id}.INI"));
         let single = content_id.eq_ignore_ascii_case(&format!("{package_id}.{version}"));
-        let mut contents = if single {
-            BTreeMap::new()
-        } else {
-            current_keys(&path, "Packages")?
-        };
+        let mut contents = if single { BTreeMap::new() } else { current_keys(&path, "Packages")? };
         let stem = ids::split_content_id(content_id).0;
         contents.retain(|_, id| !ids::split_content_id(id).0.eq_ignore_ascii_case(stem));
         contents.insert(content_id.to_ascii_uppercase(), content_id.to_owned());
@@ -227,12 +205,7 @@ fn bad_name(
     name: String,
     problem: super::names::NameProblem,
 ) -> LibraryError {
-    LibraryError::Name {
-        content_id: content_id.to_owned(),
-        path: path.to_owned(),
-        name,
-        problem,
-    }
+    LibraryError::Name { content_id: content_id.to_owned(), path: path.to_owned(), name, problem }
 }
 
 /// The keys of a section of an INI that may not exist yet, by upper case.
@@ -241,10 +214,7 @@ fn current_keys(path: &Path, section: &str) -> Result<BTreeMap<String, String>, 
         return Ok(BTreeMap::new());
     }
     let ini = read_ini(path)?;
-    Ok(ini
-        .keys(section)
-        .map(|key| (key.to_ascii_uppercase(), key.to_owned()))
-        .collect())
+    Ok(ini.keys(section).map(|key| (key.to_ascii_uppercase(), key.to_owned())).collect())
 }
 
 fn write_ini(path: &Path, lines: &[String]) -> Result<(), LibraryError> {

@@ -43,10 +43,7 @@ impl Catalog {
             catalog.note_absent(folder, class);
             let packages = all(folder, class, problems, |row| Package::read(row, kind));
             for package in packages {
-                catalog
-                    .packages
-                    .entry(package.id.clone())
-                    .or_insert(package);
+                catalog.packages.entry(package.id.clone()).or_insert(package);
             }
         }
         catalog.flat_references = optional(folder, problems);
@@ -67,13 +64,7 @@ impl Catalog {
         let single: Vec<TaskSequencePackage> = keep(single, problems);
         if listed.is_empty() && single.is_empty() && !folder.has_class(class) {
             let path = folder.class_path(class);
-            problems.push(
-                ExportError::MissingClass {
-                    class: class.to_owned(),
-                    path,
-                }
-                .into(),
-            );
+            problems.push(ExportError::MissingClass { class: class.to_owned(), path }.into());
         }
         for found in listed.into_iter().chain(single) {
             match self.task_sequences.get_mut(&found.id) {
@@ -114,9 +105,8 @@ impl Catalog {
         self.deployment_types = optional(folder, problems);
         self.ci_contents = optional(folder, problems);
         for class in AppRelation::CLASSES {
-            self.relations.extend(all(folder, class, problems, |row| {
-                AppRelation::read(row, class)
-            }));
+            self.relations
+                .extend(all(folder, class, problems, |row| AppRelation::read(row, class)));
         }
     }
 
@@ -135,10 +125,7 @@ impl Catalog {
 
     /// Files that the export lacks, of the classes that list applications: either will do.
     pub(super) fn absent_application_files(&self) -> Vec<String> {
-        match APPLICATION_CLASSES
-            .iter()
-            .all(|class| self.absent.contains(class))
-        {
+        match APPLICATION_CLASSES.iter().all(|class| self.absent.contains(class)) {
             true => self.absent_files(["SMS_Application"]),
             false => Vec::new(),
         }
@@ -150,12 +137,9 @@ impl Catalog {
     }
 
     fn absent_files(&self, classes: impl IntoIterator<Item = &'static str>) -> Vec<String> {
-        let absent = classes
-            .into_iter()
-            .filter(|c| self.absent.contains(c) || *c == "SMS_Application");
-        absent
-            .map(|class| format!("adminservice/wmi/{class}.json"))
-            .collect()
+        let absent =
+            classes.into_iter().filter(|c| self.absent.contains(c) || *c == "SMS_Application");
+        absent.map(|class| format!("adminservice/wmi/{class}.json")).collect()
     }
 
     /// A package of any kind: from its class, or else what `_Flat` and the reference list say of it.
@@ -201,21 +185,14 @@ impl Catalog {
     pub(super) fn distribution(&self, id: &str, distribution_point: &str) -> String {
         let server = distribution_point.to_ascii_lowercase();
         let here = |row: &Option<String>| row.as_deref() == Some(server.as_str());
-        let listed = self
-            .reference_dps
-            .iter()
-            .find(|r| r.package == id && here(&r.server));
+        let listed = self.reference_dps.iter().find(|r| r.package == id && here(&r.server));
         if let Some(version) = listed.and_then(|row| row.source_version) {
             return format!("; the site lists version {version} there");
         }
         if self.packages_on_dps.is_empty() {
             return String::new();
         }
-        match self
-            .packages_on_dps
-            .iter()
-            .any(|row| row.package == id && here(&row.server))
-        {
+        match self.packages_on_dps.iter().any(|row| row.package == id && here(&row.server)) {
             true => "; the site has distributed it there, so check the distribution's status",
             false => "; the site has not distributed it there",
         }

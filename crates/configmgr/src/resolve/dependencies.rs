@@ -64,10 +64,7 @@ impl<'a> Graph<'a> {
 
     fn of(&self, model: &str, relation: Relation) -> impl Iterator<Item = &Far> {
         let edges = self.edges.get(model).map(Vec::as_slice).unwrap_or_default();
-        edges
-            .iter()
-            .filter(move |(kind, _)| *kind == relation)
-            .map(|(_, far)| far)
+        edges.iter().filter(move |(kind, _)| *kind == relation).map(|(_, far)| far)
     }
 
     fn name(&self, model: &str) -> String {
@@ -148,12 +145,8 @@ fn near(catalog: &Catalog, row: &AppRelation) -> Option<String> {
 }
 
 fn far(catalog: &Catalog, row: &AppRelation) -> Option<Far> {
-    let by_application = row
-        .to_application
-        .map(|id| (id, catalog.model_of_ci.get(&id).cloned()));
-    let by_type = row
-        .to_deployment_type
-        .map(|id| (id, model_of_deployment_type(catalog, id)));
+    let by_application = row.to_application.map(|id| (id, catalog.model_of_ci.get(&id).cloned()));
+    let by_type = row.to_deployment_type.map(|id| (id, model_of_deployment_type(catalog, id)));
     match (by_application, by_type) {
         (Some((_, Some(model))), _) | (_, Some((_, Some(model)))) => Some(Far::Known(model)),
         (Some((id, None)), _) | (None, Some((id, None))) => Some(Far::Unknown(id)),
@@ -162,10 +155,7 @@ fn far(catalog: &Catalog, row: &AppRelation) -> Option<Far> {
 }
 
 fn model_of_deployment_type(catalog: &Catalog, ci_id: u64) -> Option<String> {
-    let found = catalog
-        .deployment_types
-        .iter()
-        .find(|d| d.ci_id == Some(ci_id))?;
+    let found = catalog.deployment_types.iter().find(|d| d.ci_id == Some(ci_id))?;
     Some(found.app_model_name.to_lowercase())
 }
 
@@ -174,10 +164,7 @@ fn tell_state(catalog: &Catalog, model: &str, needs: &mut Needs) {
         return;
     };
     for (is, what) in [
-        (
-            application.is_retired,
-            "is retired at the site; it is carried all the same",
-        ),
+        (application.is_retired, "is retired at the site; it is carried all the same"),
         (
             application.is_superseded,
             "is superseded by another application; it is carried all the same",
@@ -185,9 +172,7 @@ fn tell_state(catalog: &Catalog, model: &str, needs: &mut Needs) {
     ] {
         if is {
             let subject = format!("'{}'", application.name);
-            needs
-                .warnings
-                .push(Warning::new(WarningKind::Application, &subject, what));
+            needs.warnings.push(Warning::new(WarningKind::Application, &subject, what));
         }
     }
 }

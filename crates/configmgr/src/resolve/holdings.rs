@@ -60,22 +60,13 @@ impl Holdings {
             };
             let library = ContentLibrary::open(&folder).map_err(|error| error.to_string());
             if let Err(error) = &library {
-                let what = vec![format!(
-                    "its content library cannot be read, so it is left out: {error}"
-                )];
+                let what =
+                    vec![format!("its content library cannot be read, so it is left out: {error}")];
                 troubles.insert(point.name.clone(), what);
             }
-            places.push(Place {
-                name: point.name.clone(),
-                folder,
-                library,
-            });
+            places.push(Place { name: point.name.clone(), folder, library });
         }
-        Self {
-            places,
-            missing: Vec::new(),
-            troubles,
-        }
+        Self { places, missing: Vec::new(), troubles }
     }
 
     /// Finds the content on every distribution point; one that holds nothing of it is remembered as
@@ -98,10 +89,7 @@ impl Holdings {
                 Err((reason, damaged)) => {
                     if damaged {
                         let told = format!("passed over for {}: {reason}", want.content_id());
-                        self.troubles
-                            .entry(place.name.clone())
-                            .or_default()
-                            .push(told);
+                        self.troubles.entry(place.name.clone()).or_default().push(told);
                     }
                     let site = want.package_id.as_deref().unwrap_or(&want.object_id);
                     let reason = format!("{reason}{}", catalog.distribution(site, &place.name));
@@ -117,18 +105,13 @@ impl Holdings {
                 at: absent,
             });
         }
-        found
-            .into_values()
-            .map(|found| resolved(want, found))
-            .collect()
+        found.into_values().map(|found| resolved(want, found)).collect()
     }
 
     /// What is missing becomes one problem; what was passed over becomes a warning each.
     pub(super) fn conclude(self, problems: &mut Vec<Problem>, warnings: &mut Vec<Warning>) {
         if !self.missing.is_empty() && !self.places.is_empty() {
-            problems.push(Problem::MissingContent {
-                missing: self.missing,
-            });
+            problems.push(Problem::MissingContent { missing: self.missing });
         }
         for (name, troubles) in self.troubles {
             for message in troubles {
@@ -143,25 +126,18 @@ fn held(place: &Place, want: &Want) -> Result<Vec<ContentListing>, (String, bool
     let library = match &place.library {
         Ok(library) => library,
         Err(error) => {
-            return Err((
-                format!("its content library cannot be read: {error}"),
-                false,
-            ));
+            return Err((format!("its content library cannot be read: {error}"), false));
         }
     };
     let ids = content_ids(library, want)?;
     let listings = ids.iter().map(|id| library.list(id));
-    listings
-        .collect::<Result<_, _>>()
-        .map_err(|error| (error.to_string(), true))
+    listings.collect::<Result<_, _>>().map_err(|error| (error.to_string(), true))
 }
 
 fn content_ids(library: &ContentLibrary, want: &Want) -> Result<Vec<String>, (String, bool)> {
     let absent = |reason: String| (reason, false);
     let entry = match &want.package_id {
-        Some(id) => library
-            .package(id)
-            .map_err(|error| (error.to_string(), true))?,
+        Some(id) => library.package(id).map_err(|error| (error.to_string(), true))?,
         None => None,
     };
     let Some(stem) = &want.stem else {
@@ -182,11 +158,7 @@ fn content_ids(library: &ContentLibrary, want: &Want) -> Result<Vec<String>, (St
     // A deployment type's content is named by its very version, so DataLib alone will do for it.
     if versions.is_empty() && want.kind == ContentKind::Application {
         let held = library.versions_of(stem);
-        versions = held
-            .into_iter()
-            .rev()
-            .map(|v| (Some(v), format!("{stem}.{v}")))
-            .collect();
+        versions = held.into_iter().rev().map(|v| (Some(v), format!("{stem}.{v}"))).collect();
     }
     choose(versions, want.version).map_err(absent)
 }
@@ -197,21 +169,16 @@ fn choose(
 ) -> Result<Vec<String>, String> {
     let Some(wanted) = wanted else {
         let newest = versions.into_iter().max_by_key(|(version, _)| *version);
-        return newest
-            .map(|(_, id)| vec![id])
-            .ok_or_else(|| "does not hold it".to_owned());
+        return newest.map(|(_, id)| vec![id]).ok_or_else(|| "does not hold it".to_owned());
     };
-    if let Some((_, id)) = versions
-        .iter()
-        .find(|(version, _)| *version == Some(wanted))
-    {
+    if let Some((_, id)) = versions.iter().find(|(version, _)| *version == Some(wanted)) {
         return Ok(vec![id.clone()]);
     }
     match versions.iter().filter_map(|(version, _)| *version).max() {
         None => Err("does not hold it".to_owned()),
-        Some(older) if older < wanted => Err(format!(
-            "holds version {older}, which is older than the site's {wanted}"
-        )),
+        Some(older) if older < wanted => {
+            Err(format!("holds version {older}, which is older than the site's {wanted}"))
+        }
         Some(newer) => Err(format!(
             "holds version {newer}, which is newer than the export's {wanted}: export the site again"
         )),
@@ -233,36 +200,20 @@ fn agree(
     match found.get_mut(&listing.content_id.to_ascii_uppercase()) {
         None => {
             let key = listing.content_id.to_ascii_uppercase();
-            found.insert(
-                key,
-                Found {
-                    listing,
-                    digest,
-                    sources: vec![source],
-                },
-            );
+            found.insert(key, Found { listing, digest, sources: vec![source] });
         }
         Some(known) if known.digest == digest => known.sources.push(source),
         Some(known) => problems.push(Problem::ListingsDisagree {
             content_id: listing.content_id,
-            first: known
-                .sources
-                .first()
-                .map(|s| s.distribution_point.clone())
-                .unwrap_or_default(),
+            first: known.sources.first().map(|s| s.distribution_point.clone()).unwrap_or_default(),
             second: place.name.clone(),
         }),
     }
 }
 
 fn resolved(want: &Want, found: Found) -> ResolvedContent {
-    let Found {
-        listing, sources, ..
-    } = found;
-    let version = want
-        .version
-        .or(split_content_id(&listing.content_id).1)
-        .unwrap_or(0);
+    let Found { listing, sources, .. } = found;
+    let version = want.version.or(split_content_id(&listing.content_id).1).unwrap_or(0);
     let site_hash = want.site_hash.clone().or_else(|| listing.hash.clone());
     ResolvedContent {
         object_id: want.object_id.clone(),
@@ -275,28 +226,14 @@ fn resolved(want: &Want, found: Found) -> ResolvedContent {
         site_hash: site_hash.map(|hash| plain_hash(&hash)),
         listing,
         sources,
-        architecture: want
-            .package
-            .as_ref()
-            .and_then(|package| package.architecture),
-        image_index: want
-            .package
-            .as_ref()
-            .and_then(|package| package.image_index),
-        images: want
-            .package
-            .as_ref()
-            .map(|p| p.images.clone())
-            .unwrap_or_default(),
+        architecture: want.package.as_ref().and_then(|package| package.architecture),
+        image_index: want.package.as_ref().and_then(|package| package.image_index),
+        images: want.package.as_ref().map(|p| p.images.clone()).unwrap_or_default(),
     }
 }
 
 fn plain_hash(hash: &str) -> String {
-    hash.rsplit(':')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_ascii_uppercase()
+    hash.rsplit(':').next().unwrap_or_default().trim().to_ascii_uppercase()
 }
 
 /// Compares the package hash computed here with what the site and the library record. Only SHA-256
@@ -304,10 +241,7 @@ fn plain_hash(hash: &str) -> String {
 pub(super) fn check_package_hash(content: &ResolvedContent) -> Option<String> {
     let computed = hex::encode_upper(package_hash(&content.listing));
     let library = content.listing.hash.as_deref().map(plain_hash);
-    let recorded = [
-        ("the site", content.site_hash.clone()),
-        ("the content library", library),
-    ];
+    let recorded = [("the site", content.site_hash.clone()), ("the content library", library)];
     let differs = recorded.into_iter().find_map(|(who, hash)| {
         let hash = hash.filter(|hash| hash.len() == 64 && *hash != computed)?;
         Some((who, hash))
@@ -315,9 +249,6 @@ pub(super) fn check_package_hash(content: &ResolvedContent) -> Option<String> {
     let (who, hash) = differs?;
     Some(format!(
         "{who} records package hash {hash}, but the files listed come to {computed}; validate the content on {}",
-        content
-            .sources
-            .first()
-            .map_or("the distribution point", |s| s.distribution_point.as_str())
+        content.sources.first().map_or("the distribution point", |s| s.distribution_point.as_str())
     ))
 }

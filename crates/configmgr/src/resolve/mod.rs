@@ -37,13 +37,8 @@ pub fn resolve(site: &Site, request: &ContentRequest) -> Result<Resolution, Reso
     let mut needs = Needs::default();
     let id = request.task_sequence.trim().to_ascii_uppercase();
     let folder = site.admin_service();
-    Collector {
-        folder,
-        catalog: &catalog,
-        needs: &mut needs,
-        problems: &mut problems,
-    }
-    .task_sequence(&id);
+    Collector { folder, catalog: &catalog, needs: &mut needs, problems: &mut problems }
+        .task_sequence(&id);
     let task_sequence = catalog.task_sequences.get(&id);
     let selection = select(&catalog, request, &mut needs, &mut problems);
     let mut holdings = Holdings::open(site, request, &mut problems);
@@ -53,20 +48,11 @@ pub fn resolve(site: &Site, request: &ContentRequest) -> Result<Resolution, Reso
     let mut contents: Vec<ResolvedContent> =
         selection.contents.iter().flat_map(&mut find).collect();
     merge_shared(&mut contents);
-    let Needs {
-        mut warnings,
-        notes,
-        ..
-    } = needs;
+    let Needs { mut warnings, notes, .. } = needs;
     holdings.conclude(&mut problems, &mut warnings);
     warn_unlisted(&catalog, request, &mut warnings);
     for content in boot_image.iter().chain(&os_image).chain(&contents) {
-        check_hash(
-            content,
-            request.strict_package_hash,
-            &mut problems,
-            &mut warnings,
-        );
+        check_hash(content, request.strict_package_hash, &mut problems, &mut warnings);
     }
     match (task_sequence, boot_image, os_image) {
         (Some(found), Some(boot_image), Some(os_image)) if problems.is_empty() => Ok(Resolution {
@@ -99,25 +85,15 @@ fn select(
     // The warning that the OS image is not referenced is about the task sequence alone, and the
     // request can't name it twice: `packages` does not take OS images.
     selection::add_requested(catalog, request, needs, problems);
-    dependencies::close(
-        catalog,
-        request.detect_application_dependencies,
-        needs,
-        problems,
-    );
+    dependencies::close(catalog, request.detect_application_dependencies, needs, problems);
     selection::select(catalog, request, task_sequence, needs, problems)
 }
 
 /// Two applications may share a content: it is carried once, for the reasons of both. The order is
 /// by kind and folder, whatever order the export has.
 fn merge_shared(contents: &mut Vec<ResolvedContent>) {
-    contents.sort_by_cached_key(|c| {
-        (
-            c.kind,
-            c.content_id.to_ascii_uppercase(),
-            c.object_id.clone(),
-        )
-    });
+    contents
+        .sort_by_cached_key(|c| (c.kind, c.content_id.to_ascii_uppercase(), c.object_id.clone()));
     contents.dedup_by(|later, first| {
         let same = later.content_id.eq_ignore_ascii_case(&first.content_id);
         if same {
@@ -146,25 +122,15 @@ fn check_hash(
     };
     let content_id = content.content_id.clone();
     match strict {
-        true => problems.push(Problem::PackageHash {
-            content_id,
-            message,
-        }),
+        true => problems.push(Problem::PackageHash { content_id, message }),
         false => warnings.push(Warning::new(WarningKind::PackageHash, &content_id, message)),
     }
 }
 
 fn warn_unlisted(catalog: &Catalog, request: &ContentRequest, warnings: &mut Vec<Warning>) {
     let listed = &catalog.distribution_points;
-    for name in request
-        .distribution_points
-        .iter()
-        .filter(|_| !listed.is_empty())
-    {
-        if !listed
-            .iter()
-            .any(|point| point.server.eq_ignore_ascii_case(name.trim()))
-        {
+    for name in request.distribution_points.iter().filter(|_| !listed.is_empty()) {
+        if !listed.iter().any(|point| point.server.eq_ignore_ascii_case(name.trim())) {
             let message = "is not in the site's SMS_DistributionPointInfo; correct its name in site.toml if it should be";
             warnings.push(Warning::new(WarningKind::DistributionPoint, name, message));
         }

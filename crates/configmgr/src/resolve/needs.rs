@@ -42,9 +42,7 @@ pub(super) struct Needs {
 impl Needs {
     pub(super) fn application(&mut self, model: &str) -> &mut Need {
         let entry = self.applications.entry(model.to_lowercase());
-        &mut entry
-            .or_insert_with(|| (model.to_owned(), Need::default()))
-            .1
+        &mut entry.or_insert_with(|| (model.to_owned(), Need::default())).1
     }
 }
 
@@ -68,38 +66,22 @@ impl Collector<'_> {
                 Some(found) => self.one(found, next == id, &mut queue),
                 None => self.problems.push(Problem::UnknownTaskSequence {
                     id: next,
-                    known: self
-                        .catalog
-                        .task_sequences
-                        .keys()
-                        .take(8)
-                        .cloned()
-                        .collect(),
+                    known: self.catalog.task_sequences.keys().take(8).cloned().collect(),
                 }),
             }
         }
     }
 
     fn one(&mut self, found: &TaskSequencePackage, outer: bool, children: &mut Vec<String>) {
-        let of = if outer {
-            String::new()
-        } else {
-            format!(" of task sequence '{}'", found.name)
-        };
+        let of = if outer { String::new() } else { format!(" of task sequence '{}'", found.name) };
         let flat = self.flat(found, &of, children);
         for reference in &found.references {
             let reason = format!("in the references{of}");
             self.reference(&reference.package, reason, true, children);
         }
-        for reference in self
-            .catalog
-            .app_references
-            .iter()
-            .filter(|r| r.task_sequence == found.id)
+        for reference in self.catalog.app_references.iter().filter(|r| r.task_sequence == found.id)
         {
-            let by_ci = reference
-                .ci_id
-                .and_then(|id| self.catalog.model_of_ci.get(&id));
+            let by_ci = reference.ci_id.and_then(|id| self.catalog.model_of_ci.get(&id));
             if let Some(model) = reference.model_name.as_ref().or(by_ci) {
                 let reason = format!("in the application references{of}");
                 self.reference(model, reason, true, children);
@@ -112,11 +94,7 @@ impl Collector<'_> {
     }
 
     fn flat(&mut self, found: &TaskSequencePackage, of: &str, children: &mut Vec<String>) -> bool {
-        let rows = self
-            .catalog
-            .flat_references
-            .iter()
-            .filter(|r| r.task_sequence == found.id);
+        let rows = self.catalog.flat_references.iter().filter(|r| r.task_sequence == found.id);
         let mut any = false;
         for row in rows {
             any = true;
@@ -126,10 +104,7 @@ impl Collector<'_> {
             };
             let application =
                 row.object_type.and_then(PackageKind::from_type) == Some(PackageKind::Application);
-            let object = row
-                .object
-                .as_deref()
-                .filter(|o| application_model_name(o).is_some());
+            let object = row.object.as_deref().filter(|o| application_model_name(o).is_some());
             let target = match application {
                 true => object.or(row.package.as_deref()),
                 false => row.package.as_deref().or(row.object.as_deref()),
@@ -142,24 +117,17 @@ impl Collector<'_> {
     }
 
     fn no_steps(&mut self, found: &TaskSequencePackage, has_references: bool) {
-        let path = self
-            .folder
-            .instance_path(TaskSequencePackage::CLASS, &found.id);
+        let path = self.folder.instance_path(TaskSequencePackage::CLASS, &found.id);
         let path = path.display().to_string();
         if !has_references {
-            self.problems.push(Problem::NoReferences {
-                id: found.id.clone(),
-                path,
-            });
+            self.problems.push(Problem::NoReferences { id: found.id.clone(), path });
             return;
         }
         let message = format!(
             "its steps are not in the export, so only the site's reference lists were used; save the \
              single-instance answer as {path}"
         );
-        self.needs
-            .warnings
-            .push(Warning::new(WarningKind::TaskSequence, &found.id, message));
+        self.needs.warnings.push(Warning::new(WarningKind::TaskSequence, &found.id, message));
     }
 
     fn steps(
@@ -172,10 +140,7 @@ impl Collector<'_> {
         let sequence = match Sequence::parse(xml) {
             Ok(sequence) => sequence,
             Err(source) => {
-                self.problems.push(Problem::Sequence {
-                    id: found.id.clone(),
-                    source,
-                });
+                self.problems.push(Problem::Sequence { id: found.id.clone(), source });
                 return;
             }
         };
@@ -231,9 +196,7 @@ impl Collector<'_> {
             let message =
                 format!("{reason}, is neither a package ID nor an application; not carried");
             let subject = target.trim();
-            self.needs
-                .warnings
-                .push(Warning::new(WarningKind::TaskSequence, subject, message));
+            self.needs.warnings.push(Warning::new(WarningKind::TaskSequence, subject, message));
         }
     }
 }

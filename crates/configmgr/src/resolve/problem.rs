@@ -18,9 +18,7 @@ impl fmt::Display for ResolveErrors {
             [one] => one.fmt(f),
             several => {
                 write!(f, "{} problems:", several.len())?;
-                several
-                    .iter()
-                    .try_for_each(|problem| write!(f, "\n- {problem}"))
+                several.iter().try_for_each(|problem| write!(f, "\n- {problem}"))
             }
         }
     }
@@ -168,12 +166,7 @@ pub struct MissingContent {
 fn list(missing: &[MissingContent]) -> String {
     let mut text = String::new();
     for content in missing {
-        let MissingContent {
-            object_id,
-            name,
-            content_id,
-            at,
-        } = content;
+        let MissingContent { object_id, name, content_id, at } = content;
         text.push_str(&format!("\n  {object_id} {name:?}, wanted as {content_id}"));
         for (distribution_point, reason) in at {
             text.push_str(&format!("\n    {distribution_point}: {reason}"));

@@ -131,11 +131,7 @@ pub struct Warning {
 
 impl Warning {
     pub(super) fn new(kind: WarningKind, subject: &str, message: impl Into<String>) -> Self {
-        Self {
-            kind,
-            subject: subject.to_owned(),
-            message: message.into(),
-        }
+        Self { kind, subject: subject.to_owned(), message: message.into() }
     }
 }
 

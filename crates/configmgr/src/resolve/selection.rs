@@ -30,12 +30,7 @@ pub(super) fn add_requested(
         .packages
         .iter()
         .map(|id| ("packages", PACKAGE, id))
-        .chain(
-            request
-                .driver_packages
-                .iter()
-                .map(|id| ("driver_packages", DRIVERS, id)),
-        )
+        .chain(request.driver_packages.iter().map(|id| ("driver_packages", DRIVERS, id)))
         .chain(prestart.map(|id| ("customization.prestart.package", PACKAGE, id)));
     for (field, wanted, id) in fields {
         let Some(package) = lookup(catalog, field, id, wanted, problems) else {
@@ -45,16 +40,10 @@ pub(super) fn add_requested(
             "customization.prestart.package" => "package of the prestart command",
             _ => "named in the spec",
         };
-        needs
-            .packages
-            .entry(package.id)
-            .or_default()
-            .add(reason.to_owned(), true);
+        needs.packages.entry(package.id).or_default().add(reason.to_owned(), true);
     }
     for model in &request.applications {
-        needs
-            .application(model.trim())
-            .add("named in the spec".to_owned(), true);
+        needs.application(model.trim()).add("named in the spec".to_owned(), true);
     }
 }
 
@@ -66,20 +55,10 @@ pub(super) fn select(
     needs: &mut Needs,
     problems: &mut Vec<Problem>,
 ) -> Selection {
-    let boot = lookup(
-        catalog,
-        "boot_image",
-        &request.boot_image,
-        &[PackageKind::BootImage],
-        problems,
-    );
-    let os = lookup(
-        catalog,
-        "os_image",
-        &request.os_image_package,
-        &[PackageKind::OsImage],
-        problems,
-    );
+    let boot =
+        lookup(catalog, "boot_image", &request.boot_image, &[PackageKind::BootImage], problems);
+    let os =
+        lookup(catalog, "os_image", &request.os_image_package, &[PackageKind::OsImage], problems);
     if let (Some(boot), Some(task_sequence)) = (&boot, task_sequence) {
         check_boot_image(boot, task_sequence, needs);
     }
@@ -90,11 +69,7 @@ pub(super) fn select(
             "the OS image is not referenced by task sequence {} '{}'; the computer will apply another one from the network",
             task_sequence.id, task_sequence.name
         );
-        needs.warnings.push(Warning::new(
-            WarningKind::OsImageNotReferenced,
-            &os.id,
-            message,
-        ));
+        needs.warnings.push(Warning::new(WarningKind::OsImageNotReferenced, &os.id, message));
     }
     let image = |package: Option<Package>, kind, needs: &Needs| {
         let package = package?;
@@ -135,17 +110,13 @@ fn add_packages(
             // The boot image that is not the chosen one has its warning.
             (PackageKind::BootImage, _) => {}
             (PackageKind::OsImage, Some(kind)) if need.data_image => {
-                selection
-                    .contents
-                    .push(Want::of_package(catalog, package, kind, need.reasons));
+                selection.contents.push(Want::of_package(catalog, package, kind, need.reasons));
             }
             (PackageKind::OsImage, _) => needs.notes.push(format!(
                 "{name} is also referenced, but prestaged media carry one OS image; not carried"
             )),
             (_, Some(kind)) => {
-                selection
-                    .contents
-                    .push(Want::of_package(catalog, package, kind, need.reasons));
+                selection.contents.push(Want::of_package(catalog, package, kind, need.reasons));
             }
             (_, None) => needs.notes.push(format!(
                 "{name} is {}, but prestaged media do not carry it",
@@ -166,16 +137,10 @@ fn unknown_package(
     let named_by = need.reasons.join(", ");
     if need.firm {
         let absent_files = catalog.absent_package_files(None);
-        problems.push(Problem::UnknownPackage {
-            id,
-            named_by,
-            absent_files,
-        });
+        problems.push(Problem::UnknownPackage { id, named_by, absent_files });
     } else {
         let message = format!("{named_by}, is not in the site's export; not carried");
-        needs
-            .warnings
-            .push(Warning::new(WarningKind::TaskSequence, &id, message));
+        needs.warnings.push(Warning::new(WarningKind::TaskSequence, &id, message));
     }
 }
 
@@ -201,16 +166,10 @@ fn add_applications(
         let named_by = need.reasons.join(", ");
         if need.firm {
             let absent_files = catalog.absent_application_files();
-            problems.push(Problem::UnknownApplication {
-                id: model,
-                named_by,
-                absent_files,
-            });
+            problems.push(Problem::UnknownApplication { id: model, named_by, absent_files });
         } else {
             let message = format!("{named_by}, is not in the site's export; not carried");
-            needs
-                .warnings
-                .push(Warning::new(WarningKind::Application, &model, message));
+            needs.warnings.push(Warning::new(WarningKind::Application, &model, message));
         }
     }
 }
@@ -221,9 +180,7 @@ fn check_boot_image(boot: &Package, task_sequence: &TaskSequencePackage, needs: 
             "the export does not say which boot image task sequence {} has, so it could not be compared",
             task_sequence.id
         );
-        needs
-            .warnings
-            .push(Warning::new(WarningKind::TaskSequence, &boot.id, message));
+        needs.warnings.push(Warning::new(WarningKind::TaskSequence, &boot.id, message));
         return;
     };
     if *own != boot.id {
@@ -231,11 +188,7 @@ fn check_boot_image(boot: &Package, task_sequence: &TaskSequencePackage, needs: 
             "task sequence {} '{}' has boot image {own}; with another one on the media the computer restarts into the wrong Windows PE. Use boot_image = \"{own}\"",
             task_sequence.id, task_sequence.name
         );
-        needs.warnings.push(Warning::new(
-            WarningKind::BootImageDiffers,
-            &boot.id,
-            message,
-        ));
+        needs.warnings.push(Warning::new(WarningKind::BootImageDiffers, &boot.id, message));
     }
 }
 
@@ -251,11 +204,7 @@ fn lookup(
     let first = wanted.first().copied();
     let Some(package) = catalog.package(&id) else {
         let absent_files = catalog.absent_package_files(first);
-        problems.push(Problem::UnknownPackage {
-            id,
-            named_by: field.to_owned(),
-            absent_files,
-        });
+        problems.push(Problem::UnknownPackage { id, named_by: field.to_owned(), absent_files });
         return None;
     };
     if wanted.contains(&package.kind) {

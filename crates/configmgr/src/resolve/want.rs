@@ -42,9 +42,7 @@ impl Want {
         kind: ContentKind,
         reasons: Vec<String>,
     ) -> Self {
-        let version = package
-            .source_version
-            .or_else(|| catalog.listed_version(&package.id));
+        let version = package.source_version.or_else(|| catalog.listed_version(&package.id));
         Self {
             object_id: package.id.clone(),
             name: package.name.clone(),
@@ -117,18 +115,11 @@ impl Content {
     fn new(id: &str, version: Option<u32>, hash: Option<String>) -> Self {
         let (stem, own) = split_content_id(id);
         let version = version.filter(|version| *version > 0).or(own);
-        Self {
-            stem: stem.to_owned(),
-            version,
-            hash,
-            alone: false,
-        }
+        Self { stem: stem.to_owned(), version, hash, alone: false }
     }
 
     fn of_row(row: &CiContent) -> Option<Self> {
-        row.content_id
-            .as_deref()
-            .map(|id| Self::new(id, row.version, row.hash.clone()))
+        row.content_id.as_deref().map(|id| Self::new(id, row.version, row.hash.clone()))
     }
 }
 
@@ -137,10 +128,7 @@ fn contents(catalog: &Catalog, application: &Application) -> BTreeMap<String, Co
     let mut found: BTreeMap<String, Content> = BTreeMap::new();
     for content in content_rows(catalog, application) {
         let key = content.stem.to_ascii_uppercase();
-        if found
-            .get(&key)
-            .is_none_or(|known| known.version < content.version)
-        {
+        if found.get(&key).is_none_or(|known| known.version < content.version) {
             found.insert(key, content);
         }
     }
@@ -154,8 +142,7 @@ fn contents(catalog: &Catalog, application: &Application) -> BTreeMap<String, Co
 fn content_rows(catalog: &Catalog, application: &Application) -> Vec<Content> {
     let of_ci = |ci_id: Option<u64>| {
         let rows = catalog.ci_contents.iter();
-        rows.filter(move |row| ci_id.is_some() && row.ci_id == ci_id)
-            .filter_map(Content::of_row)
+        rows.filter(move |row| ci_id.is_some() && row.ci_id == ci_id).filter_map(Content::of_row)
     };
     let mut all: Vec<Content> = of_ci(Some(application.ci_id)).collect();
     for deployment_type in latest_deployment_types(catalog, application) {
@@ -181,10 +168,7 @@ fn latest_deployment_types<'a>(
         if found.app_model_name.to_lowercase() != model || found.is_latest == Some(false) {
             continue;
         }
-        let key = found
-            .model_name
-            .as_ref()
-            .map_or(format!("#{index}"), |m| m.to_lowercase());
+        let key = found.model_name.as_ref().map_or(format!("#{index}"), |m| m.to_lowercase());
         let rank = |d: &DeploymentType| (d.revision, d.ci_id);
         let known = latest.get(&key);
         if known.is_none_or(|known| rank(found) > rank(known)) {

@@ -40,15 +40,9 @@ mod tests {
         let line =
             "OSDApplyOS.exe /image:PS100010,%I% \"/config:PS100011,my file.xml\" /x:\"\" \"\"";
         let words = words(line);
-        assert_eq!(
-            words[1..3],
-            ["/image:PS100010,%I%", "/config:PS100011,my file.xml"]
-        );
+        assert_eq!(words[1..3], ["/image:PS100010,%I%", "/config:PS100011,my file.xml"]);
         assert_eq!(words.len(), 5);
-        assert_eq!(
-            switch(&words[2]),
-            Some(("config".into(), "PS100011,my file.xml"))
-        );
+        assert_eq!(switch(&words[2]), Some(("config".into(), "PS100011,my file.xml")));
         assert_eq!(switch("cmd"), None);
     }
 }

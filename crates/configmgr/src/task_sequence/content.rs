@@ -69,10 +69,8 @@ pub fn step_content(step: &Step) -> StepContent {
         from_variable(&mut found, step, variable);
     }
     if step.is_type("SetVariable")
-        && let (Some(name), Some(value)) = (
-            step.property("VariableName"),
-            step.property("VariableValue"),
-        )
+        && let (Some(name), Some(value)) =
+            (step.property("VariableName"), step.property("VariableValue"))
         && holds_packages(name)
     {
         packages(&mut found, step, name, value, ContentUse::Other);
@@ -89,32 +87,16 @@ pub fn step_content(step: &Step) -> StepContent {
 }
 
 fn from_switch(found: &mut StepContent, step: &Step, name: &str, value: &str) {
-    let program = words(&step.action)
-        .first()
-        .map(|p| p.to_ascii_lowercase())
-        .unwrap_or_default();
+    let program = words(&step.action).first().map(|p| p.to_ascii_lowercase()).unwrap_or_default();
     match name {
         "app" => applications(found, value),
         "basevar" if !value.is_empty() => {
-            let what = if program.contains("smsappinstall") {
-                "applications"
-            } else {
-                "programs"
-            };
-            add_dynamic(
-                found,
-                format!("installs the {what} that variables {value}01, … name"),
-            );
+            let what = if program.contains("smsappinstall") { "applications" } else { "programs" };
+            add_dynamic(found, format!("installs the {what} that variables {value}01, … name"));
         }
         _ if PACKAGE_SWITCHES.contains(&name) && takes(&program, name) => {
             let first = value.split(',').next().unwrap_or_default();
-            packages(
-                found,
-                step,
-                &format!("/{name}"),
-                first,
-                content_use(step, name),
-            );
+            packages(found, step, &format!("/{name}"), first, content_use(step, name));
         }
         _ => {}
     }
@@ -125,9 +107,7 @@ fn from_switch(found: &mut StepContent, step: &Step, name: &str, value: &str) {
 fn takes(program: &str, switch: &str) -> bool {
     match program.rsplit(['\\', '/']).next().unwrap_or_default() {
         name if name.starts_with("smsswd") => matches!(switch, "run" | "pkg"),
-        name => ["osd", "sms", "ts"]
-            .iter()
-            .any(|prefix| name.starts_with(prefix)),
+        name => ["osd", "sms", "ts"].iter().any(|prefix| name.starts_with(prefix)),
     }
 }
 
@@ -144,9 +124,7 @@ fn from_variable(found: &mut StepContent, step: &Step, variable: &StepVariable) 
 fn holds_packages(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
     lower.ends_with("packageid")
-        || PACKAGE_VARIABLES
-            .iter()
-            .any(|known| known.eq_ignore_ascii_case(name))
+        || PACKAGE_VARIABLES.iter().any(|known| known.eq_ignore_ascii_case(name))
 }
 
 /// A data image is told by its switch, or by the step's type where the command is not at hand.
@@ -161,23 +139,12 @@ fn content_use(step: &Step, switch: &str) -> ContentUse {
 }
 
 fn packages(found: &mut StepContent, step: &Step, place: &str, value: &str, usage: ContentUse) {
-    for part in value
-        .split([',', ';', ' '])
-        .map(str::trim)
-        .filter(|part| !part.is_empty())
-    {
+    for part in value.split([',', ';', ' ']).map(str::trim).filter(|part| !part.is_empty()) {
         if is_package_id(part) {
             add_target(found, StepTarget::Package(part.to_ascii_uppercase()), usage);
         } else if part.contains('%') {
-            let what = if step.is_type("Download") {
-                "downloads"
-            } else {
-                "uses"
-            };
-            add_dynamic(
-                found,
-                format!("{what} the package that {part} names ({place})"),
-            );
+            let what = if step.is_type("Download") { "downloads" } else { "uses" };
+            add_dynamic(found, format!("{what} the package that {part} names ({place})"));
         }
     }
 }

@@ -50,18 +50,13 @@ pub struct Step {
 impl Step {
     /// Whether the type contains `word`, without case.
     pub fn is_type(&self, word: &str) -> bool {
-        self.step_type
-            .to_ascii_lowercase()
-            .contains(&word.to_ascii_lowercase())
+        self.step_type.to_ascii_lowercase().contains(&word.to_ascii_lowercase())
     }
 
     /// The value of the variable that stands for `property`.
     pub fn property(&self, property: &str) -> Option<&str> {
         let named = |v: &&StepVariable| v.property.eq_ignore_ascii_case(property);
-        self.variables
-            .iter()
-            .find(named)
-            .map(|variable| variable.value.as_str())
+        self.variables.iter().find(named).map(|variable| variable.value.as_str())
     }
 }
 
@@ -83,14 +78,10 @@ impl Sequence {
         let root = Element::parse(xml)?;
         let all = root.descendants();
         let Some(outer) = all.iter().find(|element| element.is("sequence")) else {
-            return Err(SequenceError::NotASequence {
-                found: root.name.clone(),
-            });
+            return Err(SequenceError::NotASequence { found: root.name.clone() });
         };
-        let mut sequence = Self {
-            version: outer.attribute("version").map(str::to_owned),
-            ..Self::default()
-        };
+        let mut sequence =
+            Self { version: outer.attribute("version").map(str::to_owned), ..Self::default() };
         sequence.walk(outer, &mut Vec::new(), false);
         let references = all.iter().filter(|element| element.is("referenceList"));
         sequence.references = references
@@ -122,31 +113,19 @@ impl Sequence {
 fn step(element: &Element, name: String, groups: Vec<String>, disabled: bool) -> Step {
     let child = |wanted: &str| element.children.iter().find(|child| child.is(wanted));
     let variables = child("defaultVarList").map(|list| list.children.as_slice());
-    let variables = variables
-        .unwrap_or_default()
-        .iter()
-        .filter(|v| v.is("variable"));
+    let variables = variables.unwrap_or_default().iter().filter(|v| v.is("variable"));
     Step {
         name,
         step_type: element.attribute("type").unwrap_or_default().to_owned(),
         groups,
         disabled,
-        action: child("action")
-            .map(|a| a.text.trim().to_owned())
-            .unwrap_or_default(),
+        action: child("action").map(|a| a.text.trim().to_owned()).unwrap_or_default(),
         variables: variables
             .map(|variable| StepVariable {
                 name: variable.attribute("name").unwrap_or_default().to_owned(),
-                property: variable
-                    .attribute("property")
-                    .unwrap_or_default()
-                    .to_owned(),
+                property: variable.attribute("property").unwrap_or_default().to_owned(),
                 value: match variable.text.trim() {
-                    "" => variable
-                        .attribute("value")
-                        .unwrap_or_default()
-                        .trim()
-                        .to_owned(),
+                    "" => variable.attribute("value").unwrap_or_default().trim().to_owned(),
                     text => text.to_owned(),
                 },
             })

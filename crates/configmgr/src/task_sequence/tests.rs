@@ -34,11 +34,7 @@ const SEQUENCE: &str = r#"<?xml version="1.0" encoding="utf-16"?>
 </sequence>"#;
 
 fn targets(sequence: &Sequence, name: &str) -> Vec<(StepTarget, ContentUse)> {
-    let step = sequence
-        .steps
-        .iter()
-        .find(|step| step.name == name)
-        .unwrap();
+    let step = sequence.steps.iter().find(|step| step.name == name).unwrap();
     step_content(step).targets
 }
 
@@ -53,36 +49,18 @@ fn steps_name_their_content() {
     assert_eq!(sequence.references, ["PS100040"]);
     assert_eq!(
         targets(&sequence, "Apply OS"),
-        [
-            package("PS100010", ContentUse::OperatingSystem),
-            package("PS100011", ContentUse::Other)
-        ]
+        [package("PS100010", ContentUse::OperatingSystem), package("PS100011", ContentUse::Other)]
     );
-    assert_eq!(
-        targets(&sequence, "Recovery"),
-        [package("PS100020", ContentUse::DataImage)]
-    );
-    assert_eq!(
-        targets(&sequence, "Drivers"),
-        [package("PS100077", ContentUse::Other)]
-    );
+    assert_eq!(targets(&sequence, "Recovery"), [package("PS100020", ContentUse::DataImage)]);
+    assert_eq!(targets(&sequence, "Drivers"), [package("PS100077", ContentUse::Other)]);
     let application = |model: &str| (StepTarget::Application(model.into()), ContentUse::Other);
     assert_eq!(
         targets(&sequence, "Apps"),
-        [
-            application("ScopeId_A/Application_1"),
-            application("ScopeId_A/Application_2")
-        ]
+        [application("ScopeId_A/Application_1"), application("ScopeId_A/Application_2")]
     );
     assert_eq!(targets(&sequence, "Run"), []);
-    assert_eq!(
-        targets(&sequence, "Download"),
-        [package("PS100030", ContentUse::Other)]
-    );
-    assert_eq!(
-        targets(&sequence, "Child"),
-        [package("PS100124", ContentUse::Other)]
-    );
+    assert_eq!(targets(&sequence, "Download"), [package("PS100030", ContentUse::Other)]);
+    assert_eq!(targets(&sequence, "Child"), [package("PS100124", ContentUse::Other)]);
 }
 
 #[test]
@@ -91,12 +69,7 @@ fn what_run_time_decides_is_told() {
     let dynamic: Vec<_> = sequence
         .steps
         .iter()
-        .flat_map(|step| {
-            step_content(step)
-                .dynamic
-                .into_iter()
-                .map(|d| (step.name.clone(), d))
-        })
+        .flat_map(|step| step_content(step).dynamic.into_iter().map(|d| (step.name.clone(), d)))
         .collect();
     let steps: Vec<_> = dynamic.iter().map(|(step, _)| step.as_str()).collect();
     assert_eq!(steps, ["Auto drivers", "More apps", "Download"]);
@@ -106,11 +79,7 @@ fn what_run_time_decides_is_told() {
 #[test]
 fn groups_and_disabled_groups_are_kept() {
     let sequence = Sequence::parse(SEQUENCE).unwrap();
-    let recovery = sequence
-        .steps
-        .iter()
-        .find(|step| step.name == "Recovery")
-        .unwrap();
+    let recovery = sequence.steps.iter().find(|step| step.name == "Recovery").unwrap();
     assert_eq!(recovery.groups, ["Install", "Data"]);
     assert!(recovery.disabled);
     assert!(!sequence.steps[0].disabled);
@@ -118,22 +87,11 @@ fn groups_and_disabled_groups_are_kept() {
 
 #[test]
 fn escaped_sequences_are_read_and_deep_ones_refused() {
-    let escaped = SEQUENCE
-        .replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;");
-    assert_eq!(
-        Sequence::parse(&escaped).unwrap(),
-        Sequence::parse(SEQUENCE).unwrap()
-    );
+    let escaped = SEQUENCE.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    assert_eq!(Sequence::parse(&escaped).unwrap(), Sequence::parse(SEQUENCE).unwrap());
     let open = "<group name=\"g\">".repeat(2000);
     let deep = format!("<sequence>{open}{}</sequence>", "</group>".repeat(2000));
     assert!(matches!(Sequence::parse(&deep), Err(SequenceError::Xml(_))));
     let other = Sequence::parse("<policy/>");
-    assert_eq!(
-        other,
-        Err(SequenceError::NotASequence {
-            found: "policy".into()
-        })
-    );
+    assert_eq!(other, Err(SequenceError::NotASequence { found: "policy".into() }));
 }

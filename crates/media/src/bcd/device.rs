@@ -25,11 +25,7 @@ pub fn boot() -> Vec<u8> {
 /// stored byte order.
 #[must_use]
 pub fn ramdisk(options: &[u8; 16], path: &str) -> Vec<u8> {
-    let path: Vec<u8> = path
-        .encode_utf16()
-        .chain([0])
-        .flat_map(u16::to_le_bytes)
-        .collect();
+    let path: Vec<u8> = path.encode_utf16().chain([0]).flat_map(u16::to_le_bytes).collect();
     let total = 0x8C + u32::try_from(path.len()).unwrap_or(u32::MAX - 0x8C);
     let mut bytes = options.to_vec();
     push(&mut bytes, &[0, 1, total - 0x10, 0]);
@@ -73,18 +69,13 @@ mod tests {
         let bytes = ramdisk(&RAMDISK_OPTIONS_GUID, r"\sources\boot.wim");
         let field = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
         assert_eq!(bytes.len(), 0xB0);
-        assert_eq!(
-            (field(0x10), field(0x14), field(0x18), field(0x1C)),
-            (0, 1, 0xA0, 0)
-        );
+        assert_eq!((field(0x10), field(0x14), field(0x18), field(0x1C)), (0, 1, 0xA0, 0));
         assert_eq!(field(0x20), 3);
         assert!(bytes[0x24..0x38].iter().all(|byte| *byte == 0));
         assert_eq!((field(0x38), field(0x3C), field(0x40)), (1, 0x78, 5));
         assert_eq!(bytes[0x44..0x8C], boot()[0x10..]);
-        let path: Vec<u8> = "\\sources\\boot.wim\0"
-            .encode_utf16()
-            .flat_map(u16::to_le_bytes)
-            .collect();
+        let path: Vec<u8> =
+            "\\sources\\boot.wim\0".encode_utf16().flat_map(u16::to_le_bytes).collect();
         assert_eq!(bytes[0x8C..], path);
     }
 
@@ -93,10 +84,7 @@ mod tests {
         // 0x28A bytes in all: a path of 0x1FE bytes, that is, 254 characters and the NUL.
         let bytes = ramdisk(&RAMDISK_OPTIONS_GUID, &"x".repeat(254));
         let field = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
-        assert_eq!(
-            (bytes.len(), field(0x18), field(0x3C)),
-            (0x28A, 0x27A, 0x252)
-        );
+        assert_eq!((bytes.len(), field(0x18), field(0x3C)), (0x28A, 0x27A, 0x252));
     }
 
     #[test]

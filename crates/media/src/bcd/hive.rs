@@ -59,11 +59,7 @@ impl Key {
     /// An empty key. Names are ASCII here: boot stores have no others.
     #[must_use]
     pub fn new(name: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            keys: Vec::new(),
-            values: Vec::new(),
-        }
+        Self { name: name.into(), keys: Vec::new(), values: Vec::new() }
     }
 
     /// The key with a subkey more. The writer puts subkeys into the order that lookups need.
@@ -85,11 +81,7 @@ impl Value {
     /// `REG_SZ`.
     #[must_use]
     pub fn text(name: &'static str, text: &str) -> Self {
-        Self {
-            name,
-            kind: REG_SZ,
-            data: wide(text),
-        }
+        Self { name, kind: REG_SZ, data: wide(text) }
     }
 
     /// `REG_MULTI_SZ`.
@@ -97,51 +89,31 @@ impl Value {
     pub fn text_list(name: &'static str, texts: &[&str]) -> Self {
         let mut data: Vec<u8> = texts.iter().flat_map(|text| wide(text)).collect();
         data.extend([0, 0]);
-        Self {
-            name,
-            kind: REG_MULTI_SZ,
-            data,
-        }
+        Self { name, kind: REG_MULTI_SZ, data }
     }
 
     /// `REG_DWORD`.
     #[must_use]
     pub fn number(name: &'static str, number: u32) -> Self {
-        Self {
-            name,
-            kind: REG_DWORD,
-            data: number.to_le_bytes().to_vec(),
-        }
+        Self { name, kind: REG_DWORD, data: number.to_le_bytes().to_vec() }
     }
 
     /// `REG_BINARY`, at most 16344 bytes: more would need the cells for big data.
     #[must_use]
     pub const fn binary(name: &'static str, data: Vec<u8>) -> Self {
-        Self {
-            name,
-            kind: REG_BINARY,
-            data,
-        }
+        Self { name, kind: REG_BINARY, data }
     }
 }
 
 /// UTF-16LE with its NUL.
 fn wide(text: &str) -> Vec<u8> {
-    text.encode_utf16()
-        .chain([0])
-        .flat_map(u16::to_le_bytes)
-        .collect()
+    text.encode_utf16().chain([0]).flat_map(u16::to_le_bytes).collect()
 }
 
 /// The hive with this root key, as the bytes of its file. `modified` is a FILETIME.
 #[must_use]
 pub fn write(root: &Key, modified: u64) -> Vec<u8> {
-    let mut cells = Cells {
-        bytes: vec![0; BIN_HEADER_BYTES],
-        modified,
-        security: 0,
-        keys: 0,
-    };
+    let mut cells = Cells { bytes: vec![0; BIN_HEADER_BYTES], modified, security: 0, keys: 0 };
     cells.security = cells.reserve(20 + SECURITY_DESCRIPTOR.len());
     let root_cell = cells.key(root, NONE);
     cells.write_security();
@@ -160,9 +132,9 @@ fn base_block(root: u32, bins_bytes: u32, modified: u64) -> Vec<u8> {
     // Version 1.5, a primary file, loaded directly; then the root and the length of the bins.
     push(&mut block, &[1, 5, 0, 1, root, bins_bytes, 1]);
     block.resize(508, 0);
-    let checksum = block.chunks_exact(4).fold(0, |sum, word| {
-        sum ^ u32::from_le_bytes([word[0], word[1], word[2], word[3]])
-    });
+    let checksum = block
+        .chunks_exact(4)
+        .fold(0, |sum, word| sum ^ u32::from_le_bytes([word[0], word[1], word[2], word[3]]));
     // Two results are reserved.
     let checksum = match checksum {
         0 => 1,
@@ -188,11 +160,7 @@ impl Cells {
         let at = self.bytes.len();
         let size = (content + 4).next_multiple_of(8);
         self.bytes.resize(at + size, 0);
-        self.put(
-            length(at),
-            -4,
-            &(-i64::from(length(size))).to_le_bytes()[..4],
-        );
+        self.put(length(at), -4, &(-i64::from(length(size))).to_le_bytes()[..4]);
         length(at)
     }
 
@@ -215,10 +183,8 @@ impl Cells {
         let values = self.values(&key.values);
         let mut sorted: Vec<&Key> = key.keys.iter().collect();
         sorted.sort_by_key(|key| key.name.to_ascii_uppercase());
-        let subkeys: Vec<(u32, &str)> = sorted
-            .iter()
-            .map(|sub| (self.key(sub, cell), sub.name.as_str()))
-            .collect();
+        let subkeys: Vec<(u32, &str)> =
+            sorted.iter().map(|sub| (self.key(sub, cell), sub.name.as_str())).collect();
         let list = self.subkey_list(&subkeys);
         let content = self.key_content(key, parent, list, values);
         self.put(cell, 0, &content);
@@ -237,14 +203,8 @@ impl Cells {
         content.extend(self.modified.to_le_bytes());
         push(&mut content, &[0, if parent == NONE { 0 } else { parent }]);
         push(&mut content, &[length(key.keys.len()), 0, subkeys, NONE]);
-        push(
-            &mut content,
-            &[length(key.values.len()), values, self.security, NONE],
-        );
-        push(
-            &mut content,
-            &[longest_key, 0, longest_value, longest_data, 0],
-        );
+        push(&mut content, &[length(key.values.len()), values, self.security, NONE]);
+        push(&mut content, &[longest_key, 0, longest_value, longest_data, 0]);
         content.extend(short(key.name.len()).to_le_bytes());
         content.extend([0, 0]);
         content.extend(key.name.as_bytes());
@@ -297,10 +257,7 @@ impl Cells {
     fn write_security(&mut self) {
         let cell = self.security;
         let mut content = b"sk\0\0".to_vec();
-        push(
-            &mut content,
-            &[cell, cell, self.keys, length(SECURITY_DESCRIPTOR.len())],
-        );
+        push(&mut content, &[cell, cell, self.keys, length(SECURITY_DESCRIPTOR.len())]);
         content.extend(SECURITY_DESCRIPTOR);
         self.put(cell, 0, &content);
     }
@@ -324,8 +281,7 @@ impl Cells {
 /// The hash in `lh` lists: over the upper-case name, times 37 each.
 fn name_hash(name: &str) -> u32 {
     name.bytes().fold(0_u32, |hash, byte| {
-        hash.wrapping_mul(37)
-            .wrapping_add(u32::from(byte.to_ascii_uppercase()))
+        hash.wrapping_mul(37).wrapping_add(u32::from(byte.to_ascii_uppercase()))
     })
 }
 
@@ -350,9 +306,7 @@ mod tests {
     fn the_checksum_makes_the_base_block_cancel_out() {
         let file = write(&Key::new("Root"), 5);
         let words = file[..512].chunks_exact(4);
-        let sum = words.fold(0, |sum, word| {
-            sum ^ u32::from_le_bytes(word.try_into().unwrap())
-        });
+        let sum = words.fold(0, |sum, word| sum ^ u32::from_le_bytes(word.try_into().unwrap()));
         assert_eq!(sum, 0);
         assert_eq!(file.len() % 4096, 0);
         // Compressed name, no delete, hive entry.
@@ -377,14 +331,9 @@ mod tests {
 
     #[test]
     fn subkeys_are_listed_by_upper_case_name_with_its_hash() {
-        let key = Key::new("Root")
-            .with_key(Key::new("ab"))
-            .with_key(Key::new("B"));
+        let key = Key::new("Root").with_key(Key::new("ab")).with_key(Key::new("B"));
         let file = write(&key.with_key(Key::new("A")), 0);
-        let list = file
-            .windows(4)
-            .position(|bytes| bytes == b"lh\x03\x00")
-            .unwrap();
+        let list = file.windows(4).position(|bytes| bytes == b"lh\x03\x00").unwrap();
         let hash = |index: usize| {
             let at = list + 8 + index * 8;
             u32::from_le_bytes(file[at..at + 4].try_into().unwrap())

@@ -58,12 +58,8 @@ pub fn store(firmware: Firmware, modified: u64) -> Vec<u8> {
         .with_value(Value::number("TreatAsSystem", 1));
     let objects = objects(firmware)
         .into_iter()
-        .fold(Key::new("Objects"), |key, object| {
-            key.with_key(object.into_key())
-        });
-    let root = Key::new("NewStoreRoot")
-        .with_key(description)
-        .with_key(objects);
+        .fold(Key::new("Objects"), |key, object| key.with_key(object.into_key()));
+    let root = Key::new("NewStoreRoot").with_key(description).with_key(objects);
     hive::write(&root, modified)
 }
 

@@ -12,11 +12,7 @@ pub(super) struct Object {
 
 impl Object {
     pub(super) fn new(name: &'static str, kind: u32) -> Self {
-        Self {
-            name,
-            kind,
-            elements: Key::new("Elements"),
-        }
+        Self { name, kind, elements: Key::new("Elements") }
     }
 
     pub(super) fn device(self, element: u32, bytes: Vec<u8>) -> Self {
@@ -37,10 +33,7 @@ impl Object {
     }
 
     pub(super) fn integer(self, element: u32, number: u64) -> Self {
-        self.element(
-            element,
-            Value::binary("Element", number.to_le_bytes().to_vec()),
-        )
+        self.element(element, Value::binary("Element", number.to_le_bytes().to_vec()))
     }
 
     pub(super) fn boolean(self, element: u32, yes: bool) -> Self {
@@ -48,9 +41,8 @@ impl Object {
     }
 
     fn element(mut self, element: u32, value: Value) -> Self {
-        self.elements = self
-            .elements
-            .with_key(Key::new(format!("{element:08x}")).with_value(value));
+        self.elements =
+            self.elements.with_key(Key::new(format!("{element:08x}")).with_value(value));
         self
     }
 

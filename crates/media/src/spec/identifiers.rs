@@ -52,9 +52,7 @@ impl FromStr for PackageId {
             && text.bytes().take(3).all(|b| b.is_ascii_alphanumeric())
             && text.bytes().skip(3).all(|b| b.is_ascii_hexdigit());
         if !is_id {
-            return Err(IdentifierError::Package {
-                text: text.to_owned(),
-            });
+            return Err(IdentifierError::Package { text: text.to_owned() });
         }
         Ok(Self(text.to_ascii_uppercase()))
     }
@@ -84,9 +82,7 @@ impl FromStr for ApplicationId {
     fn from_str(text: &str) -> Result<Self, IdentifierError> {
         let is_part = |part: &str| {
             !part.is_empty()
-                && part
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+                && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
         };
         let parts = text
             .strip_prefix("ScopeId_")
@@ -94,9 +90,7 @@ impl FromStr for ApplicationId {
             .filter(|(scope, name)| is_part(scope) && is_part(name));
         match parts {
             Some(_) => Ok(Self(text.to_owned())),
-            None => Err(IdentifierError::Application {
-                text: text.to_owned(),
-            }),
+            None => Err(IdentifierError::Application { text: text.to_owned() }),
         }
     }
 }
@@ -135,27 +129,13 @@ mod tests {
 
     #[test]
     fn package_ids_are_normalised_to_upper_case() {
-        assert_eq!(
-            "ps1000aF".parse::<PackageId>().unwrap().as_str(),
-            "PS1000AF"
-        );
-        assert_eq!(
-            "00100012".parse::<PackageId>().unwrap().as_str(),
-            "00100012"
-        );
+        assert_eq!("ps1000aF".parse::<PackageId>().unwrap().as_str(), "PS1000AF");
+        assert_eq!("00100012".parse::<PackageId>().unwrap().as_str(), "00100012");
     }
 
     #[test]
     fn what_is_no_package_id_is_refused() {
-        for text in [
-            "",
-            "PS10001",
-            "PS1000123",
-            "PS1-0012",
-            "PS1000GG",
-            "PS100012.3",
-            "ÄS10001",
-        ] {
+        for text in ["", "PS10001", "PS1000123", "PS1-0012", "PS1000GG", "PS100012.3", "ÄS10001"] {
             assert!(text.parse::<PackageId>().is_err(), "{text}");
         }
     }
@@ -164,18 +144,9 @@ mod tests {
     fn application_ids_have_two_parts_and_no_revision() {
         let id = "ScopeId_0A1B/Application_96736260-a934";
         assert_eq!(id.parse::<ApplicationId>().unwrap().as_str(), id);
-        for text in [
-            "",
-            "ScopeId_/Application_a",
-            "ScopeId_a/Application_",
-            "Application_a",
-        ] {
+        for text in ["", "ScopeId_/Application_a", "ScopeId_a/Application_", "Application_a"] {
             assert!(text.parse::<ApplicationId>().is_err(), "{text}");
         }
-        assert!(
-            "ScopeId_a/Application_b/3"
-                .parse::<ApplicationId>()
-                .is_err()
-        );
+        assert!("ScopeId_a/Application_b/3".parse::<ApplicationId>().is_err());
     }
 }

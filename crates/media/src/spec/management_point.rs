@@ -69,19 +69,13 @@ impl FromStr for ManagementPoint {
     type Err = ManagementPointError;
 
     fn from_str(text: &str) -> Result<Self, ManagementPointError> {
-        let url = Url::parse(text).map_err(|error| ManagementPointError::NotAUrl {
-            reason: error.to_string(),
-        })?;
+        let url = Url::parse(text)
+            .map_err(|error| ManagementPointError::NotAUrl { reason: error.to_string() })?;
         if !matches!(url.scheme(), "http" | "https") {
-            return Err(ManagementPointError::Scheme {
-                scheme: url.scheme().to_owned(),
-            });
+            return Err(ManagementPointError::Scheme { scheme: url.scheme().to_owned() });
         }
         let extras = [
-            (
-                !url.username().is_empty() || url.password().is_some(),
-                "a user name or password",
-            ),
+            (!url.username().is_empty() || url.password().is_some(), "a user name or password"),
             (url.path() != "/", "a path"),
             (url.query().is_some(), "a query"),
             (url.fragment().is_some(), "a fragment"),
@@ -105,10 +99,7 @@ mod tests {
 
     #[test]
     fn addresses_are_normalised() {
-        assert_eq!(
-            point("HTTPS://MP1.Corp.Example/").as_str(),
-            "https://mp1.corp.example"
-        );
+        assert_eq!(point("HTTPS://MP1.Corp.Example/").as_str(), "https://mp1.corp.example");
         assert_eq!(point("http://mp1:80").as_str(), "http://mp1");
         assert_eq!(point("http://mp1:8080").as_str(), "http://mp1:8080");
     }

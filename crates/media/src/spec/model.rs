@@ -165,10 +165,7 @@ pub enum MediaCertificate {
 
 impl Default for MediaCertificate {
     fn default() -> Self {
-        Self::SelfSigned {
-            start: None,
-            expiry: None,
-        }
+        Self::SelfSigned { start: None, expiry: None }
     }
 }
 
@@ -327,10 +324,7 @@ impl MediaSpec {
             secrets.push(("security.password".to_owned(), source.clone()));
         }
         if let MediaCertificate::Pkcs12 { password, .. } = &self.security.certificate {
-            secrets.push((
-                "security.certificate.pkcs12.password".to_owned(),
-                password.clone(),
-            ));
+            secrets.push(("security.certificate.pkcs12.password".to_owned(), password.clone()));
         }
         for (name, value) in &self.customization.variables {
             if let VariableValue::Secret(source) = value {

@@ -57,20 +57,14 @@ pub(super) fn from_toml(text: &str, report: &mut Report<'_>) -> Node {
         );
     }
     let span = root.span();
-    Node {
-        value: Value::Table(entries(root.get_ref())),
-        span: Some(span),
-    }
+    Node { value: Value::Table(entries(root.get_ref())), span: Some(span) }
 }
 
 fn entries(table: &DeTable<'_>) -> Vec<Entry> {
     let entry = |(name, value): (&toml::Spanned<_>, &toml::Spanned<DeValue<'_>>)| Entry {
         name: String::from(AsRef::<std::borrow::Cow<'_, str>>::as_ref(name).as_ref()),
         name_span: Some(name.span()),
-        node: Node {
-            value: convert(value.get_ref()),
-            span: Some(value.span()),
-        },
+        node: Node { value: convert(value.get_ref()), span: Some(value.span()) },
     };
     let mut entries: Vec<Entry> = table.iter().map(entry).collect();
     entries.sort_by_key(|entry| entry.name_span.as_ref().map(|span| span.start));
@@ -91,10 +85,7 @@ fn convert(value: &DeValue<'_>) -> Value {
         DeValue::Array(items) => Value::List(
             items
                 .iter()
-                .map(|item| Node {
-                    value: convert(item.get_ref()),
-                    span: Some(item.span()),
-                })
+                .map(|item| Node { value: convert(item.get_ref()), span: Some(item.span()) })
                 .collect(),
         ),
         DeValue::Table(table) => Value::Table(entries(table)),

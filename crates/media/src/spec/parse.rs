@@ -30,19 +30,14 @@ impl MediaSpec {
         let name = path.display().to_string();
         let text = read(path).map_err(|what| SpecError {
             problems: vec![Problem {
-                place: Place {
-                    file: name.clone(),
-                    position: None,
-                },
+                place: Place { file: name.clone(), position: None },
                 key: String::new(),
                 what,
                 advice: "name a media spec: a TOML file in UTF-8".to_owned(),
             }],
         })?;
         let mut checked = Self::parse(&name, &text, now)?;
-        checked
-            .spec
-            .resolve_files(path.parent().unwrap_or(Path::new("")));
+        checked.spec.resolve_files(path.parent().unwrap_or(Path::new("")));
         Ok(checked)
     }
 
@@ -65,15 +60,10 @@ impl MediaSpec {
         match serde_json::from_slice(json) {
             Ok(value) => checked(&node::from_json(&value), now, report),
             Err(error) => {
-                let what = format!(
-                    "this is not JSON (line {}, column {})",
-                    error.line(),
-                    error.column()
-                );
+                let what =
+                    format!("this is not JSON (line {}, column {})", error.line(), error.column());
                 report.problem(&None, "", what, "send a media spec as one JSON object");
-                Err(report.finish().err().unwrap_or(SpecError {
-                    problems: Vec::new(),
-                }))
+                Err(report.finish().err().unwrap_or(SpecError { problems: Vec::new() }))
             }
         }
     }
@@ -98,9 +88,7 @@ fn read(path: &Path) -> Result<String, String> {
     let failed = |error: std::io::Error| format!("it cannot be read ({error})");
     let bytes = std::fs::metadata(path).map_err(failed)?.len();
     if bytes > LARGEST_SPEC_BYTES {
-        return Err(format!(
-            "it has {bytes} bytes, far more than any media spec"
-        ));
+        return Err(format!("it has {bytes} bytes, far more than any media spec"));
     }
     std::fs::read_to_string(path).map_err(failed)
 }
@@ -113,10 +101,7 @@ fn checked(
     let spec = spec(root, now, &mut report);
     let warnings = report.finish()?;
     // Whatever left the spec incomplete was reported, so this branch has problems to tell.
-    spec.map(|spec| CheckedSpec { spec, warnings })
-        .ok_or(SpecError {
-            problems: Vec::new(),
-        })
+    spec.map(|spec| CheckedSpec { spec, warnings }).ok_or(SpecError { problems: Vec::new() })
 }
 
 fn spec(root: &Node, now: OffsetDateTime, report: &mut Report<'_>) -> Option<MediaSpec> {
@@ -159,11 +144,7 @@ fn spec(root: &Node, now: OffsetDateTime, report: &mut Report<'_>) -> Option<Med
 }
 
 fn name(table: &mut TableReader<'_>, report: &mut Report<'_>) -> Option<String> {
-    let node = table.required(
-        "name",
-        "a name for this medium, like name = \"w11\"",
-        report,
-    )?;
+    let node = table.required("name", "a name for this medium, like name = \"w11\"", report)?;
     let found = text(node, "name", report)?;
     rules::line(&found, "name", 200, report);
     if found.value.trim().is_empty() {
@@ -196,10 +177,7 @@ fn os_image(
     let package = package(&mut table, "package", listed, report);
     let index = table.number("index", 1..=u32::from(u16::MAX), report);
     table.finish(report);
-    Some(OsImage {
-        package: package?,
-        index: index.map_or(first_index(), |found| found.value),
-    })
+    Some(OsImage { package: package?, index: index.map_or(first_index(), |found| found.value) })
 }
 
 fn distribution_points(table: &mut TableReader<'_>, report: &mut Report<'_>) -> Vec<String> {
@@ -207,24 +185,13 @@ fn distribution_points(table: &mut TableReader<'_>, report: &mut Report<'_>) -> 
     let example = "distribution_points = [\"dp1.corp.example\"]";
     let node = table.required(key, example, report);
     let points: Vec<Found<DistributionPointName>> = table.list(key, report);
-    if let Some(Node {
-        value: Value::List(items),
-        span,
-    }) = node
+    if let Some(Node { value: Value::List(items), span }) = node
         && items.is_empty()
     {
-        report.problem(
-            span,
-            key,
-            "the list is empty",
-            "name at least one distribution point",
-        );
+        report.problem(span, key, "the list is empty", "name at least one distribution point");
     }
     let points = Listed::default().unique(points, key, report);
-    points
-        .into_iter()
-        .map(|DistributionPointName(name)| name)
-        .collect()
+    points.into_iter().map(|DistributionPointName(name)| name).collect()
 }
 
 fn media_settings(
@@ -233,15 +200,8 @@ fn media_settings(
     report: &mut Report<'_>,
 ) -> Option<MediaSettings> {
     let mut table = TableReader::open(node, "media", report)?;
-    table.required(
-        "mode",
-        "mode = \"dynamic\" or mode = \"site-based\"",
-        report,
-    );
-    let modes = [
-        ("dynamic", MediaMode::Dynamic),
-        ("site-based", MediaMode::SiteBased),
-    ];
+    table.required("mode", "mode = \"dynamic\" or mode = \"site-based\"", report);
+    let modes = [("dynamic", MediaMode::Dynamic), ("site-based", MediaMode::SiteBased)];
     let mode = table.choice("mode", &modes, report);
     let example = "management_points = [\"http://mp1.corp.example\"]";
     let list = table.required("management_points", example, report);
@@ -261,14 +221,7 @@ fn media_settings(
     let version = limited("version", 32);
     let comment = limited("comment", 127);
     table.finish(report);
-    Some(MediaSettings {
-        mode: mode?,
-        management_points,
-        unattended,
-        created_by,
-        version,
-        comment,
-    })
+    Some(MediaSettings { mode: mode?, management_points, unattended, created_by, version, comment })
 }
 
 fn customization(table: &mut TableReader<'_>, report: &mut Report<'_>) -> Option<Customization> {
@@ -279,18 +232,14 @@ fn customization(table: &mut TableReader<'_>, report: &mut Report<'_>) -> Option
     let variables = table.table("variables", report);
     let variables = variables.map_or_else(BTreeMap::new, |table| self::variables(&table, report));
     // The outer option: the key is there; the inner one: it could be read.
-    let prestart = table
-        .node("prestart")
-        .map(|node| self::prestart(node, "customization.prestart", report));
+    let prestart =
+        table.node("prestart").map(|node| self::prestart(node, "customization.prestart", report));
     table.finish(report);
     let prestart = match prestart {
         Some(prestart) => Some(prestart?),
         None => None,
     };
-    Some(Customization {
-        variables,
-        prestart,
-    })
+    Some(Customization { variables, prestart })
 }
 
 fn variables(table: &TableReader<'_>, report: &mut Report<'_>) -> BTreeMap<String, VariableValue> {
@@ -336,14 +285,9 @@ fn prestart(node: &Node, key: &str, report: &mut Report<'_>) -> Option<Prestart>
         }
     }
     let package_key = table.key("package");
-    let package = table
-        .node("package")
-        .and_then(|node| parsed(node, &package_key, report));
+    let package = table.node("package").and_then(|node| parsed(node, &package_key, report));
     table.finish(report);
-    Some(Prestart {
-        command: command?.value,
-        package: package.map(|found| found.value),
-    })
+    Some(Prestart { command: command?.value, package: package.map(|found| found.value) })
 }
 
 fn output(table: &mut TableReader<'_>, report: &mut Report<'_>) -> Option<Output> {
@@ -363,11 +307,7 @@ fn output(table: &mut TableReader<'_>, report: &mut Report<'_>) -> Option<Output
         let advice = "remove the key, and split the finished WIM with dism /Split-Image or wimlib-imagex split";
         report.problem(&split.span, "output.split_mib", what, advice);
     }
-    let profiles = [
-        CodecProfile::Fast,
-        CodecProfile::Balanced,
-        CodecProfile::Thorough,
-    ];
+    let profiles = [CodecProfile::Fast, CodecProfile::Balanced, CodecProfile::Thorough];
     let codec = table.choice("codec", &profiles.map(|p| (p.name(), p)), report);
     table.finish(report);
     Some(Output {

@@ -27,16 +27,10 @@ pub(super) fn security(
     let root_span = table.span().clone();
     let Some(node) = table.node("security") else {
         warn_no_password(&root_span.map(|span| span.start..span.start), report);
-        return ReadSecurity {
-            section: Some(Security::default()),
-            self_signed: true,
-        };
+        return ReadSecurity { section: Some(Security::default()), self_signed: true };
     };
     let Some(mut table) = TableReader::open(node, "security", report) else {
-        return ReadSecurity {
-            section: None,
-            self_signed: true,
-        };
+        return ReadSecurity { section: None, self_signed: true };
     };
     let unknown_computer_support = table.boolean("unknown_computer_support", false, report);
     let password = password(&mut table, report);
@@ -47,26 +41,18 @@ pub(super) fn security(
     let affinity = table.choice("user_device_affinity", &AFFINITIES, report);
     table.finish(report);
     let self_signed = matches!(certificate, Some(MediaCertificate::SelfSigned { .. }));
-    let section = password
-        .zip(certificate)
-        .map(|(password, certificate)| Security {
-            unknown_computer_support,
-            password,
-            certificate,
-            user_device_affinity: affinity.unwrap_or_default(),
-        });
-    ReadSecurity {
-        section,
-        self_signed,
-    }
+    let section = password.zip(certificate).map(|(password, certificate)| Security {
+        unknown_computer_support,
+        password,
+        certificate,
+        user_device_affinity: affinity.unwrap_or_default(),
+    });
+    ReadSecurity { section, self_signed }
 }
 
 const AFFINITIES: [(&str, UserDeviceAffinity); 3] = [
     ("do-not-allow", UserDeviceAffinity::DoNotAllow),
-    (
-        "administrator-approval",
-        UserDeviceAffinity::AdministratorApproval,
-    ),
+    ("administrator-approval", UserDeviceAffinity::AdministratorApproval),
     ("auto-approval", UserDeviceAffinity::AutoApproval),
 ];
 
@@ -107,11 +93,8 @@ pub(super) fn secret_source(
             named(&file, "file", key, report).map(|path| SecretSource::File(path.into()))
         }
         (found, other) => {
-            let count = if found.is_some() && other.is_some() {
-                "two sources"
-            } else {
-                "no source"
-            };
+            let count =
+                if found.is_some() && other.is_some() { "two sources" } else { "no source" };
             let what = format!("it names {count}");
             report.problem(&node.span, key, what, "write either env or file");
             None
@@ -129,12 +112,7 @@ fn named(found: &Found<String>, name: &str, key: &str, report: &mut Report<'_>) 
         return Some(found.value.clone());
     }
     let key = format!("{key}.{name}");
-    report.problem(
-        &found.span,
-        &key,
-        "this is no name",
-        "name a variable or a file",
-    );
+    report.problem(&found.span, &key, "this is no name", "name a variable or a file");
     None
 }
 
@@ -152,11 +130,7 @@ fn certificate(
         (None, Some(imported)) => pkcs12(imported, report),
         (own, imported) => {
             let both = own.is_some() && imported.is_some();
-            let what = if both {
-                "it names two certificates"
-            } else {
-                "it names no certificate"
-            };
+            let what = if both { "it names two certificates" } else { "it names no certificate" };
             report.problem(
                 &node.span,
                 key,
@@ -188,9 +162,7 @@ fn self_signed(
             report.problem(&expiry.span, &key, what, "choose an expiry after the start");
         }
     }
-    let span = start
-        .as_ref()
-        .map_or_else(|| table.span().clone(), |start| start.span.clone());
+    let span = start.as_ref().map_or_else(|| table.span().clone(), |start| start.span.clone());
     let start_key = table.key("start");
     table.finish(report);
     let certificate = MediaCertificate::SelfSigned {
@@ -198,19 +170,10 @@ fn self_signed(
         expiry: expiry.as_ref().map(|found| found.value),
     };
     // A start more than a year ago with no expiry has expired by the default.
-    if expiry.is_none()
-        && certificate
-            .validity(now)
-            .is_some_and(|(_, expiry)| expiry <= now)
-    {
+    if expiry.is_none() && certificate.validity(now).is_some_and(|(_, expiry)| expiry <= now) {
         let what =
             "it lies a year back or more, and without an expiry the certificate lives a year";
-        report.problem(
-            &span,
-            &start_key,
-            what,
-            "choose a later start, or an expiry in the future",
-        );
+        report.problem(&span, &start_key, what, "choose a later start, or an expiry in the future");
     }
     Some(certificate)
 }
@@ -232,8 +195,5 @@ fn pkcs12(mut table: TableReader<'_>, report: &mut Report<'_>) -> Option<MediaCe
         "imported PKI certificates are not supported yet",
         "use self_signed with HTTP management points until they are",
     );
-    Some(MediaCertificate::Pkcs12 {
-        file: file?.into(),
-        password: password?,
-    })
+    Some(MediaCertificate::Pkcs12 { file: file?.into(), password: password? })
 }

@@ -78,12 +78,7 @@ pub(super) type Span = Option<Range<usize>>;
 
 impl<'a> Report<'a> {
     pub(super) const fn new(file: &'a str, text: &'a str) -> Self {
-        Self {
-            file,
-            text,
-            problems: Vec::new(),
-            warnings: Vec::new(),
-        }
+        Self { file, text, problems: Vec::new(), warnings: Vec::new() }
     }
 
     pub(super) fn problem(
@@ -110,19 +105,9 @@ impl<'a> Report<'a> {
 
     fn entry(&self, span: &Span, key: &str, what: String, advice: String) -> (usize, Problem) {
         let start = span.as_ref().map(|span| span.start);
-        let place = Place {
-            file: self.file.to_owned(),
-            position: start.map(|at| position(self.text, at)),
-        };
-        (
-            start.unwrap_or(0),
-            Problem {
-                place,
-                key: key.to_owned(),
-                what,
-                advice,
-            },
-        )
+        let place =
+            Place { file: self.file.to_owned(), position: start.map(|at| position(self.text, at)) };
+        (start.unwrap_or(0), Problem { place, key: key.to_owned(), what, advice })
     }
 
     /// The warnings, or every problem, in the order of the file.
@@ -130,9 +115,7 @@ impl<'a> Report<'a> {
         if self.problems.is_empty() {
             return Ok(in_order(self.warnings));
         }
-        Err(SpecError {
-            problems: in_order(self.problems),
-        })
+        Err(SpecError { problems: in_order(self.problems) })
     }
 }
 

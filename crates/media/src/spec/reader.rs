@@ -33,12 +33,7 @@ impl<'n> TableReader<'n> {
             return None;
         };
         let (path, span) = (path.to_owned(), node.span.clone());
-        Some(Self {
-            entries,
-            path,
-            span,
-            known: Vec::new(),
-        })
+        Some(Self { entries, path, span, known: Vec::new() })
     }
 
     /// Where the table stands.
@@ -48,11 +43,7 @@ impl<'n> TableReader<'n> {
 
     /// The dotted path of a key in this table.
     pub(super) fn key(&self, name: &str) -> String {
-        if self.path.is_empty() {
-            name.to_owned()
-        } else {
-            format!("{}.{name}", self.path)
-        }
+        if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
     }
 
     /// The value of a key, if it is there.
@@ -72,12 +63,7 @@ impl<'n> TableReader<'n> {
     ) -> Option<&'n Node> {
         let node = self.node(name);
         if node.is_none() {
-            report.problem(
-                &self.span,
-                &self.key(name),
-                "it is missing",
-                format!("add {example}"),
-            );
+            report.problem(&self.span, &self.key(name), "it is missing", format!("add {example}"));
         }
         node
     }
@@ -89,8 +75,7 @@ impl<'n> TableReader<'n> {
         report: &mut Report<'_>,
     ) -> Option<TableReader<'n>> {
         let key = self.key(name);
-        self.node(name)
-            .and_then(|node| TableReader::open(node, &key, report))
+        self.node(name).and_then(|node| TableReader::open(node, &key, report))
     }
 
     /// Text, if it is there.
@@ -138,10 +123,7 @@ impl<'n> TableReader<'n> {
             let wanted = format!("a whole number from {} to {}", range.start(), range.end());
             expected(report, node, &key, &wanted);
         }
-        fits.map(|value| Found {
-            value,
-            span: node.span.clone(),
-        })
+        fits.map(|value| Found { value, span: node.span.clone() })
     }
 
     /// One of several words, if it is there.
@@ -154,10 +136,7 @@ impl<'n> TableReader<'n> {
         let found = self.text(name, report)?;
         let choice = choices.iter().find(|(word, _)| *word == found.value);
         if choice.is_none() {
-            let words: Vec<_> = choices
-                .iter()
-                .map(|(word, _)| format!("\"{word}\""))
-                .collect();
+            let words: Vec<_> = choices.iter().map(|(word, _)| format!("\"{word}\"")).collect();
             report.problem(
                 &found.span,
                 &self.key(name),
@@ -177,19 +156,11 @@ impl<'n> TableReader<'n> {
         let key = self.key(name);
         let node = self.node(name)?;
         let (Value::Moment(text) | Value::Text(text)) = &node.value else {
-            expected(
-                report,
-                node,
-                &key,
-                "a date and time like 2026-11-22T00:00:00Z",
-            );
+            expected(report, node, &key, "a date and time like 2026-11-22T00:00:00Z");
             return None;
         };
         if let Ok(value) = OffsetDateTime::parse(text, &Rfc3339) {
-            return Some(Found {
-                value,
-                span: node.span.clone(),
-            });
+            return Some(Found { value, span: node.span.clone() });
         }
         report.problem(
             &node.span,
@@ -225,11 +196,7 @@ impl<'n> TableReader<'n> {
 
     /// Reports the keys that nobody asked for.
     pub(super) fn finish(self, report: &mut Report<'_>) {
-        for entry in self
-            .entries
-            .iter()
-            .filter(|e| !self.known.contains(&e.name.as_str()))
-        {
+        for entry in self.entries.iter().filter(|e| !self.known.contains(&e.name.as_str())) {
             let advice = match nearest(&entry.name, &self.known) {
                 Some(known) => format!("did you mean {known}?"),
                 None => format!("known here: {}", self.known.join(", ")),
@@ -243,10 +210,7 @@ impl<'n> TableReader<'n> {
 /// Text, or a problem.
 pub(super) fn text(node: &Node, key: &str, report: &mut Report<'_>) -> Option<Found<String>> {
     if let Value::Text(value) = &node.value {
-        return Some(Found {
-            value: value.clone(),
-            span: node.span.clone(),
-        });
+        return Some(Found { value: value.clone(), span: node.span.clone() });
     }
     expected(report, node, key, "a string in quotes");
     None
@@ -260,10 +224,7 @@ where
 {
     let found = text(node, key, report)?;
     match found.value.parse() {
-        Ok(value) => Some(Found {
-            value,
-            span: found.span,
-        }),
+        Ok(value) => Some(Found { value, span: found.span }),
         Err(error) => {
             // The messages of these errors read "what: what to do".
             let message: String = T::Err::to_string(&error);

@@ -45,9 +45,7 @@ impl FromStr for DistributionPointName {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let is_name = !text.is_empty()
-            && text
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b".-_".contains(&b));
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b".-_".contains(&b));
         if is_name {
             return Ok(Self(text.to_owned()));
         }
@@ -91,12 +89,7 @@ pub(super) fn management_points(
         _ => return,
     };
     if count == 0 {
-        report.problem(
-            &list.span,
-            key,
-            "the list is empty",
-            "name a management point",
-        );
+        report.problem(&list.span, key, "the list is empty", "name a management point");
     }
     if mode == Some(MediaMode::SiteBased) && count > 1 {
         let what =
@@ -147,16 +140,10 @@ pub(super) fn output_file(found: &Found<String>, report: &mut Report<'_>) {
 
 fn output_problem(text: &str) -> Option<(String, &'static str)> {
     if text.trim().is_empty() {
-        return Some((
-            "it is empty".to_owned(),
-            "name the file of the medium, like media.wim",
-        ));
+        return Some(("it is empty".to_owned(), "name the file of the medium, like media.wim"));
     }
     if text.ends_with(['/', '\\']) {
-        return Some((
-            "it names a folder".to_owned(),
-            "add the name of the file, like media.wim",
-        ));
+        return Some(("it names a folder".to_owned(), "add the name of the file, like media.wim"));
     }
     if !text.contains("://") {
         return None;
@@ -166,10 +153,7 @@ fn output_problem(text: &str) -> Option<(String, &'static str)> {
         return Some(("it is not a URL".to_owned(), schemes));
     };
     if !matches!(url.scheme(), "file" | "s3" | "az" | "gs") {
-        return Some((
-            format!("media cannot be written to {}://", url.scheme()),
-            schemes,
-        ));
+        return Some((format!("media cannot be written to {}://", url.scheme()), schemes));
     }
     if !url.username().is_empty() || url.password().is_some() || url.query().is_some() {
         let advice = "give credentials to the coordinator and the workers, not to the spec";

@@ -13,9 +13,7 @@ const SECRET_WORDS: [&str; 5] = ["password", "passwd", "secret", "token", "apike
 /// What is wrong with a name, and what to do; `None` when it may be used.
 pub(super) fn objection(name: &str) -> Option<(String, String)> {
     let mut characters = name.chars();
-    let starts = characters
-        .next()
-        .is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
+    let starts = characters.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
     if !starts || !characters.all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-') {
         return Some((
             "this is not a variable name".to_owned(),
@@ -28,13 +26,8 @@ pub(super) fn objection(name: &str) -> Option<(String, String)> {
             "choose another name; what the medium needs of these it sets itself".to_owned(),
         ));
     }
-    let (_, key) = SET_BY_THE_MEDIUM
-        .iter()
-        .find(|(set, _)| set.eq_ignore_ascii_case(name))?;
-    Some((
-        "the medium sets this variable itself".to_owned(),
-        format!("use {key} for it"),
-    ))
+    let (_, key) = SET_BY_THE_MEDIUM.iter().find(|(set, _)| set.eq_ignore_ascii_case(name))?;
+    Some(("the medium sets this variable itself".to_owned(), format!("use {key} for it")))
 }
 
 /// Whether the name says that its value is a secret.
@@ -49,31 +42,16 @@ mod tests {
 
     #[test]
     fn ordinary_names_pass() {
-        for name in [
-            "OSDTimeZone",
-            "_mine",
-            "A-1",
-            "x",
-            "SMSTSPreferredAdvertID",
-            "_SM",
-        ] {
+        for name in ["OSDTimeZone", "_mine", "A-1", "x", "SMSTSPreferredAdvertID", "_SM"] {
             assert_eq!(objection(name), None, "{name}");
         }
     }
 
     #[test]
     fn malformed_reserved_and_taken_names_do_not() {
-        for name in [
-            "",
-            "1a",
-            "-a",
-            "a b",
-            "a=b",
-            "ä",
-            "_SMSTSMediaType",
-            "_smsMediaGuid",
-            "smstsmp",
-        ] {
+        for name in
+            ["", "1a", "-a", "a b", "a=b", "ä", "_SMSTSMediaType", "_smsMediaGuid", "smstsmp"]
+        {
             assert!(objection(name).is_some(), "{name}");
         }
     }

@@ -86,10 +86,7 @@ mod tests {
 
     #[test]
     fn the_worked_keys_of_the_reference() {
-        assert_eq!(
-            hex::encode(&key_stream("Password1")[..16]),
-            "472b14c830bccddc2b57c2f91682e0b3"
-        );
+        assert_eq!(hex::encode(&key_stream("Password1")[..16]), "472b14c830bccddc2b57c2f91682e0b3");
         assert_eq!(
             hex::encode(&key_stream(DEFAULT_PASSWORD)[..32]),
             "d15d6a10993a431266d87bf5e6c72252621cfef7c42a749bb4df2aa1a156a95f"
@@ -118,12 +115,9 @@ mod tests {
 
     #[test]
     fn what_was_encrypted_comes_back_with_every_algorithm() {
-        for algorithm in [
-            Algorithm::TripleDes,
-            Algorithm::Aes128,
-            Algorithm::Aes192,
-            Algorithm::Aes256,
-        ] {
+        for algorithm in
+            [Algorithm::TripleDes, Algorithm::Aes128, Algorithm::Aes192, Algorithm::Aes256]
+        {
             for length in [0, 1, 7, 8, 15, 16, 17, 4096] {
                 let plain = vec![b'x'; length];
                 let cipher = encrypt(algorithm, "p", &plain);

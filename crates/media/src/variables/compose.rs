@@ -61,30 +61,15 @@ pub fn media_variables(input: &VariablesInput) -> MediaVariables {
     set("_SMSTSLaunchMode", "HD");
     set("_SMSTSSiteCode", &input.site_code);
     set("_SMSTSBootMediaPackageID", input.boot_image.as_str());
-    set(
-        "_SMSTSBootMediaSourceVersion",
-        &input.boot_image_version.to_string(),
-    );
-    set(
-        "_SMSTSHTTPPort",
-        &port(&input.management_points, false).to_string(),
-    );
-    set(
-        "_SMSTSHTTPSPort",
-        &port(&input.management_points, true).to_string(),
-    );
-    set(
-        management_points_variable(input.mode),
-        &joined(&input.management_points),
-    );
+    set("_SMSTSBootMediaSourceVersion", &input.boot_image_version.to_string());
+    set("_SMSTSHTTPPort", &port(&input.management_points, false).to_string());
+    set("_SMSTSHTTPSPort", &port(&input.management_points, true).to_string());
+    set(management_points_variable(input.mode), &joined(&input.management_points));
     if let Some(unknown) = &input.unknown_computers {
         set("_SMSTSx64UnknownMachineGUID", &unknown.x64);
         set("_SMSTSx86UnknownMachineGUID", &unknown.x86);
     }
-    set(
-        "SMSTSAssignUsersMode",
-        assign_users_mode(input.user_device_affinity),
-    );
+    set("SMSTSAssignUsersMode", assign_users_mode(input.user_device_affinity));
     for (name, value) in [
         ("_SMSTSPublicRootKey", &input.trusted_root_key),
         ("_SMSTSBrandingTitle", &input.branding_title),
@@ -99,10 +84,7 @@ pub fn media_variables(input: &VariablesInput) -> MediaVariables {
             set(PRESTART_PACKAGE_VARIABLE, package.as_str());
         }
     }
-    variables.set(
-        "_SMSTSMediaPFX",
-        Secret::new(hex::encode_upper(input.pfx.expose())),
-    );
+    variables.set("_SMSTSMediaPFX", Secret::new(hex::encode_upper(input.pfx.expose())));
     for (name, value) in &input.variables {
         variables.set(name, value.clone());
     }
@@ -118,20 +100,13 @@ const fn management_points_variable(mode: MediaMode) -> &'static str {
 
 /// `*` stands between several.
 fn joined(points: &[ManagementPoint]) -> String {
-    points
-        .iter()
-        .map(ManagementPoint::as_str)
-        .collect::<Vec<_>>()
-        .join("*")
+    points.iter().map(ManagementPoint::as_str).collect::<Vec<_>>().join("*")
 }
 
 /// The port of the first management point of this scheme, else the scheme's own.
 fn port(points: &[ManagementPoint], https: bool) -> u16 {
     let default = if https { 443 } else { 80 };
-    points
-        .iter()
-        .find(|point| point.is_https() == https)
-        .map_or(default, ManagementPoint::port)
+    points.iter().find(|point| point.is_https() == https).map_or(default, ManagementPoint::port)
 }
 
 /// Must agree with the setting in the certificate's registration record.
@@ -184,10 +159,7 @@ mod tests {
             ("_SMSTSBootMediaSourceVersion", "7"),
             ("_SMSTSHTTPPort", "8080"),
             ("_SMSTSHTTPSPort", "443"),
-            (
-                "SMSTSLocationMPs",
-                "http://mp1.corp.example:8080*http://mp2.corp.example",
-            ),
+            ("SMSTSLocationMPs", "http://mp1.corp.example:8080*http://mp2.corp.example"),
             ("SMSTSAssignUsersMode", "Disabled"),
             ("_SMSTSMediaPFX", "30AB"),
             ("OSDTimeZone", "UTC"),
@@ -203,10 +175,7 @@ mod tests {
         input.mode = MediaMode::SiteBased;
         input.management_points = vec!["https://mp1.corp.example".parse().unwrap()];
         let variables = media_variables(&input);
-        assert_eq!(
-            value(&variables, "SMSTSMP"),
-            Some("https://mp1.corp.example")
-        );
+        assert_eq!(value(&variables, "SMSTSMP"), Some("https://mp1.corp.example"));
         assert_eq!(value(&variables, "SMSTSLocationMPs"), None);
         assert_eq!(value(&variables, "_SMSTSHTTPSPort"), Some("443"));
     }
@@ -214,10 +183,7 @@ mod tests {
     #[test]
     fn options_add_their_variables() {
         let mut input = input();
-        input.unknown_computers = Some(UnknownComputers {
-            x64: "g64".into(),
-            x86: "g86".into(),
-        });
+        input.unknown_computers = Some(UnknownComputers { x64: "g64".into(), x86: "g86".into() });
         input.user_device_affinity = UserDeviceAffinity::AutoApproval;
         input.trusted_root_key = Some("0602".into());
         input.branding_title = Some("Contoso".into());
@@ -244,9 +210,6 @@ mod tests {
         let mut input = input();
         input.variables = vec![("Join".into(), "hunter2".into())];
         let shown = format!("{input:?}");
-        assert!(
-            !shown.contains("hunter2") && !shown.contains("171"),
-            "{shown}"
-        );
+        assert!(!shown.contains("hunter2") && !shown.contains("171"), "{shown}");
     }
 }

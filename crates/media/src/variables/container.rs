@@ -107,12 +107,7 @@ pub fn encode(
     }
     let mut file = Vec::with_capacity(size + 18);
     file.extend_from_slice(&MAGIC);
-    for field in [
-        length(plain.len()),
-        length(ciphertext.len()),
-        algorithm.id(),
-        0,
-    ] {
+    for field in [length(plain.len()), length(ciphertext.len()), algorithm.id(), 0] {
         file.extend_from_slice(&field.to_le_bytes());
     }
     file.extend_from_slice(&ciphertext);
@@ -126,20 +121,12 @@ pub fn encode(
 /// [`VariablesError`] for every way in which the bytes are not such a file, or do not open.
 pub fn decode(file: &[u8], password: Option<&Secret>) -> Result<MediaVariables, VariablesError> {
     let sealed = Sealed::parse(file)?;
-    let plain = cipher::decrypt(
-        sealed.algorithm,
-        password_or_default(password),
-        sealed.ciphertext,
-    )
-    .filter(|plain| plain.len() == sealed.plain_bytes)
-    .ok_or_else(|| wrong_password(password))?;
+    let plain = cipher::decrypt(sealed.algorithm, password_or_default(password), sealed.ciphertext)
+        .filter(|plain| plain.len() == sealed.plain_bytes)
+        .ok_or_else(|| wrong_password(password))?;
     let text = from_utf16(&plain).ok_or_else(|| wrong_password(password))?;
     // A wrong key passes the padding once in 256; what it gives does not look like this.
-    if !text
-        .trim_start_matches('\u{FEFF}')
-        .trim_start()
-        .starts_with('<')
-    {
+    if !text.trim_start_matches('\u{FEFF}').trim_start().starts_with('<') {
         return Err(wrong_password(password));
     }
     xml::read(&text)
@@ -157,17 +144,11 @@ impl<'a> Sealed<'a> {
             return Err(VariablesError::TooLarge { found: file.len() });
         }
         if !file.starts_with(&MAGIC) && file.len() >= MAGIC.len() {
-            return Err(VariablesError::Magic {
-                found: hex::encode(&file[..MAGIC.len()]),
-            });
+            return Err(VariablesError::Magic { found: hex::encode(&file[..MAGIC.len()]) });
         }
-        let truncated = |expected| VariablesError::Truncated {
-            found: file.len(),
-            expected,
-        };
-        let (header, rest) = file
-            .split_first_chunk::<HEADER_BYTES>()
-            .ok_or_else(|| truncated(HEADER_BYTES))?;
+        let truncated = |expected| VariablesError::Truncated { found: file.len(), expected };
+        let (header, rest) =
+            file.split_first_chunk::<HEADER_BYTES>().ok_or_else(|| truncated(HEADER_BYTES))?;
         let field = |at: usize| {
             u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]])
         };
@@ -182,14 +163,9 @@ impl<'a> Sealed<'a> {
                 algorithm: algorithm.name(),
             });
         }
-        let ciphertext = rest
-            .get(..cipher_bytes)
-            .ok_or_else(|| truncated(HEADER_BYTES + cipher_bytes))?;
-        Ok(Self {
-            algorithm,
-            plain_bytes,
-            ciphertext,
-        })
+        let ciphertext =
+            rest.get(..cipher_bytes).ok_or_else(|| truncated(HEADER_BYTES + cipher_bytes))?;
+        Ok(Self { algorithm, plain_bytes, ciphertext })
     }
 }
 
@@ -215,16 +191,10 @@ fn from_utf16(bytes: &[u8]) -> Option<Zeroizing<String>> {
         return None;
     }
     let units: Zeroizing<Vec<u16>> = Zeroizing::new(
-        bytes
-            .chunks_exact(2)
-            .map(|pair| u16::from_le_bytes([pair[0], pair[1]]))
-            .collect(),
+        bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect(),
     );
     // Some writers end the text with NULs.
-    let end = units
-        .iter()
-        .rposition(|unit| *unit != 0)
-        .map_or(0, |last| last + 1);
+    let end = units.iter().rposition(|unit| *unit != 0).map_or(0, |last| last + 1);
     String::from_utf16(&units[..end]).ok().map(Zeroizing::new)
 }
 
@@ -286,10 +256,7 @@ mod tests {
         let wrong = decode(&file, Some(&"wrong".into())).unwrap_err();
         assert!(wrong.to_string().contains("this password"), "{wrong}");
         let missing = decode(&file, None).unwrap_err();
-        assert!(
-            missing.to_string().contains("has a password of its own"),
-            "{missing}"
-        );
+        assert!(missing.to_string().contains("has a password of its own"), "{missing}");
     }
 
     #[test]
@@ -298,10 +265,7 @@ mod tests {
         for attempt in 0..1000 {
             let guess = Secret::new(format!("wrong{attempt}"));
             let error = decode(&file, Some(&guess)).unwrap_err();
-            assert!(
-                matches!(error, VariablesError::WrongPassword { .. }),
-                "{attempt}: {error}"
-            );
+            assert!(matches!(error, VariablesError::WrongPassword { .. }), "{attempt}: {error}");
         }
     }
 
@@ -316,27 +280,15 @@ mod tests {
         assert!(matches!(changed(2, 0), VariablesError::Magic { .. }));
         assert!(matches!(changed(9, 0x77), VariablesError::Lengths { .. }));
         assert!(matches!(changed(11, 0xFF), VariablesError::Lengths { .. }));
-        assert!(matches!(
-            changed(16, 0x01),
-            VariablesError::Algorithm { id: 0x6601 }
-        ));
+        assert!(matches!(changed(16, 0x01), VariablesError::Algorithm { id: 0x6601 }));
         // A length that fits the ciphertext but not what comes out of it.
-        assert!(matches!(
-            changed(8, file[8] ^ 2),
-            VariablesError::WrongPassword { .. }
-        ));
+        assert!(matches!(changed(8, file[8] ^ 2), VariablesError::WrongPassword { .. }));
         for cut in [0, 7, 23, 24, 40] {
             let error = decode(&file[..cut], None).unwrap_err();
-            assert!(
-                matches!(error, VariablesError::Truncated { .. }),
-                "{cut}: {error}"
-            );
+            assert!(matches!(error, VariablesError::Truncated { .. }), "{cut}: {error}");
         }
         let huge = vec![0; LARGEST_FILE_BYTES + 1];
-        assert!(matches!(
-            decode(&huge, None),
-            Err(VariablesError::TooLarge { .. })
-        ));
+        assert!(matches!(decode(&huge, None), Err(VariablesError::TooLarge { .. })));
     }
 
     #[test]

@@ -18,11 +18,7 @@ impl MediaVariables {
 
     /// Sets a variable; one that is there keeps its place and spelling and gets the new value.
     pub fn set(&mut self, name: &str, value: Secret) {
-        match self
-            .0
-            .iter_mut()
-            .find(|(known, _)| known.eq_ignore_ascii_case(name))
-        {
+        match self.0.iter_mut().find(|(known, _)| known.eq_ignore_ascii_case(name)) {
             Some((_, old)) => *old = value,
             None => self.0.push((name.to_owned(), value)),
         }
@@ -31,10 +27,7 @@ impl MediaVariables {
     /// The value of a variable.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Secret> {
-        self.0
-            .iter()
-            .find(|(known, _)| known.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value)
+        self.0.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
     /// The names, which are no secret, in order.
@@ -76,10 +69,7 @@ mod tests {
         variables.set("OSDTimeZone", "UTC".into());
         variables.set("Other", "1".into());
         variables.set("osdtimezone", "CET".into());
-        assert_eq!(
-            variables.names().collect::<Vec<_>>(),
-            ["OSDTimeZone", "Other"]
-        );
+        assert_eq!(variables.names().collect::<Vec<_>>(), ["OSDTimeZone", "Other"]);
         assert_eq!(variables.get("OSDTIMEZONE").unwrap().expose(), "CET");
     }
 

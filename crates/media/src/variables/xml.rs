@@ -18,10 +18,7 @@ pub(super) fn write(variables: &MediaVariables) -> Result<Zeroizing<String>, Var
     for (name, value) in variables.iter() {
         if let Some(character) = value.expose().chars().find(|c| !is_xml_character(*c)) {
             let character = u32::from(character);
-            return Err(VariablesError::Character {
-                name: name.to_owned(),
-                character,
-            });
+            return Err(VariablesError::Character { name: name.to_owned(), character });
         }
         text.push_str("<var name=\"");
         text.push_str(&escape(name));
@@ -75,10 +72,7 @@ pub(super) fn read(text: &str) -> Result<MediaVariables, VariablesError> {
     let mut open: Option<(String, Zeroizing<String>)> = None;
     let mut depth = 0_usize;
     loop {
-        match reader
-            .read_event()
-            .map_err(|error| broken(error.to_string()))?
-        {
+        match reader.read_event().map_err(|error| broken(error.to_string()))? {
             Event::Start(tag) => {
                 depth += 1;
                 if tag.name().as_ref() == "var" {
@@ -118,9 +112,7 @@ fn referenced(reference: &BytesRef<'_>) -> Result<String, VariablesError> {
         Ok(None) => resolve_predefined_entity(reference)
             .map(str::to_owned)
             .ok_or_else(|| broken("it has an entity that XML does not define".to_owned())),
-        Err(_) => Err(broken(
-            "it has a reference to a character that does not exist".to_owned(),
-        )),
+        Err(_) => Err(broken("it has a reference to a character that does not exist".to_owned())),
     }
 }
 
@@ -130,9 +122,7 @@ fn variable_name(tag: &BytesStart<'_>) -> Result<String, VariablesError> {
         .map_err(|error| broken(error.to_string()))?
         .ok_or_else(|| broken("a var has no name".to_owned()))?;
     let name = attribute.normalized_value(quick_xml::XmlVersion::Implicit1_0);
-    Ok(name
-        .map_err(|error| broken(error.to_string()))?
-        .into_owned())
+    Ok(name.map_err(|error| broken(error.to_string()))?.into_owned())
 }
 
 const fn broken(what: String) -> VariablesError {
@@ -166,24 +156,11 @@ mod tests {
 
     #[test]
     fn brackets_and_carriage_returns_survive() {
-        for value in [
-            "]]>",
-            "]]]>",
-            "a]]",
-            "]",
-            "\r\n",
-            "\r]]>\r",
-            "]]>]]>",
-            "<![CDATA[x]]>",
-        ] {
+        for value in ["]]>", "]]]>", "a]]", "]", "\r\n", "\r]]>\r", "]]>]]>", "<![CDATA[x]]>"] {
             let mut variables = MediaVariables::new();
             variables.set("V", value.into());
             let text = write(&variables).unwrap();
-            assert_eq!(
-                read(&text).unwrap().get("V").unwrap().expose(),
-                value,
-                "{value:?}"
-            );
+            assert_eq!(read(&text).unwrap().get("V").unwrap().expose(), value, "{value:?}");
         }
     }
 
@@ -192,26 +169,13 @@ mod tests {
         let mut variables = MediaVariables::new();
         variables.set("V", "a\u{1}b".into());
         let error = write(&variables).unwrap_err();
-        assert_eq!(
-            error,
-            VariablesError::Character {
-                name: "V".into(),
-                character: 1
-            }
-        );
+        assert_eq!(error, VariablesError::Character { name: "V".into(), character: 1 });
     }
 
     #[test]
     fn broken_text_is_an_error_not_an_empty_list() {
-        for text in [
-            "<MediaVarList>",
-            "<MediaVarList><var>x</var></MediaVarList>",
-            "<a>&x;</b>",
-        ] {
-            assert!(
-                matches!(read(text), Err(VariablesError::Xml { .. })),
-                "{text}"
-            );
+        for text in ["<MediaVarList>", "<MediaVarList><var>x</var></MediaVarList>", "<a>&x;</b>"] {
+            assert!(matches!(read(text), Err(VariablesError::Xml { .. })), "{text}");
         }
     }
 }

@@ -17,19 +17,9 @@ use super::{resolved, run, sample, text};
 
 /// The WIM of an image package, in the library that is preferred.
 fn wim_of(content: &ResolvedContent) -> PathBuf {
-    let [file] = content.listing.files.as_slice() else {
-        panic!("{:?}", content.listing.files)
-    };
-    let hash: String = file
-        .sha256
-        .iter()
-        .map(|byte| format!("{byte:02X}"))
-        .collect();
-    content.sources[0]
-        .content_library
-        .join("FileLib")
-        .join(&hash[..4])
-        .join(hash)
+    let [file] = content.listing.files.as_slice() else { panic!("{:?}", content.listing.files) };
+    let hash: String = file.sha256.iter().map(|byte| format!("{byte:02X}")).collect();
+    content.sources[0].content_library.join("FileLib").join(&hash[..4]).join(hash)
 }
 
 /// A link with the usual extension: 7-Zip asks for it.
@@ -85,28 +75,18 @@ fn the_os_image_applies_to_ntfs() {
     let wim = named(&dir, &wim_of(&found.os_image), "install.wim");
     for (index, expect_awkward) in [("1", false), ("2", true)] {
         let volume = dir.path().join(format!("ntfs{index}.img"));
-        fs::File::create(&volume)
-            .unwrap()
-            .set_len(300 << 20)
-            .unwrap();
+        fs::File::create(&volume).unwrap().set_len(300 << 20).unwrap();
         let volume = text(&volume);
         run("/usr/sbin/mkntfs", &["-F", "-q", &volume]);
         run("wimlib-imagex", &["apply", &wim, index, &volume]);
         let again = text(&dir.path().join(format!("again{index}.wim")));
-        run(
-            "wimlib-imagex",
-            &["capture", &volume, &again, "--compress=none"],
-        );
+        run("wimlib-imagex", &["capture", &volume, &again, "--compress=none"]);
         let (before, after) = (details(&wim, index), details(&again, "1"));
         for (path, lines) in &before {
             assert_eq!(Some(lines), after.get(path), "{path}");
         }
-        let all: String = before
-            .values()
-            .flatten()
-            .map(String::as_str)
-            .collect::<Vec<_>>()
-            .join("\n");
+        let all: String =
+            before.values().flatten().map(String::as_str).collect::<Vec<_>>().join("\n");
         for part in [
             "Zone.Identifier",
             "only in a stream",
@@ -132,27 +112,16 @@ fn details(wim: &str, index: &str) -> BTreeMap<String, Vec<String>> {
     for block in
         listed.split("----------------------------------------------------------------------------")
     {
-        let lines = block
-            .trim()
-            .lines()
-            .map(str::trim)
-            .filter(|line| !line.is_empty());
+        let lines = block.trim().lines().map(str::trim).filter(|line| !line.is_empty());
         let lines: Vec<String> = lines.map(str::to_owned).collect();
         let path = lines.iter().find_map(|line| line.strip_prefix("Full Path"));
         if let Some(path) = path {
-            let path = path
-                .trim_start_matches([' ', '='])
-                .trim_matches('"')
-                .to_owned();
+            let path = path.trim_start_matches([' ', '=']).trim_matches('"').to_owned();
             let kept = lines.iter().filter(|line| !is_of_the_file(line));
             entries.insert(path, kept.cloned().collect());
         }
     }
-    assert!(
-        entries.len() > 300,
-        "{} entries: {listed:.3000}",
-        entries.len()
-    );
+    assert!(entries.len() > 300, "{} entries: {listed:.3000}", entries.len());
     entries
 }
 
@@ -179,9 +148,7 @@ async fn our_own_reader_finds_two_editions_that_share_most() {
     let path = wim_of(&found.os_image);
     let store = LocalFileSystem::new_with_prefix(path.parent().unwrap()).unwrap();
     let name = path.file_name().unwrap().to_str().unwrap();
-    let source = ObjectSource::open(Arc::new(store), name.into())
-        .await
-        .unwrap();
+    let source = ObjectSource::open(Arc::new(store), name.into()).await.unwrap();
     let wim = Arc::new(Wim::open(Arc::new(source)).await.unwrap());
     verify::verify(&wim, 2, |_| {}).await.unwrap();
     let images = xml::images(&wim.xml).unwrap();
@@ -189,10 +156,7 @@ async fn our_own_reader_finds_two_editions_that_share_most() {
         images[1].description,
         "A sample, not Windows: everything awkward (R&D ring), index 2"
     );
-    assert_eq!(
-        (images[1].architecture, images[1].version.as_str()),
-        (Some(9), "10.0.26100.1742")
-    );
+    assert_eq!((images[1].architecture, images[1].version.as_str()), (Some(9), "10.0.26100.1742"));
     let mut contents = Vec::new();
     for index in [1, 2] {
         let tree = ImageTree::parse(wim.metadata(index).await.unwrap()).unwrap();

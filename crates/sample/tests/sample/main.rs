@@ -24,12 +24,9 @@ const NOW: OffsetDateTime = datetime!(2026-11-22 12:34:56 UTC);
 
 /// Runs a tool and returns what it printed. A missing tool is a failure that names its package.
 fn run(tool: &str, args: &[&str]) -> String {
-    let output = Command::new(tool)
-        .args(args)
-        .output()
-        .unwrap_or_else(|error| {
-            panic!("{tool}: {error}: install Debian's packages wimtools, p7zip-full and ntfs-3g")
-        });
+    let output = Command::new(tool).args(args).output().unwrap_or_else(|error| {
+        panic!("{tool}: {error}: install Debian's packages wimtools, p7zip-full and ntfs-3g")
+    });
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{tool} {args:?}: {text}{errors}");
@@ -65,11 +62,7 @@ fn request(spec: &MediaSpec) -> ContentRequest {
         os_image_package: spec.os_image.package.to_string(),
         applications: spec.applications.iter().map(ToString::to_string).collect(),
         packages: spec.packages.iter().map(ToString::to_string).collect(),
-        driver_packages: spec
-            .driver_packages
-            .iter()
-            .map(ToString::to_string)
-            .collect(),
+        driver_packages: spec.driver_packages.iter().map(ToString::to_string).collect(),
         prestart_package: spec
             .customization
             .prestart

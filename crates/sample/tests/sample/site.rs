@@ -32,31 +32,15 @@ fn the_site_resolves_and_only_the_deleted_package_is_told() {
         assert!(by_id(id).site_hash.is_some() || id == "PS100040", "{id}");
     }
     assert_eq!(found.contents.len(), 8);
-    assert_eq!(
-        by_id("Contoso Runtime").reasons[0],
-        "dependency of 'Contoso Agent 2'"
-    );
+    assert_eq!(by_id("Contoso Runtime").reasons[0], "dependency of 'Contoso Agent 2'");
     let drivers = by_id("PS100077");
     assert!(drivers.listing.files.len() >= 600);
-    let holders: Vec<_> = drivers
-        .sources
-        .iter()
-        .map(|s| s.distribution_point.as_str())
-        .collect();
+    let holders: Vec<_> = drivers.sources.iter().map(|s| s.distribution_point.as_str()).collect();
     assert_eq!(holders, ["dp2.corp.example"]);
     assert_eq!(by_id("PS100031").sources.len(), 2);
-    assert!(
-        by_id("PS100031")
-            .listing
-            .directories
-            .iter()
-            .any(|d| d == "Logs/empty on purpose")
-    );
+    assert!(by_id("PS100031").listing.directories.iter().any(|d| d == "Logs/empty on purpose"));
     assert_eq!(found.boot_image.image_index, Some(1));
-    assert_eq!(
-        found.os_image.images[1].name.as_deref(),
-        Some("Windows 11 Enterprise sample")
-    );
+    assert_eq!(found.os_image.images[1].name.as_deref(), Some("Windows 11 Enterprise sample"));
     assert!(found.unknown_computers.x64.is_some() && found.unknown_computers.x86.is_some());
     assert_eq!(resolved(&sample().minimal_spec).warnings.len(), 1);
 }
@@ -70,10 +54,7 @@ fn the_dependency_is_carried_only_when_it_is_to_be_detected() {
     };
     let found = resolve(&site, &request).unwrap();
     let names: Vec<_> = found.contents.iter().map(|c| c.name.as_str()).collect();
-    assert!(
-        names.contains(&"Contoso Agent 2") && !names.contains(&"Contoso Runtime"),
-        "{names:?}"
-    );
+    assert!(names.contains(&"Contoso Agent 2") && !names.contains(&"Contoso Runtime"), "{names:?}");
 }
 
 #[test]
@@ -98,10 +79,7 @@ fn the_specs_are_right_and_the_password_is_strong() {
     #[cfg(unix)]
     {
         let metadata = fs::metadata(&sample().password_file).unwrap();
-        assert_eq!(
-            std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o777,
-            0o600
-        );
+        assert_eq!(std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o777, 0o600);
     }
     let readme = fs::read_to_string(sample().folder.join("README.txt")).unwrap();
     assert!(

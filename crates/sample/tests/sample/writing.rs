@@ -13,14 +13,9 @@ fn it_is_small() {
     let usage = run("du", &["-sk", &text(&sample().folder)]);
     let kib: u64 = usage.split_whitespace().next().unwrap().parse().unwrap();
     assert!(kib < 60 * 1024, "{kib} KiB on disk");
-    let apparent: u64 = files(&sample().folder)
-        .values()
-        .map(|path| fs::metadata(path).unwrap().len())
-        .sum();
-    assert!(
-        apparent < 90 << 20,
-        "{apparent} bytes where hard links are copies"
-    );
+    let apparent: u64 =
+        files(&sample().folder).values().map(|path| fs::metadata(path).unwrap().len()).sum();
+    assert!(apparent < 90 << 20, "{apparent} bytes where hard links are copies");
     assert!(sample().os_image_bytes > 8 << 20, "{:?}", sample());
 }
 
@@ -70,10 +65,7 @@ fn nothing_is_written_over_and_nothing_is_left() {
         let error = write_sample(&path, &small(1, 2), NOW).unwrap_err();
         assert!(matches!(error, SampleError::NotEmpty { .. }), "{error}");
     }
-    let bad = SampleOptions {
-        driver_files: 0,
-        ..small(1, 2)
-    };
+    let bad = SampleOptions { driver_files: 0, ..small(1, 2) };
     let error = write_sample(&dir.path().join("bad"), &bad, NOW).unwrap_err();
     assert!(error.to_string().contains("driver_files"), "{error}");
     // The clock is looked at late, when nearly all is written.

@@ -20,9 +20,7 @@ pub struct Composer {
 impl Composer {
     /// A composer with the given settings.
     pub fn new(options: StoreOptions) -> Self {
-        Self {
-            s3: S3Composer::new(options),
-        }
+        Self { s3: S3Composer::new(options) }
     }
 }
 

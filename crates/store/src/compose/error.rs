@@ -138,10 +138,7 @@ impl From<KeyError> for ComposeError {
 
 impl From<TilingError> for ComposeError {
     fn from(source: TilingError) -> Self {
-        Self::Parts {
-            dst: "the output".to_owned(),
-            source,
-        }
+        Self::Parts { dst: "the output".to_owned(), source }
     }
 }
 
@@ -159,11 +156,7 @@ mod tests {
             (412, "PreconditionFailed", false),
             (501, "NotImplemented", false),
         ] {
-            assert_eq!(
-                is_transient_refusal(status, code),
-                transient,
-                "{status} {code}"
-            );
+            assert_eq!(is_transient_refusal(status, code), transient, "{status} {code}");
         }
     }
 }

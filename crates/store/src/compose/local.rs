@@ -18,11 +18,8 @@ use crate::error::{StoreError, off_thread};
 use crate::pack::sync_folder;
 
 /// A file takes any parts; a gibibyte lets several workers share a medium.
-pub(super) const PART_RULES: PartRules = PartRules {
-    min_bytes: 1,
-    max_bytes: 1024 * 1024 * 1024,
-    max_parts: u32::MAX,
-};
+pub(super) const PART_RULES: PartRules =
+    PartRules { min_bytes: 1, max_bytes: 1024 * 1024 * 1024, max_parts: u32::MAX };
 
 pub(super) async fn begin(
     target: PathBuf,
@@ -40,21 +37,11 @@ pub(super) async fn begin(
             .permissions(Permissions::from_mode(0o666))
             .tempfile_in(folder)
             .map_err(StoreError::io("create a file in", folder))?;
-        let sized = file
-            .as_file()
-            .set_len(total)
-            .and_then(|()| file.as_file().metadata());
+        let sized = file.as_file().set_len(total).and_then(|()| file.as_file().metadata());
         let metadata = sized.map_err(StoreError::io("set the size of", file.path()))?;
-        let (_, partial) = file
-            .keep()
-            .map_err(|error| StoreError::io("keep", &target)(error.error))?;
-        Ok(LocalUpload {
-            partial,
-            target,
-            total,
-            device: metadata.dev(),
-            inode: metadata.ino(),
-        })
+        let (_, partial) =
+            file.keep().map_err(|error| StoreError::io("keep", &target)(error.error))?;
+        Ok(LocalUpload { partial, target, total, device: metadata.dev(), inode: metadata.ino() })
     })
     .await
 }
@@ -65,16 +52,10 @@ pub(super) async fn place(upload: LocalUpload, part: &Part) -> Result<Receipt, C
     match part.source.objects.local_path(&part.source.key) {
         Some(path) => {
             check_unchanged(&part.source).await?;
-            let copy = FileCopy {
-                from: part.source.offset,
-                to: part.dst_offset,
-                bytes: part.len,
-            };
+            let copy = FileCopy { from: part.source.offset, to: part.dst_offset, bytes: part.len };
             let (target, partial) = (target.clone(), upload.partial.clone());
-            off_thread(path.display().to_string(), move || {
-                copy.run(&path, &target, &partial)
-            })
-            .await?;
+            off_thread(path.display().to_string(), move || copy.run(&path, &target, &partial))
+                .await?;
         }
         None => write_pieces(part, &target, &upload.partial).await?,
     }
@@ -88,31 +69,23 @@ pub(super) async fn place(upload: LocalUpload, part: &Part) -> Result<Receipt, C
 
 /// The receipt of a part that is in place. It names the part, so that one is not taken for another.
 fn receipt(part: &Part) -> Receipt {
-    let Part {
-        number,
-        dst_offset,
-        len,
-        ..
-    } = part;
+    let Part { number, dst_offset, len, .. } = part;
     Receipt(format!("file:{number}:{dst_offset}:{len}"))
 }
 
 async fn open_partial(upload: &LocalUpload) -> Result<File, ComposeError> {
     let (path, dst) = (upload.partial.clone(), upload.target.clone());
-    off_thread(
-        path.display().to_string(),
-        move || match OpenOptions::new().write(true).open(&path) {
+    off_thread(path.display().to_string(), move || {
+        match OpenOptions::new().write(true).open(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Err(gone(&dst)),
             file => Ok(file.map_err(StoreError::io("open", &path))?),
-        },
-    )
+        }
+    })
     .await
 }
 
 fn gone(dst: &Path) -> ComposeError {
-    ComposeError::Gone {
-        dst: dst.display().to_string(),
-    }
+    ComposeError::Gone { dst: dst.display().to_string() }
 }
 
 /// Files have no conditional read, so a pinned tag is compared before the copy.
@@ -130,18 +103,11 @@ async fn check_unchanged(source: &Source) -> Result<(), StoreError> {
 
 /// From a store that is not a folder: a few pieces at a time, each written where it belongs.
 async fn write_pieces(part: &Part, target: &Arc<File>, partial: &Path) -> Result<(), ComposeError> {
-    let Source {
-        objects,
-        key,
-        offset,
-        if_match,
-    } = &part.source;
+    let Source { objects, key, offset, if_match } = &part.source;
     stream::iter(pieces(part.len))
         .map(|(at, bytes)| async move {
             let range = offset + at..offset + at + bytes;
-            let body = objects
-                .get_range_if(key, range, if_match.as_deref())
-                .await?;
+            let body = objects.get_range_if(key, range, if_match.as_deref()).await?;
             let (target, partial) = (target.clone(), partial.to_path_buf());
             let to = part.dst_offset + at;
             off_thread(partial.display().to_string(), move || {
@@ -263,12 +229,9 @@ fn rename(upload: &LocalUpload) -> Result<(), ComposeError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return reconcile(upload),
         file => file.map_err(StoreError::io("open", partial))?,
     };
-    let metadata = file
-        .metadata()
-        .map_err(StoreError::io("look up", partial))?;
+    let metadata = file.metadata().map_err(StoreError::io("look up", partial))?;
     check_size(upload, metadata.len())?;
-    file.sync_all()
-        .map_err(StoreError::io("make durable", partial))?;
+    file.sync_all().map_err(StoreError::io("make durable", partial))?;
     std::fs::rename(partial, target).map_err(StoreError::io("rename the medium to", target))?;
     sync_folder(target.parent().unwrap_or(target))?;
     Ok(())
@@ -297,15 +260,14 @@ fn check_size(upload: &LocalUpload, found: u64) -> Result<(), ComposeError> {
 }
 
 pub(super) async fn abort(upload: LocalUpload) -> Result<(), ComposeError> {
-    off_thread(
-        upload.partial.display().to_string(),
-        move || match std::fs::remove_file(&upload.partial) {
+    off_thread(upload.partial.display().to_string(), move || {
+        match std::fs::remove_file(&upload.partial) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(StoreError::io("remove", &upload.partial)(error).into())
             }
             _ => Ok(()),
-        },
-    )
+        }
+    })
     .await
 }
 

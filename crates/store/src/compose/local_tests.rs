@@ -12,11 +12,7 @@ fn copying_by_hand_gives_the_same_bytes_as_the_kernel() {
     let path = folder.path().join("source");
     std::fs::write(&path, &body).unwrap();
     let source = File::open(&path).unwrap();
-    let copy = FileCopy {
-        from: 5,
-        to: 100,
-        bytes: 2_999_990,
-    };
+    let copy = FileCopy { from: 5, to: 100, bytes: 2_999_990 };
     let mut results = Vec::new();
     for by_hand in [false, true] {
         let partial = folder.path().join(format!("target{by_hand}"));

@@ -123,10 +123,7 @@ pub trait Compose: Send + Sync {
 
 /// Checks that the parts are all of the output: numbered from 0 and tiling it.
 fn check_parts(total: u64, parts: &[(Part, Receipt)]) -> Result<(), ComposeError> {
-    check_tiling(
-        total,
-        parts.iter().map(|(part, _)| (part.dst_offset, part.len)),
-    )?;
+    check_tiling(total, parts.iter().map(|(part, _)| (part.dst_offset, part.len)))?;
     for (expected, (part, _)) in (0..).zip(parts) {
         if part.number != expected {
             let number = part.number;

@@ -96,17 +96,11 @@ impl S3Composer {
                 part,
                 upload,
             };
-            return self
-                .copier
-                .copy(&output.client, &output.path, request)
-                .await;
+            return self.copier.copy(&output.client, &output.path, request).await;
         }
         let body = through_memory(&output.url, part).await?;
         let number = part.number as usize;
-        let put = output
-            .client
-            .put_part(&output.path, &upload.upload, number, body)
-            .await;
+        let put = output.client.put_part(&output.path, &upload.upload, number, body).await;
         match put {
             Ok(PartId { content_id }) => Ok(Receipt(content_id)),
             Err(source) => Err(output.not_open(source, "write a part of")),
@@ -123,14 +117,9 @@ impl S3Composer {
             let number = part.number;
             return Err(ComposeError::Receipt { number });
         }
-        let ids = parts.iter().map(|(_, Receipt(etag))| PartId {
-            content_id: etag.clone(),
-        });
+        let ids = parts.iter().map(|(_, Receipt(etag))| PartId { content_id: etag.clone() });
         let ids = ids.collect();
-        let done = output
-            .client
-            .complete_multipart(&output.path, &upload.upload, ids)
-            .await;
+        let done = output.client.complete_multipart(&output.path, &upload.upload, ids).await;
         match done {
             Ok(_) => output.reconcile(upload, None).await,
             Err(RequestError::NotFound { .. }) => {
@@ -142,11 +131,7 @@ impl S3Composer {
 
     pub async fn abort(&self, upload: &S3Upload) -> Result<(), ComposeError> {
         let output = self.output(upload)?;
-        match output
-            .client
-            .abort_multipart(&output.path, &upload.upload)
-            .await
-        {
+        match output.client.abort_multipart(&output.path, &upload.upload).await {
             Ok(()) | Err(RequestError::NotFound { .. }) => Ok(()),
             Err(source) => Err(output.failed("give up the upload to", source)),
         }
@@ -195,12 +180,7 @@ async fn through_memory(url: &str, part: &Part) -> Result<PutPayload, ComposeErr
             max: MAX_THROUGH_MEMORY,
         });
     }
-    let Source {
-        objects,
-        key,
-        offset,
-        if_match,
-    } = &part.source;
+    let Source { objects, key, offset, if_match } = &part.source;
     let read: Vec<Bytes> = stream::iter(pieces(part.len))
         .map(|(at, bytes)| {
             let range = offset + at..offset + at + bytes;
@@ -247,9 +227,7 @@ impl Output {
     }
 
     fn gone(&self) -> ComposeError {
-        ComposeError::Gone {
-            dst: self.url.clone(),
-        }
+        ComposeError::Gone { dst: self.url.clone() }
     }
 
     fn not_open(&self, source: RequestError, action: &'static str) -> ComposeError {

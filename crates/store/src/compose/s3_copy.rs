@@ -26,12 +26,8 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(300);
 const ANSWER_LIMIT: usize = 64 * 1024;
 
 /// What the source's path keeps unencoded: RFC 3986's unreserved characters and the slash.
-const KEPT: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'_')
-    .remove(b'.')
-    .remove(b'~')
-    .remove(b'/');
+const KEPT: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/');
 
 /// Sends the requests.
 #[derive(Debug, Clone, Default)]
@@ -65,23 +61,16 @@ impl PartCopier {
         for (name, value) in &headers {
             options = options.with_signed_header(name.clone(), value.clone());
         }
-        let url = client
-            .signed_url_opts(Method::PUT, dst, SIGNED_FOR, &options)
-            .await;
+        let url = client.signed_url_opts(Method::PUT, dst, SIGNED_FOR, &options).await;
         let url =
             url.map_err(|source| StoreError::request("sign a request for", request.dst(), source))?;
         let mut put = self.http(&request)?.put(url);
         for (name, value) in headers {
             put = put.header(name, value);
         }
-        let answer = put
-            .send()
-            .await
-            .map_err(|source| request.unreachable(source))?;
+        let answer = put.send().await.map_err(|source| request.unreachable(source))?;
         let status = answer.status().as_u16();
-        let body = limited(answer)
-            .await
-            .map_err(|source| request.unreachable(source))?;
+        let body = limited(answer).await.map_err(|source| request.unreachable(source))?;
         request.judge(status, &body)
     }
 
@@ -102,17 +91,10 @@ impl PartCopier {
 impl CopyRequest<'_> {
     fn headers(&self) -> Result<Vec<(HeaderName, HeaderValue)>, ComposeError> {
         let source = &self.part.source;
-        let range = format!(
-            "bytes={}-{}",
-            source.offset,
-            source.offset + self.part.len - 1
-        );
+        let range = format!("bytes={}-{}", source.offset, source.offset + self.part.len - 1);
         let from = format!("/{}/{}", self.bucket, self.path);
         let from = utf8_percent_encode(&from, KEPT).to_string();
-        let mut headers = vec![
-            ("x-amz-copy-source", from),
-            ("x-amz-copy-source-range", range),
-        ];
+        let mut headers = vec![("x-amz-copy-source", from), ("x-amz-copy-source-range", range)];
         if let Some(etag) = &source.if_match {
             headers.push(("x-amz-copy-source-if-match", etag.clone()));
         }
@@ -139,10 +121,7 @@ impl CopyRequest<'_> {
     fn refused(&self, status: u16, code: Option<String>, message: Option<String>) -> ComposeError {
         match (status, code.as_deref()) {
             (_, Some("NoSuchUpload")) => ComposeError::Gone { dst: self.dst() },
-            (_, Some("NoSuchKey")) => StoreError::Missing {
-                place: self.source(),
-            }
-            .into(),
+            (_, Some("NoSuchKey")) => StoreError::Missing { place: self.source() }.into(),
             (412, _) | (_, Some("PreconditionFailed")) => self.changed(),
             _ => ComposeError::Refused {
                 number: self.part.number,

@@ -13,9 +13,7 @@ const RESULT: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
 
 async fn part(key: &str, if_match: Option<&str>) -> Part {
     let url = ObjectUrl::parse("s3://packs/pre fix").unwrap();
-    let objects = Objects::open_with(&url, &StoreOptions::default())
-        .await
-        .unwrap();
+    let objects = Objects::open_with(&url, &StoreOptions::default()).await.unwrap();
     Part {
         number: 4,
         dst_offset: 0,
@@ -52,18 +50,8 @@ fn request<'a>(part: &'a Part, upload: &'a S3Upload) -> CopyRequest<'a> {
 async fn the_headers_name_the_encoded_source_its_range_and_its_tag() {
     let (part, upload) = (part("a+b/ü%.pack", Some("\"tag\"")).await, upload());
     let headers = request(&part, &upload).headers().unwrap();
-    let values: Vec<_> = headers
-        .iter()
-        .map(|(_, value)| value.to_str().unwrap())
-        .collect();
-    assert_eq!(
-        values,
-        [
-            "/packs/pre%20fix/a%2Bb/%C3%BC%25.pack",
-            "bytes=10-109",
-            "\"tag\""
-        ]
-    );
+    let values: Vec<_> = headers.iter().map(|(_, value)| value.to_str().unwrap()).collect();
+    assert_eq!(values, ["/packs/pre%20fix/a%2Bb/%C3%BC%25.pack", "bytes=10-109", "\"tag\""]);
 }
 
 #[tokio::test]
@@ -74,20 +62,13 @@ async fn only_an_answer_with_a_tag_is_a_success() {
     assert_eq!(receipt.as_str(), "\"9b2cf5\"");
 
     let error = |code: &str| format!("<Error><Code>{code}</Code><Message>why</Message></Error>");
-    let late = request
-        .judge(200, error("InternalError").as_bytes())
-        .unwrap_err();
+    let late = request.judge(200, error("InternalError").as_bytes()).unwrap_err();
     assert!(late.is_transient(), "{late}");
-    let denied = request
-        .judge(403, error("AccessDenied").as_bytes())
-        .unwrap_err();
+    let denied = request.judge(403, error("AccessDenied").as_bytes()).unwrap_err();
     assert!(!denied.is_transient() && denied.to_string().contains("AccessDenied: why"));
-    for body in [
-        "",
-        "not xml",
-        "<CopyPartResult/>",
-        "<CopyPartResult><ETag></ETag></CopyPartResult>",
-    ] {
+    for body in
+        ["", "not xml", "<CopyPartResult/>", "<CopyPartResult><ETag></ETag></CopyPartResult>"]
+    {
         assert!(request.judge(200, body.as_bytes()).is_err(), "{body}");
     }
     assert!(request.judge(500, RESULT.as_bytes()).is_err());
@@ -101,14 +82,8 @@ async fn what_is_gone_or_changed_is_told_apart() {
         let body = format!("<Error><Code>{code}</Code></Error>");
         request.judge(status, body.as_bytes()).unwrap_err()
     };
-    assert!(matches!(
-        judge(404, "NoSuchUpload"),
-        ComposeError::Gone { .. }
-    ));
-    assert!(matches!(
-        judge(404, "NoSuchKey"),
-        ComposeError::Store(StoreError::Missing { .. })
-    ));
+    assert!(matches!(judge(404, "NoSuchUpload"), ComposeError::Gone { .. }));
+    assert!(matches!(judge(404, "NoSuchKey"), ComposeError::Store(StoreError::Missing { .. })));
     assert!(matches!(
         judge(412, "PreconditionFailed"),
         ComposeError::Store(StoreError::Changed { .. })

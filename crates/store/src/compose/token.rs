@@ -98,17 +98,12 @@ impl LocalUpload {
 
 impl S3Upload {
     pub fn dst(&self) -> ObjectUrl {
-        ObjectUrl::S3 {
-            bucket: self.bucket.clone(),
-            key: self.key.clone(),
-        }
+        ObjectUrl::S3 { bucket: self.bucket.clone(), key: self.key.clone() }
     }
 }
 
 fn unreadable(error: serde_json::Error) -> ComposeError {
-    ComposeError::Token {
-        problem: error.to_string(),
-    }
+    ComposeError::Token { problem: error.to_string() }
 }
 
 #[cfg(test)]
@@ -126,10 +121,7 @@ mod tests {
         });
         assert_eq!(OpenUpload::parse(&upload.token().unwrap()).unwrap(), upload);
         let strange = UploadToken::from("{}".to_owned());
-        assert!(matches!(
-            OpenUpload::parse(&strange),
-            Err(ComposeError::Token { .. })
-        ));
+        assert!(matches!(OpenUpload::parse(&strange), Err(ComposeError::Token { .. })));
     }
 
     #[test]
@@ -145,12 +137,7 @@ mod tests {
             OpenUpload::parse(&upload.token().unwrap())
         };
         assert!(parse("/out/.w.wim.Xy3.partial").is_ok());
-        for partial in [
-            "/etc/passwd",
-            "/etc/.x.partial",
-            "/out/w.partial",
-            "/out/.w",
-        ] {
+        for partial in ["/etc/passwd", "/etc/.x.partial", "/out/w.partial", "/out/.w"] {
             assert!(parse(partial).is_err(), "{partial}");
         }
     }

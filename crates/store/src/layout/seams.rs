@@ -31,10 +31,7 @@ pub(super) fn place_aligned(packs: &[LayoutPack]) -> (Vec<(usize, u64)>, Vec<Sea
         aligned.push((number, chunk_start(chunk)));
         let chunks = pack.bytes.div_ceil(CHUNK);
         chunk += chunks;
-        seams.push(Seam {
-            free: chunks * CHUNK - pack.bytes,
-            filled: Vec::new(),
-        });
+        seams.push(Seam { free: chunks * CHUNK - pack.bytes, filled: Vec::new() });
     }
     if let Some(last) = seams.last_mut() {
         last.free = 0;
@@ -52,11 +49,7 @@ pub(super) fn fill_seams(packs: &[LayoutPack], seams: &mut [Seam]) -> Vec<Loose>
         .filter(|(_, pack)| whole_chunks(pack.bytes) == 0)
         .flat_map(|(pack, layout)| {
             let numbered = layout.resources.iter().enumerate();
-            numbered.map(move |(resource, extent)| Loose {
-                bytes: extent.bytes,
-                pack,
-                resource,
-            })
+            numbered.map(move |(resource, extent)| Loose { bytes: extent.bytes, pack, resource })
         })
         .collect();
     loose.sort_by_key(|loose| (Reverse(loose.bytes), loose.pack, loose.resource));
@@ -76,12 +69,8 @@ pub(super) fn fill_seams(packs: &[LayoutPack], seams: &mut [Seam]) -> Vec<Loose>
             }
         }
     }
-    let in_pack_order = |loose: &Loose| {
-        (
-            loose.pack,
-            packs[loose.pack].resources[loose.resource].offset,
-        )
-    };
+    let in_pack_order =
+        |loose: &Loose| (loose.pack, packs[loose.pack].resources[loose.resource].offset);
     for seam in seams {
         seam.filled.sort_by_key(in_pack_order);
     }

@@ -11,17 +11,10 @@ fn pack(name: u64, sizes: &[u64]) -> LayoutPack {
     let resources = sizes.iter().map(|&size| {
         let offset = bytes;
         bytes += size;
-        Extent {
-            offset,
-            bytes: size,
-        }
+        Extent { offset, bytes: size }
     });
     let resources = resources.collect();
-    LayoutPack {
-        key: PackKey::of(&name.to_le_bytes()),
-        bytes,
-        resources,
-    }
+    LayoutPack { key: PackKey::of(&name.to_le_bytes()), bytes, resources }
 }
 
 #[test]
@@ -57,16 +50,9 @@ fn the_first_chunk_goes_with_the_header_and_the_rest_is_copied() {
     let known: Vec<_> = layout.known_chunks().map(|known| known.chunk).collect();
     assert_eq!(known, [0, 1, 2]);
     let recipe = layout.recipe(100).unwrap();
-    let glue: Vec<_> = recipe
-        .segments()
-        .iter()
-        .map(|s| (s.dst_offset, s.len))
-        .collect();
+    let glue: Vec<_> = recipe.segments().iter().map(|s| (s.dst_offset, s.len)).collect();
     let end = chunk_start(3);
-    assert_eq!(
-        glue,
-        [(0, 208 + CHUNK), (208 + CHUNK, 2 * CHUNK), (end, 7 + 100)]
-    );
+    assert_eq!(glue, [(0, 208 + CHUNK), (208 + CHUNK, 2 * CHUNK), (end, 7 + 100)]);
 }
 
 #[test]
@@ -103,10 +89,7 @@ fn an_extent_outside_its_pack_is_named() {
     bad.resources[1].bytes = 21;
     let error = Layout::plan(&[pack(0, &[1]), bad.clone()]).unwrap_err();
     assert_eq!((error.pack, error.resource), (bad.key, 1));
-    bad.resources[1] = Extent {
-        offset: u64::MAX,
-        bytes: 1,
-    };
+    bad.resources[1] = Extent { offset: u64::MAX, bytes: 1 };
     assert!(Layout::plan(&[bad]).is_err());
 }
 
@@ -133,14 +116,8 @@ fn sizes() -> impl Strategy<Value = Vec<u64>> {
 
 /// Every byte range that something claims, as (start, end).
 fn claims(layout: &Layout) -> Vec<(u64, u64)> {
-    let copies = layout
-        .copies()
-        .iter()
-        .map(|copy| (copy.dst_offset, copy.bytes));
-    let glue = layout
-        .glue()
-        .iter()
-        .map(|piece| (piece.dst_offset, piece.bytes));
+    let copies = layout.copies().iter().map(|copy| (copy.dst_offset, copy.bytes));
+    let glue = layout.glue().iter().map(|piece| (piece.dst_offset, piece.bytes));
     let mut claims: Vec<_> = copies.chain(glue).map(|(at, len)| (at, at + len)).collect();
     claims.sort_unstable();
     claims

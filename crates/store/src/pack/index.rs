@@ -75,19 +75,13 @@ impl PackIndex {
     /// Checks the contents: digests for every chunk, resources in order, inside the pack and apart.
     /// `pack` names the pack in an error.
     pub fn new(pack: &str, contents: PackContents) -> Result<Self, IndexError> {
-        check(&contents).map_err(|problem| IndexError {
-            pack: pack.to_owned(),
-            problem,
-        })?;
+        check(&contents).map_err(|problem| IndexError { pack: pack.to_owned(), problem })?;
         let resources = &contents.resources;
         let mut by_sha256: Vec<u32> = (0..resources.len() as u32)
             .filter(|&at| resources[at as usize].sha256.is_some())
             .collect();
         by_sha256.sort_by_key(|&at| (resources[at as usize].sha256, at));
-        Ok(Self {
-            contents,
-            by_sha256,
-        })
+        Ok(Self { contents, by_sha256 })
     }
 
     /// Bytes of the pack.
@@ -134,9 +128,7 @@ impl PackIndex {
     pub fn lookup_sha256(&self, sha256: &Sha256Digest) -> Option<(usize, &ResourceEntry)> {
         let resources = &self.contents.resources;
         let wanted = Some(*sha256);
-        let at = self
-            .by_sha256
-            .partition_point(|&at| resources[at as usize].sha256 < wanted);
+        let at = self.by_sha256.partition_point(|&at| resources[at as usize].sha256 < wanted);
         let position = *self.by_sha256.get(at)? as usize;
         let entry = &resources[position];
         (entry.sha256 == wanted).then_some((position, entry))
@@ -162,9 +154,7 @@ fn check(contents: &PackContents) -> Result<(), String> {
             return Err(format!("resource {number} lies over the one before it"));
         }
         if !entry.compressed && entry.stored_bytes != entry.original_bytes {
-            return Err(format!(
-                "resource {number} is not compressed but of two sizes"
-            ));
+            return Err(format!("resource {number} is not compressed but of two sizes"));
         }
         free_from = end;
     }
@@ -197,9 +187,7 @@ pub(crate) mod tests {
         });
         PackContents {
             pack_bytes: count * 10,
-            chunk_sha1s: (0..(count * 10).div_ceil(CHUNK))
-                .map(|n| [n as u8; 20])
-                .collect(),
+            chunk_sha1s: (0..(count * 10).div_ceil(CHUNK)).map(|n| [n as u8; 20]).collect(),
             resources: resources.collect(),
             tree: Some(vec![1; 100]),
             xml: None,
@@ -233,25 +221,9 @@ pub(crate) mod tests {
         };
         let error = refused(|contents| contents.resources[3].stored_bytes = 12);
         assert!(error.to_string().contains("PS100012") && error.to_string().contains("behind"));
-        assert!(
-            refused(|c| c.resources[2].offset = 15)
-                .problem
-                .contains("over")
-        );
-        assert!(
-            refused(|c| c.resources[1].original_bytes = 9)
-                .problem
-                .contains("two sizes")
-        );
-        assert!(
-            refused(|c| c.resources[0].offset = u64::MAX)
-                .problem
-                .contains("behind")
-        );
-        assert!(
-            refused(|c| c.chunk_sha1s.clear())
-                .problem
-                .contains("digests")
-        );
+        assert!(refused(|c| c.resources[2].offset = 15).problem.contains("over"));
+        assert!(refused(|c| c.resources[1].original_bytes = 9).problem.contains("two sizes"));
+        assert!(refused(|c| c.resources[0].offset = u64::MAX).problem.contains("behind"));
+        assert!(refused(|c| c.chunk_sha1s.clear()).problem.contains("digests"));
     }
 }

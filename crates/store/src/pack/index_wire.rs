@@ -60,10 +60,7 @@ impl PackIndex {
     /// The index as an object's bytes; the same index gives the same bytes. `pack` names the pack
     /// in an error.
     pub fn encode(&self, pack: &str) -> Result<Bytes, IndexError> {
-        let failed = |problem: String| IndexError {
-            pack: pack.to_owned(),
-            problem,
-        };
+        let failed = |problem: String| IndexError { pack: pack.to_owned(), problem };
         let message = to_wire(self.contents()).encode_to_vec();
         if message.len() as u64 > INDEX_LIMIT {
             let length = message.len();
@@ -86,34 +83,25 @@ impl PackIndex {
                 WireIndex::decode(message).map_err(|error| format!("is damaged: {error}"))
             })
             .and_then(from_wire)
-            .map_err(|problem| IndexError {
-                pack: pack.to_owned(),
-                problem,
-            })?;
+            .map_err(|problem| IndexError { pack: pack.to_owned(), problem })?;
         Self::new(pack, contents)
     }
 }
 
 fn decompress(object: &[u8]) -> Result<Bytes, String> {
-    let (head, body) = object
-        .split_first_chunk::<HEAD>()
-        .ok_or_else(|| "is cut off".to_owned())?;
+    let (head, body) = object.split_first_chunk::<HEAD>().ok_or_else(|| "is cut off".to_owned())?;
     if &head[..8] != MAGIC {
         return Err("is not an index".to_owned());
     }
     let version = u32::from_le_bytes([head[8], head[9], head[10], head[11]]);
     if version != VERSION {
-        return Err(format!(
-            "has version {version}, this program reads {VERSION}"
-        ));
+        return Err(format!("has version {version}, this program reads {VERSION}"));
     }
     let mut length = [0; 8];
     length.copy_from_slice(&head[12..]);
     let length = u64::from_le_bytes(length);
     if length > INDEX_LIMIT {
-        return Err(format!(
-            "says it has {length} bytes, more than {INDEX_LIMIT}"
-        ));
+        return Err(format!("says it has {length} bytes, more than {INDEX_LIMIT}"));
     }
     let mut message = Vec::new();
     zstd::stream::read::Decoder::with_buffer(body)
@@ -158,11 +146,7 @@ fn joined<const N: usize>(digests: impl Iterator<Item = [u8; N]>) -> Bytes {
 
 fn flags(entry: &ResourceEntry) -> u32 {
     let compressed = if entry.compressed { COMPRESSED } else { 0 };
-    let has_sha256 = if entry.sha256.is_some() {
-        HAS_SHA256
-    } else {
-        0
-    };
+    let has_sha256 = if entry.sha256.is_some() { HAS_SHA256 } else { 0 };
     compressed | has_sha256
 }
 
@@ -185,12 +169,8 @@ fn resources(wire: &WireIndex) -> Result<Vec<ResourceEntry>, String> {
     let sha1s: Vec<Sha1Digest> = digests(&wire.sha1s, "SHA-1s")?;
     let sha256s: Vec<Sha256Digest> = digests(&wire.sha256s, "SHA-256s")?;
     let count = wire.flags.len();
-    let columns = [
-        sha1s.len(),
-        wire.gaps.len(),
-        wire.stored_bytes.len(),
-        wire.original_bytes.len(),
-    ];
+    let columns =
+        [sha1s.len(), wire.gaps.len(), wire.stored_bytes.len(), wire.original_bytes.len()];
     let with_sha256 = wire.flags.iter().filter(|&&f| f & HAS_SHA256 != 0).count();
     if columns != [count; 4] || with_sha256 != sha256s.len() {
         return Err("has columns of different lengths".to_owned());
@@ -220,11 +200,7 @@ fn resources(wire: &WireIndex) -> Result<Vec<ResourceEntry>, String> {
 
 fn digests<const N: usize>(bytes: &[u8], what: &str) -> Result<Vec<[u8; N]>, String> {
     let (digests, rest) = bytes.as_chunks::<N>();
-    if rest.is_empty() {
-        Ok(digests.to_vec())
-    } else {
-        Err(format!("has {what} that are cut off"))
-    }
+    if rest.is_empty() { Ok(digests.to_vec()) } else { Err(format!("has {what} that are cut off")) }
 }
 
 #[cfg(test)]

@@ -159,11 +159,7 @@ impl Upload {
         if pack.bytes <= UPLOAD_PART {
             let body = self.read(&staging, 0, pack.bytes).await?;
             let rule = PutRule::Overwrite;
-            return self
-                .objects
-                .put_small(&self.key, body, rule)
-                .await
-                .map(drop);
+            return self.objects.put_small(&self.key, body, rule).await.map(drop);
         }
         let id = self.client.create_multipart(&self.path).await;
         let id = id.map_err(|source| self.failed(source))?;
@@ -288,10 +284,7 @@ pub(crate) mod tests {
         let (folder, objects) = store().await;
         let key = PackKey::of(b"a");
         let half = Bytes::from_static(b"half");
-        let _ = objects
-            .put_small(&key.pack(), half, PutRule::Overwrite)
-            .await
-            .unwrap();
+        let _ = objects.put_small(&key.pack(), half, PutRule::Overwrite).await.unwrap();
         let (pack, index) = pack_of(&objects, folder.path(), b"content");
         objects.publish_pack(&key, pack, &index).await.unwrap();
         assert_eq!(objects.get(&key.pack(), 100).await.unwrap(), "content");

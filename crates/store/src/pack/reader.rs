@@ -66,11 +66,7 @@ impl Objects {
             object => object?,
         };
         let index = PackIndex::decode(&key.to_string(), &object)?;
-        Ok(Some(PackReader {
-            objects: self.clone(),
-            key: *key,
-            index: Arc::new(index),
-        }))
+        Ok(Some(PackReader { objects: self.clone(), key: *key, index: Arc::new(index) }))
     }
 }
 
@@ -152,10 +148,7 @@ mod tests {
         assert!(matches!(beyond, PackReadError::NoChunk { chunk: 2, .. }));
 
         body[CHUNK as usize] ^= 1;
-        let _ = objects
-            .put_small(&key.pack(), body.into(), PutRule::Overwrite)
-            .await
-            .unwrap();
+        let _ = objects.put_small(&key.pack(), body.into(), PutRule::Overwrite).await.unwrap();
         assert!(reader.get_chunk(0).await.is_ok());
         let damaged = reader.get_chunk(1).await.unwrap_err();
         assert!(matches!(damaged, PackReadError::Damaged { chunk: 1, .. }));

@@ -159,10 +159,7 @@ impl PackWriter {
 
     /// Leaves room of `bytes` at the end, to be filled before the pack is finished.
     pub fn reserve(&mut self, bytes: u64) -> Result<Reservation, PackWriteError> {
-        let reservation = Reservation {
-            offset: self.position,
-            bytes,
-        };
+        let reservation = Reservation { offset: self.position, bytes };
         if bytes == 0 {
             return Ok(reservation);
         }
@@ -170,8 +167,7 @@ impl PackWriter {
         let moved = self.staging.seek(SeekFrom::Start(end));
         moved.map_err(|error| self.failed("write", error))?;
         self.open.insert(self.position, bytes);
-        self.reread
-            .extend(self.position / CHUNK..=(end - 1) / CHUNK);
+        self.reread.extend(self.position / CHUNK..=(end - 1) / CHUNK);
         while (self.chunk_sha1s.len() as u64) < end / CHUNK {
             self.close_chunk();
         }
@@ -216,10 +212,7 @@ impl PackWriter {
                 got => got.map_err(|error| self.failed("read the source for", error))?,
             };
             if got == 0 {
-                return Err(PackWriteError::SourceEnded {
-                    end: at,
-                    wanted: range,
-                });
+                return Err(PackWriteError::SourceEnded { end: at, wanted: range });
             }
             seen(&piece[..got]);
             self.append(&piece[..got])?;
@@ -249,11 +242,7 @@ impl PackWriter {
         let staging = self.staging.into_inner();
         let staging =
             staging.map_err(|error| StoreError::io("write", &path)(error.into_error()))?;
-        Ok(FinishedPack {
-            staging,
-            bytes: self.position,
-            chunk_sha1s: self.chunk_sha1s,
-        })
+        Ok(FinishedPack { staging, bytes: self.position, chunk_sha1s: self.chunk_sha1s })
     }
 
     /// Hashes bytes on their way to the end of the pack.
@@ -300,10 +289,8 @@ impl PackWriter {
 /// A staging file that is locked, so that no scrub takes it for a leftover.
 fn locked_staging_file(folder: &Path) -> io::Result<NamedTempFile> {
     loop {
-        let file = tempfile::Builder::new()
-            .prefix("pack-")
-            .suffix(STAGING_SUFFIX)
-            .tempfile_in(folder)?;
+        let file =
+            tempfile::Builder::new().prefix("pack-").suffix(STAGING_SUFFIX).tempfile_in(folder)?;
         file.as_file().lock()?;
         // A scrub may have removed it between its creation and the lock.
         if file.path().try_exists()? {

@@ -49,16 +49,11 @@ fn a_source_is_copied_and_shown_in_one_read() {
     let source = File::open(&path).unwrap();
     let mut writer = PackWriter::create(folder.path()).unwrap();
     let mut seen = Sha1::new();
-    writer
-        .copy_from(&source, 10..2_999_990, |piece| seen.update(piece))
-        .unwrap();
+    writer.copy_from(&source, 10..2_999_990, |piece| seen.update(piece)).unwrap();
     let digest: Sha1Digest = seen.finalize().into();
     assert_eq!(digest, sha1(&body[10..2_999_990]));
     let ended = writer.copy_from(&source, 0..3_000_001, |_| {}).unwrap_err();
-    assert!(matches!(
-        ended,
-        PackWriteError::SourceEnded { end: 3_000_000, .. }
-    ));
+    assert!(matches!(ended, PackWriteError::SourceEnded { end: 3_000_000, .. }));
 }
 
 #[test]
@@ -66,17 +61,8 @@ fn an_unfilled_or_ill_filled_reservation_stops_the_pack() {
     let folder = tempfile::tempdir().unwrap();
     let mut writer = PackWriter::create(folder.path()).unwrap();
     let room = writer.reserve(4).unwrap();
-    assert!(matches!(
-        writer.fill(room, b"12345"),
-        Err(PackWriteError::Fill { .. })
-    ));
-    assert!(matches!(
-        writer.finish(),
-        Err(PackWriteError::Unfilled {
-            offset: 0,
-            reserved: 4
-        })
-    ));
+    assert!(matches!(writer.fill(room, b"12345"), Err(PackWriteError::Fill { .. })));
+    assert!(matches!(writer.finish(), Err(PackWriteError::Unfilled { offset: 0, reserved: 4 })));
 }
 
 #[test]
@@ -90,10 +76,7 @@ fn a_dropped_writer_or_pack_leaves_nothing_and_a_live_one_is_not_scrubbed() {
     drop(writer);
     assert_eq!(files(), 0);
     let finished = PackWriter::create(folder.path()).unwrap().finish().unwrap();
-    assert_eq!(
-        (finished.bytes(), finished.chunk_sha1s().len(), files()),
-        (0, 0, 1)
-    );
+    assert_eq!((finished.bytes(), finished.chunk_sha1s().len(), files()), (0, 0, 1));
     drop(finished);
     assert_eq!(files(), 0);
 }

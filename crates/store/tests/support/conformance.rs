@@ -50,9 +50,7 @@ impl Bench<'_> {
         for number in 0..2 {
             let body: Vec<u8> = (0..2 * PART + 100).map(|at| byte(number, at)).collect();
             let key = Self::key(number);
-            let put = self
-                .objects
-                .put_small(&key, body.into(), PutRule::Overwrite);
+            let put = self.objects.put_small(&key, body.into(), PutRule::Overwrite);
             let _ = put.await.unwrap();
         }
     }
@@ -103,9 +101,7 @@ impl Bench<'_> {
 
     /// The output, if it is there.
     async fn output(&self) -> Option<Bytes> {
-        let (objects, key) = Objects::open_around(&self.dst, &self.options)
-            .await
-            .unwrap();
+        let (objects, key) = Objects::open_around(&self.dst, &self.options).await.unwrap();
         match objects.get(&key, u64::MAX).await {
             Ok(body) => Some(body),
             Err(StoreError::Missing { .. }) => None,
@@ -116,16 +112,11 @@ impl Bench<'_> {
     async fn assert_whole(&self) {
         let found = self.output().await.unwrap();
         assert_eq!(found.len() as u64, TOTAL);
-        assert!(
-            found == self.expected(),
-            "the output's bytes are not the parts'"
-        );
+        assert!(found == self.expected(), "the output's bytes are not the parts'");
     }
 
     async fn remove_output(&self) {
-        let (objects, key) = Objects::open_around(&self.dst, &self.options)
-            .await
-            .unwrap();
+        let (objects, key) = Objects::open_around(&self.dst, &self.options).await.unwrap();
         objects.delete(&key).await.unwrap();
     }
 }
@@ -176,10 +167,7 @@ async fn incomplete_or_wrong_parts_are_refused(bench: &Bench<'_>) {
     let mut unplaced = placed.clone();
     unplaced[2].1 = Receipt::from(String::new());
     refused(&unplaced).await;
-    assert!(
-        bench.output().await.is_none(),
-        "a refused finish shows nothing"
-    );
+    assert!(bench.output().await.is_none(), "a refused finish shows nothing");
     // None of this did harm.
     bench.compose.finish(&token, &placed).await.unwrap();
     bench.assert_whole().await;
@@ -210,17 +198,11 @@ async fn sources_that_are_not_what_was_pinned_are_refused(bench: &Bench<'_>) {
     bench.compose.place(&token, &part).await.unwrap();
     part.source.if_match = Some("\"00000000000000000000000000000000\"".to_owned());
     let changed = bench.compose.place(&token, &part).await.unwrap_err();
-    assert!(
-        matches!(changed, ComposeError::Store(StoreError::Changed { .. })),
-        "{changed}"
-    );
+    assert!(matches!(changed, ComposeError::Store(StoreError::Changed { .. })), "{changed}");
     let mut missing = bench.part(0);
     missing.source.key = ObjectKey::new("packs/none").unwrap();
     let missing = bench.compose.place(&token, &missing).await.unwrap_err();
-    assert!(
-        matches!(missing, ComposeError::Store(StoreError::Missing { .. })),
-        "{missing}"
-    );
+    assert!(matches!(missing, ComposeError::Store(StoreError::Missing { .. })), "{missing}");
     let mut short = bench.part(0);
     short.source.offset = PART + 101;
     let short = bench.compose.place(&token, &short).await.unwrap_err();

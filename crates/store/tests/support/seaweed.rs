@@ -54,11 +54,7 @@ impl Seaweed {
             .kill_on_drop(true)
             .spawn()
             .unwrap();
-        let this = Self {
-            endpoint,
-            _server: server,
-            _folder: folder,
-        };
+        let this = Self { endpoint, _server: server, _folder: folder };
         this.wait_ready(ports.s3).await;
         this
     }
@@ -107,10 +103,7 @@ impl Seaweed {
     }
 
     fn assert_time_left(&self, end: Instant) {
-        assert!(
-            Instant::now() < end,
-            "SeaweedFS was not ready within {READY_WITHIN:?}"
-        );
+        assert!(Instant::now() < end, "SeaweedFS was not ready within {READY_WITHIN:?}");
     }
 
     /// Signs a plain `PUT` of the bucket: the client library has no call that makes one.
@@ -126,10 +119,8 @@ impl Seaweed {
             .build()
             .unwrap();
         let path = object_store::path::Path::default();
-        let url = client
-            .signed_url(http::Method::PUT, &path, Duration::from_secs(60))
-            .await
-            .unwrap();
+        let url =
+            client.signed_url(http::Method::PUT, &path, Duration::from_secs(60)).await.unwrap();
         let made = reqwest::Client::new().put(url).send().await;
         if !made.is_ok_and(|answer| answer.status().is_success() || answer.status() == 409) {
             return false;
@@ -156,9 +147,8 @@ struct Ports {
 
 impl Ports {
     fn pick() -> Self {
-        let free: Vec<TcpListener> = (0..8)
-            .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
-            .collect();
+        let free: Vec<TcpListener> =
+            (0..8).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
         let mut ports = free.iter().map(|free| free.local_addr().unwrap().port());
         let mut next = || ports.next().unwrap();
         Self {
@@ -178,10 +168,7 @@ impl Ports {
 fn binary() -> PathBuf {
     let script = "import sysconfig, pathlib; \
                   print(pathlib.Path(sysconfig.get_path('scripts')) / 'weed')";
-    let of_python = std::process::Command::new("python3")
-        .args(["-c", script])
-        .output()
-        .ok();
+    let of_python = std::process::Command::new("python3").args(["-c", script]).output().ok();
     let of_python = of_python.map(|out| String::from_utf8_lossy(&out.stdout).trim().to_owned());
     let on_path = std::env::var_os("PATH").unwrap_or_default();
     let on_path = std::env::split_paths(&on_path).map(|folder| folder.join("weed"));

@@ -141,11 +141,7 @@ struct OpenFile {
 impl Encoder {
     /// An encoder that uses `pool`'s threads.
     pub fn new(codec: Codec, pool: Arc<ThreadPool>) -> Self {
-        Self {
-            codec,
-            pool,
-            compressors: Mutex::new(Vec::new()),
-        }
+        Self { codec, pool, compressors: Mutex::new(Vec::new()) }
     }
 
     /// Encodes `files` in order into `sink`. An error names the number of the file it is about.
@@ -168,9 +164,7 @@ impl Encoder {
                 }
                 self.encode_window(files, &window, sink, &mut open, &mut done)
                     .map_err(|error| (done.len(), error))?;
-                progress
-                    .bytes_done
-                    .fetch_add(window.data.len() as u64, Ordering::Relaxed);
+                progress.bytes_done.fetch_add(window.data.len() as u64, Ordering::Relaxed);
             }
             match reading.join() {
                 Ok(Ok(())) => Ok(done),
@@ -197,11 +191,7 @@ impl Encoder {
         let (hashers, failed) = self.pool.install(|| {
             rayon::join(
                 || hash_spans(window, carried),
-                || {
-                    jobs.par_iter_mut()
-                        .map(|job| self.compress(job))
-                        .find_any(Result::is_err)
-                },
+                || jobs.par_iter_mut().map(|job| self.compress(job)).find_any(Result::is_err),
             )
         });
         if let Some(error) = failed {
@@ -243,21 +233,13 @@ impl Encoder {
         };
         // One byte less: a chunk stored in its own size must be stored plain.
         let room = job.data.len() - 1;
-        job.stored = compressor
-            .compress(job.data, &mut job.out[..room])
-            .map(Into::into);
-        self.compressors
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(compressor);
+        job.stored = compressor.compress(job.data, &mut job.out[..room]).map(Into::into);
+        self.compressors.lock().unwrap_or_else(PoisonError::into_inner).push(compressor);
         Ok(())
     }
 
     fn take_compressor(&self) -> Option<Compressor> {
-        self.compressors
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop()
+        self.compressors.lock().unwrap_or_else(PoisonError::into_inner).pop()
     }
 }
 
@@ -287,12 +269,7 @@ fn chunk_jobs<'a>(
         for data in window.data[span.range.clone()].chunks(chunk) {
             let (here, rest) = std::mem::take(&mut out).split_at_mut(data.len());
             out = rest;
-            jobs.push(ChunkJob {
-                data,
-                out: here,
-                keep_plain,
-                stored: None,
-            });
+            jobs.push(ChunkJob { data, out: here, keep_plain, stored: None });
         }
     }
     jobs
@@ -339,15 +316,8 @@ fn append_small(
     hasher: DoubleHasher,
 ) -> Result<EncodedFile> {
     let original = data.len() as u64;
-    let table = table_bytes(
-        chunks.iter().map(|chunk| chunk.bytes().len() as u64),
-        original,
-    );
-    let stored = table.len()
-        + chunks
-            .iter()
-            .map(|chunk| chunk.bytes().len())
-            .sum::<usize>();
+    let table = table_bytes(chunks.iter().map(|chunk| chunk.bytes().len() as u64), original);
+    let stored = table.len() + chunks.iter().map(|chunk| chunk.bytes().len()).sum::<usize>();
     let compressed = stored < data.len();
     let offset = sink.position();
     if compressed {
@@ -360,14 +330,7 @@ fn append_small(
     }
     let (sha1, sha256) = hasher.finish();
     let stored_bytes = sink.position() - offset;
-    Ok(EncodedFile {
-        offset,
-        stored_bytes,
-        original_bytes: original,
-        compressed,
-        sha1,
-        sha256,
-    })
+    Ok(EncodedFile { offset, stored_bytes, original_bytes: original, compressed, sha1, sha256 })
 }
 
 /// A large file none of whose first window's chunks shrank (CAB, MSI, ISO, a nested WIM) is stored
@@ -386,13 +349,7 @@ fn begin_large(
     } else {
         None
     };
-    Ok(OpenFile {
-        hasher: DoubleHasher::default(),
-        start,
-        table,
-        chunks: Vec::new(),
-        shrank,
-    })
+    Ok(OpenFile { hasher: DoubleHasher::default(), start, table, chunks: Vec::new(), shrank })
 }
 
 fn append_chunks(
@@ -430,14 +387,7 @@ fn finish_large(
     }
     let (sha1, sha256) = file.hasher.finish();
     let original_bytes = source.bytes;
-    Ok(EncodedFile {
-        offset,
-        stored_bytes,
-        original_bytes,
-        compressed,
-        sha1,
-        sha256,
-    })
+    Ok(EncodedFile { offset, stored_bytes, original_bytes, compressed, sha1, sha256 })
 }
 
 fn append_plain(sink: &mut dyn ResourceSink, source: &FileToEncode) -> Result<()> {
@@ -457,10 +407,7 @@ fn read_windows(
     chunk: usize,
     sender: &mpsc::SyncSender<Window>,
 ) -> std::result::Result<(), (usize, io::Error)> {
-    let empty = || Window {
-        data: Vec::with_capacity(WINDOW_BYTES),
-        spans: Vec::new(),
-    };
+    let empty = || Window { data: Vec::with_capacity(WINDOW_BYTES), spans: Vec::new() };
     let mut window = empty();
     for (number, file) in files.iter().enumerate() {
         let at = |error| (number, error);
@@ -472,31 +419,20 @@ fn read_windows(
             // A file that would fit into an empty window is not cut, so that it stays "small".
             let fits_later = first && file.bytes <= WINDOW_BYTES as u64 && left > room as u64;
             if room == 0 || fits_later {
-                if sender
-                    .send(std::mem::replace(&mut window, empty()))
-                    .is_err()
-                {
+                if sender.send(std::mem::replace(&mut window, empty())).is_err() {
                     return Ok(());
                 }
                 continue;
             }
             let take = left.min(room as u64);
             let start = window.data.len();
-            let read = (&mut reader)
-                .take(take)
-                .read_to_end(&mut window.data)
-                .map_err(at)?;
+            let read = (&mut reader).take(take).read_to_end(&mut window.data).map_err(at)?;
             if read as u64 != take {
                 return Err(at(wrong_size(file.bytes, "shorter")));
             }
             left -= take;
             let range = start..window.data.len();
-            window.spans.push(Span {
-                file: number,
-                range,
-                first,
-                last: left == 0,
-            });
+            window.spans.push(Span { file: number, range, first, last: left == 0 });
             first = false;
         }
         if reader.read(&mut [0u8; 1]).map_err(at)? != 0 {

@@ -58,11 +58,7 @@ impl Profile {
             (Self::Thorough, Format::Lzx) => 50,
             (Self::Thorough, Format::Xpress) => 80,
         };
-        Codec {
-            format,
-            chunk_bytes,
-            level,
-        }
+        Codec { format, chunk_bytes, level }
     }
 }
 

@@ -42,18 +42,13 @@ mod tests {
         let mut state = 1u64;
         let noise: Vec<u8> = (0..32_768)
             .map(|_| {
-                state = state
-                    .wrapping_mul(6_364_136_223_846_793_005)
-                    .wrapping_add(1);
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
                 (state >> 33) as u8
             })
             .collect();
         assert!(cannot_shrink(&noise));
         let text = b"The quick brown fox jumps over the lazy dog. ".repeat(800);
         assert!(!cannot_shrink(&text[..32_768]));
-        assert!(
-            !cannot_shrink(&noise[..100]),
-            "short chunks are always tried"
-        );
+        assert!(!cannot_shrink(&noise[..100]), "short chunks are always tried");
     }
 }

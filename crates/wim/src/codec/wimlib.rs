@@ -41,10 +41,7 @@ impl Compressor {
         NonNull::new(raw)
             .filter(|_| code == 0)
             .map(Self)
-            .ok_or(WimError::Codec {
-                what: "create a compressor",
-                code: code as i32,
-            })
+            .ok_or(WimError::Codec { what: "create a compressor", code: code as i32 })
     }
 
     /// Compresses `chunk` into `out`. `None` when it doesn't fit there: then it is stored as it is.
@@ -87,10 +84,7 @@ impl Decompressor {
         NonNull::new(raw)
             .filter(|_| code == 0)
             .map(Self)
-            .ok_or(WimError::Codec {
-                what: "create a decompressor",
-                code: code as i32,
-            })
+            .ok_or(WimError::Codec { what: "create a decompressor", code: code as i32 })
     }
 
     /// Decompresses one chunk, which must fill `out` exactly.
@@ -105,14 +99,7 @@ impl Decompressor {
                 self.0.as_ptr(),
             )
         };
-        if code == 0 {
-            Ok(())
-        } else {
-            Err(WimError::Codec {
-                what: "decompress a chunk",
-                code,
-            })
-        }
+        if code == 0 { Ok(()) } else { Err(WimError::Codec { what: "decompress a chunk", code }) }
     }
 }
 

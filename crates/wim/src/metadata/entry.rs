@@ -51,10 +51,7 @@ impl<'a> EntryView<'a> {
         if rest.len() < FIXED_BYTES {
             return Err(malformed("it is cut off"));
         }
-        let length = usize::try_from(length)
-            .ok()
-            .map(align8)
-            .filter(|&n| n <= rest.len());
+        let length = usize::try_from(length).ok().map(align8).filter(|&n| n <= rest.len());
         let length = length.ok_or_else(|| malformed("it is longer than the metadata"))?;
         let names = usize::from(rest.u16_at(98)) + usize::from(rest.u16_at(100));
         if FIXED_BYTES + names > length || rest.u16_at(98) % 2 != 0 || rest.u16_at(100) % 2 != 0 {
@@ -62,9 +59,7 @@ impl<'a> EntryView<'a> {
         }
         let mut end = length;
         for _ in 0..rest.u16_at(96) {
-            let stream = rest
-                .get(end..)
-                .filter(|stream| stream.len() >= STREAM_FIXED_BYTES);
+            let stream = rest.get(end..).filter(|stream| stream.len() >= STREAM_FIXED_BYTES);
             let stream = stream.ok_or_else(|| malformed("its streams are cut off"))?;
             let bytes = usize::try_from(stream.u64_at(0)).ok().map(align8);
             let bytes = bytes.filter(|&n| n <= stream.len() && n >= STREAM_FIXED_BYTES);
@@ -109,11 +104,7 @@ impl<'a> EntryView<'a> {
 
     /// The group of hard links it belongs to; 0 for none. Reparse points have none.
     pub fn hard_link_group(&self) -> u64 {
-        if self.attributes() & ATTRIBUTE_REPARSE_POINT != 0 {
-            0
-        } else {
-            self.0.u64_at(88)
-        }
+        if self.attributes() & ATTRIBUTE_REPARSE_POINT != 0 { 0 } else { self.0.u64_at(88) }
     }
 
     /// Whether it is a directory that has children (a junction hasn't).
@@ -134,15 +125,9 @@ impl<'a> EntryView<'a> {
 
     /// Its 8.3 name, empty for none.
     pub fn short_name(&self) -> Vec<u16> {
-        let (short, long) = (
-            usize::from(self.0.u16_at(98)),
-            usize::from(self.0.u16_at(100)),
-        );
+        let (short, long) = (usize::from(self.0.u16_at(98)), usize::from(self.0.u16_at(100)));
         let at = FIXED_BYTES + if long > 0 { long + 2 } else { 0 };
-        self.0
-            .get(at..at + short)
-            .map(utf16_units)
-            .unwrap_or_default()
+        self.0.get(at..at + short).map(utf16_units).unwrap_or_default()
     }
 
     /// Every stream of it: the fixed part's first, unless the extra entries replace it.
@@ -151,10 +136,7 @@ impl<'a> EntryView<'a> {
         let extra = self.0.u16_at(96);
         let mut streams = Vec::with_capacity(usize::from(extra) + 1);
         if extra == 0 || !main.is_zero() {
-            streams.push(Stream {
-                name: None,
-                sha1: main,
-            });
+            streams.push(Stream { name: None, sha1: main });
         }
         let mut at = align8(self.0.u64_at(0) as usize);
         for _ in 0..extra {
@@ -162,10 +144,7 @@ impl<'a> EntryView<'a> {
             let name = usize::from(entry.u16_at(36));
             let units = utf16_units(&entry[STREAM_FIXED_BYTES..STREAM_FIXED_BYTES + name]);
             let name = Some(units).filter(|units| !units.is_empty());
-            streams.push(Stream {
-                name,
-                sha1: Sha1Hash(entry.array_at(16)),
-            });
+            streams.push(Stream { name, sha1: Sha1Hash(entry.array_at(16)) });
             at += align8(entry.u64_at(0) as usize);
         }
         streams
@@ -234,11 +213,7 @@ impl NewEntry {
             let problem = format!("the name '{name}' has more than {NAME_UNITS_MAX} characters");
             return Err(WimError::malformed("new entry", 0, problem));
         }
-        let short: Vec<u16> = self
-            .short_name
-            .iter()
-            .flat_map(|n| n.encode_utf16())
-            .collect();
+        let short: Vec<u16> = self.short_name.iter().flat_map(|n| n.encode_utf16()).collect();
         let mut out = vec![0; FIXED_BYTES];
         put(&mut out, 8, &self.attributes.to_le_bytes());
         put(&mut out, 12, &self.security_id.to_le_bytes());

@@ -28,9 +28,7 @@ impl SecurityDescriptors {
         let mut descriptors = Vec::with_capacity(count);
         for index in 0..count {
             let size = usize::try_from(metadata.u64_at(8 + 8 * index)).ok();
-            let end = size
-                .and_then(|size| at.checked_add(size))
-                .filter(|&end| end <= total);
+            let end = size.and_then(|size| at.checked_add(size)).filter(|&end| end <= total);
             let end = end.ok_or_else(|| malformed("a descriptor does not fit into it"))?;
             descriptors.push(metadata[at..end].to_vec());
             at = end;
@@ -40,10 +38,7 @@ impl SecurityDescriptors {
 
     /// The index of `descriptor`, which is added if it isn't there.
     pub fn add(&mut self, descriptor: &[u8]) -> u32 {
-        let known = self
-            .descriptors
-            .iter()
-            .position(|known| known == descriptor);
+        let known = self.descriptors.iter().position(|known| known == descriptor);
         known.unwrap_or_else(|| {
             self.descriptors.push(descriptor.to_vec());
             self.descriptors.len() - 1
@@ -52,9 +47,7 @@ impl SecurityDescriptors {
 
     /// The descriptor of an entry, if it has one.
     pub fn get(&self, security_id: u32) -> Option<&[u8]> {
-        self.descriptors
-            .get(security_id as usize)
-            .map(Vec::as_slice)
+        self.descriptors.get(security_id as usize).map(Vec::as_slice)
     }
 
     /// How many there are.

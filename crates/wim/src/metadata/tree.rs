@@ -51,11 +51,7 @@ impl ImageTree {
     /// An image with nothing but a root.
     pub fn new(root: &NewEntry) -> Result<Self> {
         let bytes = root.encode(&[])?;
-        let node = Node {
-            start: 0,
-            len: bytes.len(),
-            children: Some(Vec::new()),
-        };
+        let node = Node { start: 0, len: bytes.len(), children: Some(Vec::new()) };
         Ok(Self {
             bytes,
             nodes: vec![node],
@@ -88,11 +84,7 @@ impl ImageTree {
         let view = EntryView::known(&self.bytes[start..start + len]);
         let has_list = view.is_real_directory() || view.subdir_offset() != 0;
         let children = has_list.then(Vec::new);
-        self.nodes.push(Node {
-            start,
-            len,
-            children,
-        });
+        self.nodes.push(Node { start, len, children });
         NodeId(self.nodes.len() as u32 - 1)
     }
 
@@ -151,11 +143,7 @@ impl ImageTree {
         while let Some((path, id)) = waiting.pop() {
             for &child in self.children(id).iter().rev() {
                 let name = self.entry(child).name_lossy();
-                let below = if path.is_empty() {
-                    name
-                } else {
-                    format!("{path}/{name}")
-                };
+                let below = if path.is_empty() { name } else { format!("{path}/{name}") };
                 waiting.push((below, child));
             }
             out.push((path, id));
@@ -178,9 +166,7 @@ impl ImageTree {
     fn names_in(&mut self, directory: NodeId) -> &mut HashMap<Vec<u16>, NodeId> {
         if !self.names.contains_key(&directory) {
             let names = self.children(directory).iter();
-            let names = names
-                .map(|&child| (upcased(&self.entry(child).name()), child))
-                .collect();
+            let names = names.map(|&child| (upcased(&self.entry(child).name()), child)).collect();
             self.names.insert(directory, names);
         }
         self.names.entry(directory).or_default()
@@ -214,10 +200,7 @@ impl ImageTree {
 
     fn collision(&self, path: &str, existing: NodeId) -> WimError {
         let existing = self.entry(existing).name_lossy();
-        WimError::Collision {
-            path: path.into(),
-            existing,
-        }
+        WimError::Collision { path: path.into(), existing }
     }
 
     fn insert(&mut self, directory: NodeId, name: &str, entry: &NewEntry) -> Result<NodeId> {
@@ -227,10 +210,7 @@ impl ImageTree {
         self.bytes.extend_from_slice(&encoded);
         let child = self.push_parsed(start, len);
         self.names_in(directory).insert(upcased(&units), child);
-        self.nodes[directory.0 as usize]
-            .children
-            .get_or_insert_default()
-            .push(child);
+        self.nodes[directory.0 as usize].children.get_or_insert_default().push(child);
         self.changed.insert(directory);
         Ok(child)
     }
@@ -246,10 +226,7 @@ impl ImageTree {
         let mut offsets = HashMap::with_capacity(order.len());
         for &directory in &order {
             offsets.insert(directory, cursor as u64);
-            let lists = self
-                .children(directory)
-                .iter()
-                .map(|&child| self.node(child).len);
+            let lists = self.children(directory).iter().map(|&child| self.node(child).len);
             cursor += lists.sum::<usize>() + 8;
         }
         let mut out = Vec::with_capacity(cursor);
@@ -262,11 +239,7 @@ impl ImageTree {
             }
             out.extend_from_slice(&[0; 8]);
         }
-        debug_assert_eq!(
-            out.len(),
-            cursor,
-            "the offsets were planned for these bytes"
-        );
+        debug_assert_eq!(out.len(), cursor, "the offsets were planned for these bytes");
         out
     }
 

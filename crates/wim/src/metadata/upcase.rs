@@ -27,10 +27,6 @@ mod tests {
         assert_eq!(fold("straße.TXT"), fold("STRAßE.txt"));
         assert_ne!(fold("straße"), fold("STRASSE"));
         assert_eq!(fold("ÄÖÜ日本"), fold("äöü日本"));
-        assert_eq!(
-            fold("𐐨"),
-            "𐐨".encode_utf16().collect::<Vec<_>>(),
-            "surrogates stay"
-        );
+        assert_eq!(fold("𐐨"), "𐐨".encode_utf16().collect::<Vec<_>>(), "surrogates stay");
     }
 }

@@ -18,24 +18,15 @@ fn exports_may_be_in_any_encoding_and_wrapper() {
     let value: Value = serde_json::from_str(&original).unwrap();
     let instance = value["value"][0].clone();
     fs::remove_file(site.wmi().join(file)).unwrap();
-    for name in [
-        "sms_tasksequencepackage(%27PS100123%27).JSON",
-        "SMS_TaskSequencePackage(ps100123).json",
-    ] {
-        for shape in [
-            instance.clone(),
-            json!([instance]),
-            json!({"value": instance}),
-        ] {
+    for name in
+        ["sms_tasksequencepackage(%27PS100123%27).JSON", "SMS_TaskSequencePackage(ps100123).json"]
+    {
+        for shape in [instance.clone(), json!([instance]), json!({"value": instance})] {
             let pretty = serde_json::to_string_pretty(&shape).unwrap();
             for (label, bytes) in samples::matrix(&pretty) {
                 let path = site.wmi().join(name);
                 fs::write(&path, bytes).unwrap();
-                assert_eq!(
-                    site.resolve(&site.request()).unwrap(),
-                    wanted,
-                    "{name} {label}"
-                );
+                assert_eq!(site.resolve(&site.request()).unwrap(), wanted, "{name} {label}");
                 fs::remove_file(&path).unwrap();
             }
         }
@@ -50,15 +41,9 @@ fn broken_exports_name_file_row_and_property() {
         site.resolve(&site.request()).unwrap_err().to_string()
     };
     let text = told("{\"value\": [{\"PackageID\": \"PS100031\"}, {\"Name\": \"x\"}]}");
-    assert!(
-        text.contains("SMS_Package.json, row 2: SMS_Package.PackageID is missing"),
-        "{text}"
-    );
+    assert!(text.contains("SMS_Package.json, row 2: SMS_Package.PackageID is missing"), "{text}");
     let text = told("[{\"PackageID\": \"PS100031\", \"SourceVersion\": \"three\"}]");
-    assert!(
-        text.contains("SourceVersion should be a whole number, but is \"three\""),
-        "{text}"
-    );
+    assert!(text.contains("SourceVersion should be a whole number, but is \"three\""), "{text}");
     assert!(told("[\n{\"PackageID\" 1}]").contains("at line 2"));
     assert!(told("{\"value\":[], \"@odata.nextLink\": \"x\"}").contains("first page"));
     assert!(told("42").contains("expected"));
@@ -69,12 +54,7 @@ fn reference_lists_alone_will_do() {
     let site = TestSite::new();
     fs::remove_file(site.wmi().join("SMS_TaskSequencePackage('PS100123').json")).unwrap();
     let error = site.resolve(&site.request()).unwrap_err();
-    assert!(
-        error
-            .to_string()
-            .contains("SMS_TaskSequencePackage('PS100123').json"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("SMS_TaskSequencePackage('PS100123').json"), "{error}");
     site.export("SMS_TaskSequencePackageReference_Flat.json", &json!([
         {"PackageID": "PS100123", "RefPackageID": "PS100010", "ObjectType": 257, "Level": 0},
         {"PackageID": "PS100123", "RefPackageID": "PS100077", "ObjectType": "3", "Level": "1"},
@@ -82,24 +62,10 @@ fn reference_lists_alone_will_do() {
     let found = site.resolve(&site.request()).unwrap();
     assert_eq!(
         ids(&found),
-        [
-            "PS100031.1",
-            "PS100077.3",
-            "Content_a.1",
-            "Content_b.2",
-            "Content_c.3"
-        ]
+        ["PS100031.1", "PS100077.3", "Content_a.1", "Content_b.2", "Content_c.3"]
     );
-    assert!(
-        found
-            .warnings
-            .iter()
-            .any(|w| w.kind == WarningKind::TaskSequence)
-    );
-    assert_eq!(
-        found.contents[1].reasons,
-        ["referenced indirectly (level 1)"]
-    );
+    assert!(found.warnings.iter().any(|w| w.kind == WarningKind::TaskSequence));
+    assert_eq!(found.contents[1].reasons, ["referenced indirectly (level 1)"]);
 }
 
 #[test]
@@ -126,10 +92,7 @@ fn site_files_are_checked() {
         fs::write(site.path("site.toml"), bytes).unwrap();
         let opened = Site::open(dir).unwrap();
         assert_eq!(opened.code(), "PS1", "{label}");
-        assert_eq!(
-            opened.management_points()[0].url,
-            "https://mp1.corp.example"
-        );
+        assert_eq!(opened.management_points()[0].url, "https://mp1.corp.example");
     }
     let told = |toml: &str| open_with(dir, toml).unwrap_err().to_string();
     assert!(told(&text.replace("[[man", "colour = 1\n[[man")).contains("line 11"));
@@ -141,17 +104,11 @@ fn site_files_are_checked() {
     assert!(told(&text.replace("https://mp1", "mp1")).contains("management_point.url"));
     assert!(told(&text.replace("dp2.corp", "DP1.corp")).contains("used once"));
     assert!(told(&text.replace("\"adminservice\"", "\"absent\"")).contains("absent"));
-    let http = text.replace(
-        "content_library = \"dp1/SCCMContentLib\"",
-        "url = \"https://dp1\"",
-    );
+    let http = text.replace("content_library = \"dp1/SCCMContentLib\"", "url = \"https://dp1\"");
     let opened = open_with(dir, &http).unwrap();
     let error = resolve(&opened, &site.request()).unwrap_err();
     assert!(
-        matches!(
-            error.problems.as_slice(),
-            [Problem::HttpDistributionPoint { .. }]
-        ),
+        matches!(error.problems.as_slice(), [Problem::HttpDistributionPoint { .. }]),
         "{error}"
     );
 }
@@ -166,20 +123,11 @@ fn older_revisions_bring_nothing() {
     };
     site.export(
         "SMS_Application.json",
-        &json!([
-            app(101, "A", 1),
-            app(111, "A", 2),
-            app(102, "B", 1),
-            app(103, "C", 1)
-        ]),
+        &json!([app(101, "A", 1), app(111, "A", 2), app(102, "B", 1), app(103, "C", 1)]),
     );
     let found = site.resolve(&site.request()).unwrap();
     assert_eq!(ids(&found), ["PS100031.1", "PS100077.3", "Content_a.1"]);
-    let superseded = found
-        .warnings
-        .iter()
-        .find(|w| w.kind == WarningKind::Application)
-        .unwrap();
+    let superseded = found.warnings.iter().find(|w| w.kind == WarningKind::Application).unwrap();
     assert_eq!(superseded.subject, "'App A'");
     // The newer revision's own relation counts, and may point at any revision of the other.
     site.export(
@@ -190,10 +138,7 @@ fn older_revisions_bring_nothing() {
     );
     fs::remove_file(site.wmi().join("SMS_AppDependenceRelation.json")).unwrap();
     let found = site.resolve(&site.request()).unwrap();
-    assert_eq!(
-        ids(&found),
-        ["PS100031.1", "PS100077.3", "Content_a.1", "Content_b.2"]
-    );
+    assert_eq!(ids(&found), ["PS100031.1", "PS100077.3", "Content_a.1", "Content_b.2"]);
 }
 
 #[test]
@@ -208,21 +153,11 @@ fn an_application_that_points_nowhere_is_a_problem() {
 #[test]
 fn an_application_package_decides_where_the_classes_are_silent() {
     let site = TestSite::new();
-    for class in [
-        "SMS_DeploymentType",
-        "SMS_CIToContent",
-        "SMS_AppDependenceRelation",
-    ] {
+    for class in ["SMS_DeploymentType", "SMS_CIToContent", "SMS_AppDependenceRelation"] {
         fs::remove_file(site.wmi().join(format!("{class}.json"))).unwrap();
     }
     let found = site.resolve(&site.request()).unwrap();
-    let all = [
-        "PS100031.1",
-        "PS100077.3",
-        "Content_a.1",
-        "Content_b.2",
-        "Content_c.3",
-    ];
+    let all = ["PS100031.1", "PS100077.3", "Content_a.1", "Content_b.2", "Content_c.3"];
     assert_eq!(ids(&found), all);
 }
 
@@ -246,16 +181,10 @@ fn child_task_sequences_and_data_images_are_followed() {
     fs::remove_file(site.wmi().join("SMS_TaskSequencePackage('PS100123').json")).unwrap();
     site.export(
         "SMS_TaskSequencePackage.json",
-        &json!([
-            task_sequence("PS100123", &run("PS100124")),
-            task_sequence("PS100124", &child)
-        ]),
+        &json!([task_sequence("PS100123", &run("PS100124")), task_sequence("PS100124", &child)]),
     );
     site.package("dp1", "PS100011", 1, b"data image");
-    let request = ContentRequest {
-        packages: Vec::new(),
-        ..site.request()
-    };
+    let request = ContentRequest { packages: Vec::new(), ..site.request() };
     let found = site.resolve(&request).unwrap();
     assert_eq!(ids(&found), ["PS100011.1"]);
     let reason = "referenced by step 'Recovery' of task sequence 'PS100124'";

@@ -24,9 +24,7 @@ struct TestSite {
 
 impl TestSite {
     fn new() -> Self {
-        let site = Self {
-            dir: tempfile::tempdir().unwrap(),
-        };
+        let site = Self { dir: tempfile::tempdir().unwrap() };
         let toml = "[site]\ncode = \"ps1\"\nadmin_service = \"adminservice\"\n\n\
             [[distribution_point]]\nname = \"dp1.corp.example\"\ncontent_library = \"dp1/SCCMContentLib\"\n\
             [[distribution_point]]\nname = \"dp2.corp.example\"\ncontent_library = \"dp2\\\\SCCMContentLib\"\n\
@@ -35,12 +33,9 @@ impl TestSite {
         fs::write(site.path("site.toml"), toml).unwrap();
         site.export_all();
         for dp in ["dp1", "dp2"] {
-            for (id, version) in [
-                ("PS100005", 2),
-                ("PS100010", 4),
-                ("PS100077", 3),
-                ("PS100031", 1),
-            ] {
+            for (id, version) in
+                [("PS100005", 2), ("PS100010", 4), ("PS100077", 3), ("PS100031", 1)]
+            {
                 site.package(dp, id, version, b"same everywhere");
             }
             for content in ["Content_a.1", "Content_b.2", "Content_c.3"] {
@@ -80,10 +75,7 @@ impl TestSite {
             &json!({"value": [package("PS100010", 4), package("PS100011", 1)]}),
         );
         self.export("SMS_DriverPackage.json", &json!([package("PS100077", 3)]));
-        self.export(
-            "SMS_Package.json",
-            &json!([package("PS100031", 1), package("PS100032", 5)]),
-        );
+        self.export("SMS_Package.json", &json!([package("PS100031", 1), package("PS100032", 5)]));
         let app = |ci: u64, letter: &str| {
             json!({"CI_ID": ci, "ModelName": format!("ScopeId_S/Application_{letter}"),
             "LocalizedDisplayName": format!("App {letter}"), "PackageID": "PS100050", "HasContent": "True", "IsLatest": true})
@@ -96,10 +88,7 @@ impl TestSite {
             json!({"CI_ID": ci, "AppModelName": format!("ScopeId_S/Application_{letter}"),
             "ContentId": format!("Content_{}", letter.to_lowercase())})
         };
-        self.export(
-            "SMS_DeploymentType.json",
-            &json!([dt(201, "A"), dt(202, "B"), dt(203, "C")]),
-        );
+        self.export("SMS_DeploymentType.json", &json!([dt(201, "A"), dt(202, "B"), dt(203, "C")]));
         let content = |ci: u64, id: &str, version: u32| json!({"CI_ID": ci, "ContentUniqueID": id, "ContentVersion": version});
         self.export(
             "SMS_CIToContent.json",
@@ -125,9 +114,7 @@ impl TestSite {
     fn add(&self, dp: &str, content: &str, package: &str, version: u32, body: &[u8]) {
         let writer = LibraryWriter::new(self.library(dp)).unwrap();
         let entry = LibraryEntry::file("sub/file.bin", EntryBody::Bytes(body), 7);
-        writer
-            .add_content(content, package, version, [entry])
-            .unwrap();
+        writer.add_content(content, package, version, [entry]).unwrap();
     }
 
     fn library(&self, dp: &str) -> PathBuf {
@@ -156,11 +143,7 @@ impl TestSite {
 }
 
 fn ids(resolution: &Resolution) -> Vec<&str> {
-    resolution
-        .contents
-        .iter()
-        .map(|content| content.content_id.as_str())
-        .collect()
+    resolution.contents.iter().map(|content| content.content_id.as_str()).collect()
 }
 
 #[test]
@@ -173,25 +156,13 @@ fn everything_is_found_with_its_reason() {
     assert_eq!(found.os_image.version, 4);
     assert_eq!(
         ids(&found),
-        [
-            "PS100031.1",
-            "PS100077.3",
-            "Content_a.1",
-            "Content_b.2",
-            "Content_c.3"
-        ]
+        ["PS100031.1", "PS100077.3", "Content_a.1", "Content_b.2", "Content_c.3"]
     );
     let content = |id: &str| found.contents.iter().find(|c| c.content_id == id).unwrap();
-    assert_eq!(
-        content("PS100077.3").reasons,
-        ["referenced by step 'Install Drivers'"]
-    );
+    assert_eq!(content("PS100077.3").reasons, ["referenced by step 'Install Drivers'"]);
     assert_eq!(content("PS100031.1").reasons, ["named in the spec"]);
     assert_eq!(content("Content_b.2").reasons, ["dependency of 'App A'"]);
-    assert_eq!(
-        content("Content_c.3").reasons,
-        ["dependency of 'App A' through 'App B'"]
-    );
+    assert_eq!(content("Content_c.3").reasons, ["dependency of 'App A' through 'App B'"]);
     assert_eq!(content("Content_c.3").folder, "Content_c");
     let sources = &found.os_image.sources;
     assert_eq!(sources[0].distribution_point, "dp1.corp.example");
@@ -207,18 +178,10 @@ fn everything_is_found_with_its_reason() {
 #[test]
 fn dependencies_are_left_out_and_noted_when_not_asked_for() {
     let site = TestSite::new();
-    let request = ContentRequest {
-        detect_application_dependencies: false,
-        ..site.request()
-    };
+    let request = ContentRequest { detect_application_dependencies: false, ..site.request() };
     let found = site.resolve(&request).unwrap();
     assert_eq!(ids(&found), ["PS100031.1", "PS100077.3", "Content_a.1"]);
-    assert!(
-        found
-            .notes
-            .iter()
-            .any(|note| note.contains("'App A' depends on 'App B'"))
-    );
+    assert!(found.notes.iter().any(|note| note.contains("'App A' depends on 'App B'")));
 }
 
 #[test]
@@ -236,10 +199,7 @@ fn other_images_are_warnings_and_notes() {
     assert!(kinds.contains(&WarningKind::BootImageDiffers));
     assert!(kinds.contains(&WarningKind::OsImageNotReferenced));
     assert!(
-        found
-            .notes
-            .iter()
-            .any(|note| note.contains("PS100010") && note.contains("one OS image"))
+        found.notes.iter().any(|note| note.contains("PS100010") && note.contains("one OS image"))
     );
     assert!(!ids(&found).contains(&"PS100010.4"));
 }
@@ -249,11 +209,7 @@ fn content_in_another_version_is_not_held() {
     let site = TestSite::new();
     site.package("dp1", "PS100077", 2, b"older");
     let found = site.resolve(&site.request()).unwrap();
-    let drivers = found
-        .contents
-        .iter()
-        .find(|c| c.object_id == "PS100077")
-        .unwrap();
+    let drivers = found.contents.iter().find(|c| c.object_id == "PS100077").unwrap();
     assert_eq!(drivers.sources.len(), 1);
     assert_eq!(drivers.sources[0].distribution_point, "dp2.corp.example");
 
@@ -266,22 +222,13 @@ fn content_in_another_version_is_not_held() {
     };
     assert_eq!(missing.len(), 2, "all missing ones at once");
     let text = error.to_string();
-    assert!(
-        text.contains("PS100077 \"Name of PS100077\", wanted as PS100077.3"),
-        "{text}"
-    );
+    assert!(text.contains("PS100077 \"Name of PS100077\", wanted as PS100077.3"), "{text}");
     assert!(
         text.contains("dp1.corp.example: holds version 2, which is older than the site's 3"),
         "{text}"
     );
-    assert!(
-        text.contains("dp2.corp.example: holds version 4, which is newer"),
-        "{text}"
-    );
-    assert!(
-        text.contains("dp1.corp.example: does not hold it"),
-        "{text}"
-    );
+    assert!(text.contains("dp2.corp.example: holds version 4, which is newer"), "{text}");
+    assert!(text.contains("dp1.corp.example: does not hold it"), "{text}");
     assert!(text.contains("Distribute the current version"), "{text}");
 }
 
@@ -290,16 +237,10 @@ fn a_library_that_cannot_be_read_matters_only_if_content_is_missing() {
     let site = TestSite::new();
     fs::remove_dir_all(site.library("dp1")).unwrap();
     let found = site.resolve(&site.request()).unwrap();
-    let warning = found
-        .warnings
-        .iter()
-        .find(|w| w.kind == WarningKind::DistributionPoint)
-        .unwrap();
+    let warning = found.warnings.iter().find(|w| w.kind == WarningKind::DistributionPoint).unwrap();
     assert_eq!(warning.subject, "dp1.corp.example");
-    let request = ContentRequest {
-        distribution_points: vec!["dp1.corp.example".into()],
-        ..site.request()
-    };
+    let request =
+        ContentRequest { distribution_points: vec!["dp1.corp.example".into()], ..site.request() };
     let text = site.resolve(&request).unwrap_err().to_string();
     assert!(text.contains("cannot be read"), "{text}");
 }
@@ -323,25 +264,12 @@ fn a_package_hash_that_differs_warns_or_stops() {
     site.export("SMS_TaskSequenceReferenceDps.json", &json!([
         {"TaskSequenceID": "PS100123", "PackageID": "PS100010", "SourceVersion": 4, "Hash": wrong}]));
     let found = site.resolve(&site.request()).unwrap();
-    let warning = found
-        .warnings
-        .iter()
-        .find(|w| w.kind == WarningKind::PackageHash)
-        .unwrap();
+    let warning = found.warnings.iter().find(|w| w.kind == WarningKind::PackageHash).unwrap();
     let computed = found.os_image.listing.hash.as_deref().unwrap();
-    assert!(
-        warning.message.contains(&wrong) && warning.message.contains(computed),
-        "{warning}"
-    );
-    let strict = ContentRequest {
-        strict_package_hash: true,
-        ..site.request()
-    };
+    assert!(warning.message.contains(&wrong) && warning.message.contains(computed), "{warning}");
+    let strict = ContentRequest { strict_package_hash: true, ..site.request() };
     let error = site.resolve(&strict).unwrap_err();
-    assert!(matches!(
-        error.problems.as_slice(),
-        [Problem::PackageHash { .. }]
-    ));
+    assert!(matches!(error.problems.as_slice(), [Problem::PackageHash { .. }]));
 }
 
 #[test]

@@ -8,30 +8,16 @@ fn the_whole_contract_is_read() {
     assert_eq!(warnings, []);
     assert_eq!(spec.boot_image.as_str(), "PS100005");
     assert_eq!(spec.os_image.index, 3);
-    assert_eq!(
-        spec.distribution_points,
-        ["dp1.corp.example", "dp2.corp.example"]
-    );
+    assert_eq!(spec.distribution_points, ["dp1.corp.example", "dp2.corp.example"]);
     assert_eq!(spec.media.mode, MediaMode::Dynamic);
     assert!(spec.media.unattended && spec.security.unknown_computer_support);
     assert_eq!(spec.security.user_device_affinity.setting(), 1);
     assert_eq!(
         spec.security.certificate.validity(NOW),
-        Some((
-            datetime!(2026-11-22 0:00 UTC),
-            datetime!(2027-11-22 0:00 UTC)
-        ))
+        Some((datetime!(2026-11-22 0:00 UTC), datetime!(2027-11-22 0:00 UTC)))
     );
     assert_eq!(spec.output.codec, CodecProfile::Thorough);
-    assert_eq!(
-        spec.customization
-            .prestart
-            .unwrap()
-            .package
-            .unwrap()
-            .as_str(),
-        "PS100040"
-    );
+    assert_eq!(spec.customization.prestart.unwrap().package.unwrap().as_str(), "PS100040");
 }
 
 #[test]
@@ -62,12 +48,7 @@ fn json_is_the_same_spec_by_the_same_rules() {
     let error = MediaSpec::from_json(json.to_string().as_bytes(), NOW).unwrap_err();
     assert_eq!(error.problems[0].key, "media.created_by");
     assert_eq!(error.problems[0].place.to_string(), "spec");
-    assert!(
-        MediaSpec::from_json(b"{", NOW)
-            .unwrap_err()
-            .to_string()
-            .contains("not JSON")
-    );
+    assert!(MediaSpec::from_json(b"{", NOW).unwrap_err().to_string().contains("not JSON"));
 }
 
 #[test]
@@ -76,20 +57,14 @@ fn secrets_are_named_never_held() {
     assert_eq!(
         spec.secrets(),
         [
-            (
-                "security.password".to_owned(),
-                SecretSource::Env("MEDIA_PASSWORD".into())
-            ),
+            ("security.password".to_owned(), SecretSource::Env("MEDIA_PASSWORD".into())),
             (
                 "customization.variables.JoinPassword".to_owned(),
                 SecretSource::File("join.pw".into())
             ),
         ]
     );
-    assert!(
-        !format!("{spec:?}").contains("UTC"),
-        "values of variables are not shown"
-    );
+    assert!(!format!("{spec:?}").contains("UTC"), "values of variables are not shown");
 }
 
 #[test]
@@ -100,11 +75,8 @@ fn all_problems_come_at_once_in_order_with_their_places() {
         .replace("\"dynamic\"", "\"dinamic\"")
         .replace("integrity_table = true", "integrity_table = \"yes\"");
     let error = parse(&text).unwrap_err();
-    let places: Vec<_> = error
-        .problems
-        .iter()
-        .map(|p| (p.place.to_string(), p.key.as_str()))
-        .collect();
+    let places: Vec<_> =
+        error.problems.iter().map(|p| (p.place.to_string(), p.key.as_str())).collect();
     assert_eq!(
         places,
         [
@@ -127,43 +99,19 @@ fn all_problems_come_at_once_in_order_with_their_places() {
 #[test]
 fn unknown_keys_are_problems_in_every_table() {
     for (from, to, key) in [
-        (
-            "detect_application_dependencies",
-            "detect_dependencies",
-            "detect_dependencies",
-        ),
+        ("detect_application_dependencies", "detect_dependencies", "detect_dependencies"),
         ("index = 3", "index = 3, idx = 1", "os_image.idx"),
         ("unattended", "unatended", "media.unatended"),
-        (
-            "unknown_computer_support",
-            "unknown_computers",
-            "security.unknown_computers",
-        ),
+        ("unknown_computer_support", "unknown_computers", "security.unknown_computers"),
         ("{ env = \"M", "{ x = 1, env = \"M", "security.password.x"),
-        (
-            "{ start =",
-            "{ begin = 1, start =",
-            "security.certificate.self_signed.begin",
-        ),
-        (
-            "{ command =",
-            "{ cmd = 1, command =",
-            "customization.prestart.cmd",
-        ),
+        ("{ start =", "{ begin = 1, start =", "security.certificate.self_signed.begin"),
+        ("{ command =", "{ cmd = 1, command =", "customization.prestart.cmd"),
         ("staging_folder", "staging-folder", "output.staging-folder"),
     ] {
         one_problem(from, to, key, "there is no such key");
     }
-    assert!(
-        problems("staging_folder", "staging-folder")[0]
-            .advice
-            .contains("staging_folder?")
-    );
-    assert!(
-        problems("unattended", "zzz")[0]
-            .advice
-            .starts_with("known here: mode, ")
-    );
+    assert!(problems("staging_folder", "staging-folder")[0].advice.contains("staging_folder?"));
+    assert!(problems("unattended", "zzz")[0].advice.starts_with("known here: mode, "));
 }
 
 #[test]
@@ -172,14 +120,7 @@ fn missing_keys_are_named_with_an_example() {
     let keys: Vec<_> = error.problems.iter().map(|p| p.key.as_str()).collect();
     assert_eq!(
         keys,
-        [
-            "name",
-            "task_sequence",
-            "boot_image",
-            "os_image",
-            "distribution_points",
-            "media"
-        ]
+        ["name", "task_sequence", "boot_image", "os_image", "distribution_points", "media"]
     );
     assert!(error.problems[1].advice.contains("PS100012"));
 }
@@ -187,10 +128,7 @@ fn missing_keys_are_named_with_an_example() {
 #[test]
 fn broken_toml_is_reported_with_everything_else() {
     let error = parse(&LEAST.replace("name = \"least\"", "name = = 1")).unwrap_err();
-    assert!(
-        error.problems.iter().any(|p| p.what.contains("not TOML")),
-        "{error}"
-    );
+    assert!(error.problems.iter().any(|p| p.what.contains("not TOML")), "{error}");
 }
 
 #[test]
@@ -199,10 +137,7 @@ fn files_that_a_spec_names_belong_to_its_folder() {
     let path = folder.path().join("spec.toml");
     std::fs::write(&path, FULL).unwrap();
     let spec = MediaSpec::load(&path, NOW).unwrap().spec;
-    assert_eq!(
-        spec.secrets()[1].1,
-        SecretSource::File(folder.path().join("join.pw"))
-    );
+    assert_eq!(spec.secrets()[1].1, SecretSource::File(folder.path().join("join.pw")));
     let error = MediaSpec::load(&folder.path().join("absent.toml"), NOW).unwrap_err();
     assert!(error.to_string().contains("cannot be read"), "{error}");
 }

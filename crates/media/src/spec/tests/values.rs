@@ -15,24 +15,9 @@ fn lengths_are_those_of_the_console() {
 #[test]
 fn management_points_fit_mode_and_certificate() {
     let key = "media.management_points";
-    one_problem(
-        "\"dynamic\"",
-        "\"site-based\"",
-        key,
-        "exactly one management point, and 2",
-    );
-    one_problem(
-        "\"http://mp2.",
-        "\"https://mp2.",
-        key,
-        "self-signed certificate",
-    );
-    one_problem(
-        "\"http://mp2.corp.example\"",
-        "\"HTTP://MP1.corp.example/\"",
-        key,
-        "already",
-    );
+    one_problem("\"dynamic\"", "\"site-based\"", key, "exactly one management point, and 2");
+    one_problem("\"http://mp2.", "\"https://mp2.", key, "self-signed certificate");
+    one_problem("\"http://mp2.corp.example\"", "\"HTTP://MP1.corp.example/\"", key, "already");
     let shown = &problems("http://mp2.corp.example", "http://mp2.corp.example/SMS_MP")[0];
     assert_eq!(shown.key, "media.management_points[1]");
     assert!(shown.what.contains("it has a path"), "{shown}");
@@ -50,18 +35,8 @@ fn https_is_refused_for_the_default_certificate_too() {
 fn certificates_have_a_future_and_an_order() {
     let key = "security.certificate.self_signed.expiry";
     one_problem("2027-11-22T00", "2026-11-22T11", key, "expired already");
-    one_problem(
-        "start = 2026-11",
-        "start = 2028-11",
-        key,
-        "before it starts",
-    );
-    one_problem(
-        "2027-11-22T00:00:00Z",
-        "2027-11-22",
-        key,
-        "not a date and time with an offset",
-    );
+    one_problem("start = 2026-11", "start = 2028-11", key, "before it starts");
+    one_problem("2027-11-22T00:00:00Z", "2027-11-22", key, "not a date and time with an offset");
     one_problem("2027-11-22T00:00:00Z", "true", key, "this is true or false");
     one_problem(
         "start = 2026-11-22T00:00:00Z, expiry = 2027-11-22T00:00:00Z",
@@ -78,18 +53,8 @@ fn a_password_in_the_spec_is_refused_and_not_repeated() {
     assert_eq!(problems[0].key, "security.password");
     assert!(problems[0].what.contains("version control"));
     assert!(!format!("{problems:?}").contains("hunter2"));
-    one_problem(
-        "{ env = \"MEDIA_PASSWORD\" }",
-        "{}",
-        "security.password",
-        "no source",
-    );
-    one_problem(
-        "{ env = \"M",
-        "{ file = \"x\", env = \"M",
-        "security.password",
-        "two sources",
-    );
+    one_problem("{ env = \"MEDIA_PASSWORD\" }", "{}", "security.password", "no source");
+    one_problem("{ env = \"M", "{ file = \"x\", env = \"M", "security.password", "two sources");
 }
 
 #[test]
@@ -105,18 +70,8 @@ fn what_is_not_supported_yet_says_so_after_its_own_check() {
         "pkcs12 = { file = \"media.pfx\", password = \"hunter2\" }",
     );
     assert_eq!(both.len(), 2, "{both:#?}");
-    one_problem(
-        "codec =",
-        "split_mib = 3800\ncodec =",
-        "output.split_mib",
-        "not supported yet",
-    );
-    one_problem(
-        "codec =",
-        "split_mib = 9\ncodec =",
-        "output.split_mib",
-        "from 16 to 4095",
-    );
+    one_problem("codec =", "split_mib = 3800\ncodec =", "output.split_mib", "not supported yet");
+    one_problem("codec =", "split_mib = 9\ncodec =", "output.split_mib", "from 16 to 4095");
 }
 
 #[test]
@@ -126,11 +81,7 @@ fn variables_have_names_that_work_and_values_that_can_be_written() {
     };
     for (name, value, part) in [
         ("1x", "\"v\"", "not a variable name"),
-        (
-            "_SMSTSMediaType",
-            "\"v\"",
-            "belong to Configuration Manager",
-        ),
+        ("_SMSTSMediaType", "\"v\"", "belong to Configuration Manager"),
         ("SMSTSMP", "\"v\"", "sets this variable itself"),
         ("joinpassword", "\"v\"", "the same variable as joinpassword"),
         ("X", "5", "this"),
@@ -147,57 +98,17 @@ fn variables_have_names_that_work_and_values_that_can_be_written() {
 
 #[test]
 fn nothing_is_listed_twice() {
-    one_problem(
-        "[\"PS100031\"]",
-        "[\"PS100031\", \"ps100031\"]",
-        "packages",
-        "already under",
-    );
-    one_problem(
-        "[\"PS100077\"]",
-        "[\"PS100031\"]",
-        "driver_packages",
-        "under packages",
-    );
-    one_problem(
-        "[\"PS100031\"]",
-        "[\"PS100005\"]",
-        "packages",
-        "under boot_image",
-    );
-    one_problem(
-        "\"dp2.corp.example\"",
-        "\"DP1.corp.example\"",
-        "distribution_points",
-        "already",
-    );
+    one_problem("[\"PS100031\"]", "[\"PS100031\", \"ps100031\"]", "packages", "already under");
+    one_problem("[\"PS100077\"]", "[\"PS100031\"]", "driver_packages", "under packages");
+    one_problem("[\"PS100031\"]", "[\"PS100005\"]", "packages", "under boot_image");
+    one_problem("\"dp2.corp.example\"", "\"DP1.corp.example\"", "distribution_points", "already");
 }
 
 #[test]
 fn single_values_are_checked() {
-    one_problem(
-        "index = 3",
-        "index = 0",
-        "os_image.index",
-        "0 does not fit here",
-    );
-    one_problem(
-        "index = 3",
-        "index = \"3\"",
-        "os_image.index",
-        "this is a string",
-    );
+    one_problem("index = 3", "index = 0", "os_image.index", "0 does not fit here");
+    one_problem("index = 3", "index = \"3\"", "os_image.index", "this is a string");
     one_problem("\"w11-latitude-7450\"", "\" \"", "name", "it is empty");
-    one_problem(
-        "\"thorough\"",
-        "\"best\"",
-        "output.codec",
-        "\"fast\", \"balanced\"",
-    );
-    one_problem(
-        "\"administrator-approval\"",
-        "1",
-        "security.user_device_affinity",
-        "1 does not",
-    );
+    one_problem("\"thorough\"", "\"best\"", "output.codec", "\"fast\", \"balanced\"");
+    one_problem("\"administrator-approval\"", "1", "security.user_device_affinity", "1 does not");
 }
