@@ -11,7 +11,7 @@ use std::{
 };
 
 use serde_json::Value;
-use support::{Demo, Running, assert_clean, command, ok, prestage};
+use support::{Demo, Running, command, ok, prestage};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -151,7 +151,7 @@ fn a_killed_worker_costs_its_task_only_and_the_medium_is_the_same() {
         assert_eq!(task["generation"], if again { 2 } else { 1 }, "{task}");
     }
     assert!(std::fs::read(demo.path("out.wim")).unwrap() == expected, "the medium is another");
-    assert_clean(&demo);
+    until_clean(&demo);
 }
 
 #[test]
@@ -175,7 +175,7 @@ fn a_killed_coordinator_takes_the_build_up_again() {
     let document = ok(&prestage(&demo, ["watch", &build_id, "--json", "--coordinator", &url]));
     assert_eq!(document["state"], "done");
     assert!(std::fs::read(demo.path("out.wim")).unwrap() == expected, "the medium is another");
-    assert_clean(&demo);
+    until_clean(&demo);
 }
 
 #[test]
@@ -191,12 +191,31 @@ fn a_cancelled_build_leaves_nothing() {
     ok(&prestage(&demo, ["cancel", &build_id, "--coordinator", &url]));
     let output = build.wait_with_output().unwrap();
     assert!(support::refused(&output, 1).contains("cancelled"));
-    wait_until(|| {
-        let staged = support::files_below(&demo.path("data/objects/.staging"));
-        staged.is_empty()
-    });
     assert!(!demo.path("out.wim").exists());
-    assert_clean(&demo);
+    until_clean(&demo);
+}
+
+/// SIGTERM: a worker finishes what it has begun, a coordinator leaves its builds for the next start.
+#[test]
+fn services_end_when_they_are_asked_to() {
+    let demo = Demo::new();
+    let (mut coordinator, address) = coordinator(&demo, "127.0.0.1:0");
+    let (mut worker, lines) = worker(&demo, &address, "one");
+    for (service, name) in [(&mut worker, "worker"), (&mut coordinator, "coordinator")] {
+        let pid = service.0.id().to_string();
+        support::tool("kill", "procps", ["-TERM", &pid]);
+        if name == "worker" {
+            wait_for(&lines, "worker has ended");
+        }
+        let start = std::time::Instant::now();
+        let status = loop {
+            if let Some(status) = service.0.try_wait().unwrap() {
+                break status;
+            }
+            assert!(start.elapsed() < PATIENCE, "the {name} does not end");
+        };
+        assert!(status.success(), "the {name} ended with {status}");
+    }
 }
 
 fn first_build(demo: &Demo, address: &str) -> String {
@@ -208,6 +227,11 @@ fn first_build(demo: &Demo, address: &str) -> String {
         !found.is_empty()
     });
     found
+}
+
+/// A fleet cleans up after its builds have ended; nobody else has to.
+fn until_clean(demo: &Demo) {
+    wait_until(|| support::left_behind(demo).is_empty());
 }
 
 /// Asks another process until it says yes; each question takes time of its own.

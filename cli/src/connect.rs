@@ -68,10 +68,10 @@ impl Connection {
             objects: args.local.objects.clone(),
             policy: Policy::default(),
         };
-        let coordinator = Coordinator::open(&settings).await?;
         let stop_coordinator = CancellationToken::new();
+        let coordinator = Coordinator::open(&settings, stop_coordinator.clone()).await?;
         let stop_workers = CancellationToken::new();
-        let (channel, serving) = in_process(coordinator, stop_coordinator.clone());
+        let (channel, serving) = in_process(coordinator);
         let count = if with_workers { args.local.workers.max(1) } else { 0 };
         let mut workers = Vec::new();
         for number in 1..=count {

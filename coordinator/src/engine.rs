@@ -8,9 +8,11 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use prestage_proto::v1;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
 use tracing::Span;
 
 use crate::{
+    CoordinatorError,
     clock::Clock,
     pipeline::{MediaPipeline, Results, assembled},
     records::{BuildRecord, BuildState, NewTask},
@@ -82,13 +84,15 @@ pub(crate) struct Engine {
     clean_up: tokio::task::JoinSet<()>,
 }
 
-/// Loads the running builds and starts the engine. It ends when its last handle is dropped.
+/// Loads the running builds and starts the engine. It ends at `shutdown`; builds go on at the next
+/// start.
 pub(crate) async fn start(
     store: Arc<dyn StateStore>,
     pipeline: Arc<MediaPipeline>,
     clock: Arc<dyn Clock>,
     policy: Policy,
-) -> Result<(EngineHandle, tokio::task::JoinHandle<()>), StateError> {
+    shutdown: CancellationToken,
+) -> Result<(EngineHandle, tokio::task::JoinHandle<()>), CoordinatorError> {
     let (work, work_seen) = watch::channel(0);
     let (commands, received) = mpsc::channel(COMMANDS_WAITING_MAX);
     let mut engine = Engine {
@@ -108,13 +112,15 @@ pub(crate) async fn start(
         );
         engine.take_up(record, tasks, span);
     }
+    let running = engine.builds.keys().cloned().collect();
+    engine.pipeline.clean_ended(&running).await?;
     engine.resume().await?;
-    let running = tokio::spawn(engine.run(received));
+    let running = tokio::spawn(engine.run(received, shutdown));
     Ok((EngineHandle { commands, work: work_seen }, running))
 }
 
 impl Engine {
-    async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
+    async fn run(mut self, mut commands: mpsc::Receiver<Command>, shutdown: CancellationToken) {
         let mut expiry = tokio::time::interval(self.policy.lease_ttl / 4);
         expiry.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -124,6 +130,7 @@ impl Engine {
                     None => break,
                 },
                 _ = expiry.tick() => self.expire().await,
+                () = shutdown.cancelled() => break,
             }
         }
         // Half-made things of builds that ended are not left behind.
@@ -325,10 +332,9 @@ impl Engine {
         let ended = Some(self.clock.now());
         let record = BuildRecord { state, failure, ended, report_json, ..live.record.clone() };
         self.store.end_build(&record).await?;
-        if state != BuildState::Done {
-            let upload = assembled(&results(&self.scheduler, build_id)).map(|a| a.upload.clone());
-            self.give_up(build_id.to_owned(), upload);
-        }
+        let open = assembled(&results(&self.scheduler, build_id)).map(|a| a.upload.clone());
+        let open = open.filter(|_| state != BuildState::Done);
+        self.give_up(build_id.to_owned(), open);
         self.show_record(build_id, record);
         self.builds.remove(build_id);
         self.scheduler.remove_build(build_id);
@@ -338,9 +344,9 @@ impl Engine {
 
     /// Frees what a build held, away from the engine: a store may take its time.
     fn give_up(&mut self, build_id: String, upload: Option<String>) {
-        let pipeline = self.pipeline.clone();
+        let (pipeline, now) = (self.pipeline.clone(), self.clock.now());
         self.clean_up.spawn(async move {
-            if let Err(error) = pipeline.give_up(&build_id, upload).await {
+            if let Err(error) = pipeline.give_up(&build_id, upload, now).await {
                 tracing::warn!(build_id, %error, "what the build left could not be removed");
             }
         });

@@ -18,7 +18,7 @@ use tonic::transport::{Channel, Endpoint, Server, server::Connected};
 use crate::{
     clock::{Clock, SystemClock},
     engine::{self, EngineHandle},
-    pipeline::MediaPipeline,
+    pipeline::{MediaPipeline, PipelineError},
     plan::{MediaPlanner, SealError, SealKey},
     schedule::Policy,
     service::{MESSAGE_BYTES_MAX, MediaApi, WorkApi},
@@ -59,6 +59,9 @@ pub enum CoordinatorError {
     /// The state.
     #[error(transparent)]
     State(#[from] StateError),
+    /// What builds left could not be cleaned up.
+    #[error(transparent)]
+    Pipeline(#[from] PipelineError),
     /// The seal key.
     #[error(transparent)]
     Seal(#[from] SealError),
@@ -80,12 +83,16 @@ pub struct Coordinator {
     engine: tokio::task::JoinHandle<()>,
     /// The object store that workers of this process share.
     pub objects: Objects,
+    shutdown: CancellationToken,
     _lock: std::fs::File,
 }
 
 impl Coordinator {
-    /// Opens state and store, and takes running builds up again.
-    pub async fn open(settings: &CoordinatorSettings) -> Result<Self, CoordinatorError> {
+    /// Opens state and store, and takes running builds up again. It works until `shutdown`.
+    pub async fn open(
+        settings: &CoordinatorSettings,
+        shutdown: CancellationToken,
+    ) -> Result<Self, CoordinatorError> {
         let data_dir = std::path::absolute(&settings.data_dir)
             .and_then(|path| make_private(&path).map(|()| path))
             .map_err(|problem| CoordinatorError::DataDir {
@@ -106,20 +113,22 @@ impl Coordinator {
         let composer = Arc::new(Composer::new(StoreOptions::from_env()));
         let pipeline = Arc::new(MediaPipeline::new(objects.clone(), composer, seal_key.clone()));
         let planner = Arc::new(MediaPlanner::new(objects.clone(), seal_key, clock.clone()));
-        let (handle, engine) =
-            engine::start(store.clone(), pipeline.clone(), clock.clone(), settings.policy).await?;
+        let (handle, engine) = engine::start(
+            store.clone(),
+            pipeline.clone(),
+            clock.clone(),
+            settings.policy,
+            shutdown.clone(),
+        )
+        .await?;
         let new_id = Arc::new(|| uuid::Uuid::new_v4().simple().to_string());
         let work = WorkApi::new(EngineHandle::clone(&handle), settings.policy);
         let media = MediaApi { engine: handle, planner, pipeline, store, clock, new_id };
-        Ok(Self { media, work, engine, objects, _lock: lock })
+        Ok(Self { media, work, engine, objects, shutdown, _lock: lock })
     }
 
-    /// Serves connections until `shutdown`, then ends what was begun.
-    pub async fn serve<S, I>(
-        self,
-        connections: S,
-        shutdown: CancellationToken,
-    ) -> Result<(), CoordinatorError>
+    /// Serves connections until the shutdown, then ends what was begun.
+    pub async fn serve<S, I>(self, connections: S) -> Result<(), CoordinatorError>
     where
         S: Stream<Item = std::io::Result<I>> + Send + 'static,
         I: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
@@ -137,9 +146,10 @@ impl Coordinator {
         // the same state when they call again.
         tokio::select! {
             served = serving => served?,
-            () = shutdown.cancelled() => {}
+            () = self.shutdown.cancelled() => {}
         }
-        // The services, and with them the last handles of the engine, are gone now.
+        // A server that ended by itself takes the engine with it.
+        self.shutdown.cancel();
         if let Err(error) = self.engine.await {
             tracing::error!(%error, "the engine ended badly");
         }
@@ -168,10 +178,9 @@ fn lock(data_dir: &std::path::Path) -> Result<std::fs::File, CoordinatorError> {
 /// through pipes: nothing listens anywhere.
 pub fn in_process(
     coordinator: Coordinator,
-    shutdown: CancellationToken,
 ) -> (Channel, tokio::task::JoinHandle<Result<(), CoordinatorError>>) {
     let (sender, pipes) = mpsc::channel::<std::io::Result<DuplexStream>>(8);
-    let serving = tokio::spawn(coordinator.serve(ReceiverStream::new(pipes), shutdown));
+    let serving = tokio::spawn(coordinator.serve(ReceiverStream::new(pipes)));
     let connect = tower::service_fn(move |_: http::Uri| {
         let sender = sender.clone();
         async move {

@@ -141,7 +141,13 @@ pub fn files_below(folder: &Path) -> Vec<PathBuf> {
 
 /// Nothing half-made: no staging file, no partial medium, no object of a build.
 pub fn assert_clean(demo: &Demo) {
-    let left: Vec<PathBuf> = files_below(demo.dir.path())
+    let left = left_behind(demo);
+    assert!(left.is_empty(), "left behind: {left:?}");
+}
+
+/// What is half-made.
+pub fn left_behind(demo: &Demo) -> Vec<PathBuf> {
+    files_below(demo.dir.path())
         .into_iter()
         .filter(|path| {
             let text = path.to_string_lossy();
@@ -149,8 +155,7 @@ pub fn assert_clean(demo: &Demo) {
                 .iter()
                 .any(|mark| text.contains(mark))
         })
-        .collect();
-    assert!(left.is_empty(), "left behind: {left:?}");
+        .collect()
 }
 
 /// Opens a WIM with the product's reader.

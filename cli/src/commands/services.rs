@@ -27,11 +27,11 @@ pub async fn coordinator(args: CoordinatorArgs) -> Result<(), CliError> {
         tracing::warn!(%address, "anybody who reaches this address can build and work: \
             there is no TLS and no authorization yet");
     }
-    let coordinator = Coordinator::open(&settings).await?;
     let shutdown = CancellationToken::new();
     cancel_on_signal(&shutdown)?;
+    let coordinator = Coordinator::open(&settings, shutdown).await?;
     tracing::info!(%address, data_dir = %settings.data_dir.display(), "coordinator is ready");
-    coordinator.serve(TcpListenerStream::new(listener), shutdown).await?;
+    coordinator.serve(TcpListenerStream::new(listener)).await?;
     Ok(())
 }
 

@@ -5,13 +5,15 @@ mod manifest;
 mod merge_tasks;
 mod placements;
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use prestage_proto::v1;
 use prestage_store::{
     BuildId, Compose, Composer, Objects, PutRule, StoreError, UploadToken, keys::KeyError,
 };
 use prost::Message;
+use time::OffsetDateTime;
+use tokio_stream::StreamExt;
 
 use crate::{
     plan::{BuildPlan, ListingError, PlanError, SealError, SealKey},
@@ -104,11 +106,13 @@ impl MediaPipeline {
         Ok(vec![v1::Sidecar { suffix: ".manifest.json".into(), body: body.into() }])
     }
 
-    /// Frees what an unfinished build holds: its open composition and its own objects.
+    /// Frees what a build holds when it has ended: its own objects, and its composition if that
+    /// is still open.
     pub async fn give_up(
         &self,
         build_id: &str,
         upload: Option<String>,
+        now: OffsetDateTime,
     ) -> Result<(), PipelineError> {
         if let Some(upload) = upload
             && let Err(error) = self.composer.abort(&UploadToken::from(upload)).await
@@ -118,6 +122,23 @@ impl MediaPipeline {
         let build = BuildId::new(build_id)?;
         for key in [build.glue(), build.recipe(), build.placements()] {
             self.objects.delete(&key).await?;
+        }
+        // Workers that were killed meanwhile left staging files; those of live ones are locked.
+        self.objects.scrub(now.into()).await?;
+        Ok(())
+    }
+
+    /// Removes what builds that are not `running` left: a coordinator may have died between the
+    /// end of a build and its cleaning up.
+    pub async fn clean_ended(&self, running: &HashSet<String>) -> Result<(), PipelineError> {
+        let mut left = self.objects.list("builds");
+        while let Some(object) = left.next().await {
+            let key = object?.key;
+            let build_id = key.as_str().split('/').nth(1).unwrap_or_default();
+            if !running.contains(build_id) {
+                tracing::info!(%key, "left by a build that has ended: removed");
+                self.objects.delete(&key).await?;
+            }
         }
         Ok(())
     }

@@ -51,10 +51,12 @@ impl ListingStore {
 
     /// Keeps a listing.
     pub async fn keep(&self, listing: &ContentListing) -> Result<(), ListingError> {
-        let digest = hex::encode(listing.digest());
-        let damaged = |problem: String| ListingError::Damaged { digest: digest.clone(), problem };
-        let json = serde_json::to_vec(listing).map_err(|error| damaged(error.to_string()))?;
-        let body = zstd::encode_all(&json[..], ZSTD_LEVEL).map_err(|e| damaged(e.to_string()))?;
+        let listing = listing.clone();
+        let encoding = tokio::task::spawn_blocking(move || encode(&listing)).await;
+        let (digest, body) = encoding.map_err(|error| ListingError::Damaged {
+            digest: "of a content".into(),
+            problem: error.to_string(),
+        })??;
         let key = key(&digest)?;
         self.objects.put_small(&key, body.into(), PutRule::CreateIfAbsent).await?;
         Ok(())
@@ -92,6 +94,15 @@ impl ListingStore {
             Err(damaged("its digest is another".into()))
         }
     }
+}
+
+/// A listing's digest, and its object.
+fn encode(listing: &ContentListing) -> Result<(String, Vec<u8>), ListingError> {
+    let digest = hex::encode(listing.digest());
+    let damaged = |problem: String| ListingError::Damaged { digest: digest.clone(), problem };
+    let json = serde_json::to_vec(listing).map_err(|error| damaged(error.to_string()))?;
+    let body = zstd::encode_all(&json[..], ZSTD_LEVEL).map_err(|e| damaged(e.to_string()))?;
+    Ok((digest, body))
 }
 
 fn list_again(content: PlannedContent) -> impl FnOnce() -> Option<ContentListing> {

@@ -67,7 +67,7 @@ impl MediaApi {
             Created::New => Ok(build_id),
             Created::Existing(existing) => {
                 // The request was made before; what was begun for it now is not needed.
-                if let Err(error) = self.pipeline.give_up(&build_id, None).await {
+                if let Err(error) = self.pipeline.give_up(&build_id, None, self.clock.now()).await {
                     tracing::warn!(build_id, %error, "what a repeated request left stays behind");
                 }
                 Ok(existing)

@@ -33,7 +33,8 @@ impl RangeRead for Unpublished {
 }
 
 /// Verifies the medium's structure through its recipe, finishes the composition, and writes what
-/// belongs beside it. The sidecars come first: a medium that is there has its manifest.
+/// belongs beside it. The sidecars come first: a medium that is there has its manifest. Glue and
+/// recipe stay until the coordinator knows the result, so that a lost one can be had again.
 pub async fn publish(
     task: &v1::PublishTask,
     tools: &Tools,
@@ -48,9 +49,6 @@ pub async fn publish(
         parts.iter().map(|part| part.bind(&tools.objects, &build)).zip(placed).collect();
     write_sidecars(&output, &task.sidecars).await?;
     tools.composer.finish(&UploadToken::from(task.upload.clone()), &parts).await?;
-    for key in [build.glue(), build.recipe(), build.placements()] {
-        tools.objects.delete(&key).await?;
-    }
     Ok(v1::PublishResult { output: output.to_string(), bytes })
 }
 
