@@ -21,10 +21,6 @@ fmt-check:
 clippy:
     cargo clippy --workspace --all-targets --locked -- -D warnings
 
-# Licences, advisories, sources
-deny:
-    cargo deny check
-
 # Paired ratios against wimlib-imagex capture, export and cp (design rows), a release build
 bench *ARGS:
     cargo build --release --locked -p prestage-cli

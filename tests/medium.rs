@@ -231,11 +231,54 @@ async fn no_resource_of_the_os_image_is_decompressed() {
     assert!(found > 100, "{found}");
 }
 
+/// The medium takes the OS image's own format, since its resources are taken over as they are.
+#[test]
+fn os_images_of_other_formats_are_spliced_too() {
+    for (compression, expected) in [("XPRESS", "XPRESS"), ("none", "LZX")] {
+        let demo = Demo::new();
+        let file = os_image_file(&demo);
+        let other = demo.path("other.wim");
+        let option = format!("--compress={compression}");
+        wimlib(["export", file.to_str().unwrap(), "all", other.to_str().unwrap(), &option]);
+        replace_everywhere(&demo, &file, &std::fs::read(&other).unwrap());
+        let document = ok(&demo.build("out.wim", "data", &[]));
+        let warnings = document["report"]["warnings"].to_string();
+        assert!(warnings.contains("package hash"), "the package has another hash now: {warnings}");
+        assert_eq!(document["report"]["os_file_resources_decompressed"], 0);
+        let medium = demo.path("out.wim");
+        wimlib(["verify", medium.to_str().unwrap()]);
+        let info = wimlib(["info", medium.to_str().unwrap()]);
+        assert!(info.contains(&format!("Compression:    {expected}")), "{info}");
+        let strict = demo.build("strict.wim", "data", &["--strict-package-hash"]);
+        assert!(support::refused(&strict, 2).contains("package hash"));
+    }
+}
+
+/// An OS image that was captured with a boot folder of its own collides with ours: an error that
+/// names both, in whatever case.
+#[test]
+fn a_file_that_is_in_the_os_image_already_is_not_overwritten() {
+    let demo = Demo::new();
+    let file = os_image_file(&demo);
+    let (other, own) = (demo.path("other.wim"), demo.path("bcd"));
+    std::fs::copy(&file, &other).unwrap();
+    std::fs::write(&own, "a store of its own").unwrap();
+    let command = format!("--command=add {} /Boot/bcd", own.to_str().unwrap());
+    wimlib(["update", other.to_str().unwrap(), "2", &command]);
+    replace_everywhere(&demo, &file, &std::fs::read(&other).unwrap());
+    let said = support::refused(&demo.build("out.wim", "data", &[]), 1);
+    assert!(said.contains("boot/BCD") && said.contains("'bcd'"), "{said}");
+    assert!(!demo.path("out.wim").exists());
+    assert_clean(&demo);
+}
+
 /// Puts other bytes in place of a file of FileLib, with its name and every listing to match.
 fn replace_everywhere(demo: &Demo, file: &Path, bytes: &[u8]) {
     use sha2::{Digest, Sha256};
     let old = file.file_name().unwrap().to_str().unwrap().to_owned();
     let new = hex::encode_upper(Sha256::digest(bytes));
+    let size = |bytes: u64| format!("Size={bytes}\r\n");
+    let sizes = (size(std::fs::metadata(file).unwrap().len()), size(bytes.len() as u64));
     for point in ["dp1", "dp2"] {
         let library = demo.path(&format!("site/{point}/SCCMContentLib"));
         let place = library.join("FileLib").join(&new[..4]);
@@ -244,21 +287,28 @@ fn replace_everywhere(demo: &Demo, file: &Path, bytes: &[u8]) {
         let listings = library.join("DataLib");
         for path in support::files_below(&listings) {
             let path = listings.join(path);
-            let text = std::fs::read(&path).unwrap();
-            let (find, put) = if text.starts_with(&[0xff, 0xfe]) {
-                let wide =
-                    |s: &str| s.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
-                (wide(&old), wide(&new))
+            let raw = std::fs::read(&path).unwrap();
+            let wide = raw.starts_with(&[0xff, 0xfe]);
+            let units: Vec<u16> =
+                raw.chunks_exact(2).map(|u| u16::from_le_bytes([u[0], u[1]])).collect();
+            let text = if wide {
+                String::from_utf16(&units).unwrap()
             } else {
-                (old.clone().into_bytes(), new.clone().into_bytes())
+                String::from_utf8_lossy(&raw).into_owned()
             };
-            if let Some(at) = text.windows(find.len()).position(|window| window == find) {
-                let mut text = text.clone();
-                text[at..at + find.len()].copy_from_slice(&put);
-                // Listings may be hard links between distribution points.
-                std::fs::remove_file(&path).unwrap();
-                std::fs::write(&path, text).unwrap();
+            if !text.contains(&old) {
+                continue;
             }
+            assert!(text.contains(&sizes.0), "no {} in {text}", sizes.0);
+            let text = text.replace(&old, &new).replace(&sizes.0, &sizes.1);
+            let raw = if wide {
+                text.encode_utf16().flat_map(u16::to_le_bytes).collect()
+            } else {
+                text.into_bytes()
+            };
+            // Listings may be hard links between distribution points.
+            std::fs::remove_file(&path).unwrap();
+            std::fs::write(&path, raw).unwrap();
         }
     }
 }

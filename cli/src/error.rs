@@ -39,6 +39,16 @@ impl CliError {
         Self { wrong_request, what: failure.what, place: failure.r#where, advice: failure.advice }
     }
 
+    /// The error for machines.
+    pub fn document(&self) -> serde_json::Value {
+        serde_json::json!({ "error": {
+            "exit_code": self.exit_code(),
+            "what": self.what,
+            "where": self.place,
+            "advice": self.advice,
+        }})
+    }
+
     /// 1 failed, 2 the request is wrong.
     pub fn exit_code(&self) -> u8 {
         if self.wrong_request { 2 } else { 1 }

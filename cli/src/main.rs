@@ -40,6 +40,7 @@ fn main() -> ExitCode {
                 return ExitCode::from(2);
             }
         };
+        let json = cli.json;
         let done = commands::run(cli).await;
         // Spans are flushed before the exit code is known to anybody.
         drop(telemetry);
@@ -47,6 +48,9 @@ fn main() -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 eprintln!("{error}");
+                if json {
+                    output::print_error(&error.document());
+                }
                 ExitCode::from(error.exit_code())
             }
         }

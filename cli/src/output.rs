@@ -27,6 +27,11 @@ impl Output {
     }
 }
 
+/// Prints the one document of a command that ended badly.
+pub fn print_error(document: &Value) {
+    println!("{document:#}");
+}
+
 /// A table without lines between the rows.
 pub fn table(header: &[&str]) -> Table {
     let mut table = Table::new();

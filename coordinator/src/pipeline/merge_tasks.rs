@@ -49,7 +49,6 @@ impl MediaPipeline {
         let merge = |(number, range): (usize, &v1::PartRange)| {
             let work = Work::Merge(v1::MergeTask {
                 build_id: build.build_id.clone(),
-                recipe_key: assembled.recipe_key.clone(),
                 upload: assembled.upload.clone(),
                 first: range.first,
                 last: range.last,
@@ -92,7 +91,6 @@ impl MediaPipeline {
         let plan = BuildPlan::parse(&build.plan_json)?;
         let work = Work::Publish(v1::PublishTask {
             build_id: build.build_id.clone(),
-            recipe_key: assembled.recipe_key.clone(),
             upload: assembled.upload.clone(),
             output: build.output.clone(),
             parts,

@@ -130,7 +130,6 @@ fn finish(
     let parts = recipe.parts(&rules).map_err(|e| TaskError::BadTask(e.to_string()))?;
     let upload = tools.runtime.block_on(tools.composer.begin(&output, medium_bytes))?;
     Ok(v1::AssembleResult {
-        recipe_key: build.recipe().as_str().to_owned(),
         medium_bytes,
         padding_bytes: layout.padding(),
         parts: part_ranges(&parts),
