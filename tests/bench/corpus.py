@@ -1,0 +1,123 @@
+"""The sample site, and a new version of one of its applications."""
+
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+
+# 'Contoso Viewer': an installer, half of it a cabinet; 4 % of the site's bytes.
+STEM = "Content_9e8d7c6b-5a4f-4e3d-a2c1-b0a9f8e7d6c5"
+PACKAGE = "PS100052"
+INSTALLER = "Contoso Viewer.msi"
+FIRST_VERSION = 2
+
+
+class UnexpectedSample(Exception):
+    """The sample is not laid out as this file thinks: it must be brought in step."""
+
+
+def revise(site, version):
+    """Publishes `version` of the application, one file changed, as a site does: a new content
+    version beside the old one in each library, and the answers of AdminService that name it."""
+    points = [site / dp / "SCCMContentLib" for dp in ("dp1", "dp2")]
+    for library in points:
+        digest = revise_library(library, version)
+    answer = site / "adminservice/wmi/SMS_CIToContent.json"
+    rows = json.loads(answer.read_text())
+    row = next(row for row in rows if row["ContentUniqueID"].startswith(STEM))
+    row.update(
+        ContentUniqueID=f"{STEM}.{version}", ContentVersion=version, ContentHash=digest
+    )
+    answer.write_text(json.dumps(rows, indent=2))
+
+
+def revise_library(library, version):
+    """Adds the content version to one library; returns its package hash."""
+    old, new = (library / "DataLib" / f"{STEM}.{v}" for v in (version - 1, version))
+    # The walk below must give what the sample itself wrote, or the new hash would be wrong too.
+    if package_hash(old) != ini(old.parent / f"{old.name}.INI")["Hash"]:
+        raise UnexpectedSample(f"{old.name}: the package hash is made in another way now")
+    shutil.copytree(old, new)
+    listed = new / f"{INSTALLER}.INI"
+    fields = ini(listed)
+    fields["Hash"] = store(library, fields["Hash"], version)
+    write_ini(listed, "File", fields)
+    for file in new.rglob("*.INI"):
+        users = body(library, ini(file)["Hash"]).with_suffix(".INI")
+        write_ini(users, "Users", {**(ini(users) if users.exists() else {}), new.name: ""})
+    digest = package_hash(new)
+    write_ini(new.parent / f"{new.name}.INI", "Info", {"Hash": digest})
+    write_ini(library / "PkgLib" / f"{PACKAGE}.INI", "Packages", {new.name: ""})
+    return digest
+
+
+def store(library, old_hash, version):
+    """Writes the installer with another 64 bytes in its middle; returns its hash."""
+    data = bytearray(body(library, old_hash).read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 64] = hashlib.sha512(f"revision {version}".encode()).digest()
+    new_hash = hashlib.sha256(data).hexdigest().upper()
+    path = body(library, new_hash)
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(data)
+    return new_hash
+
+
+def body(library, digest):
+    """Where a file's bytes are."""
+    return library / "FileLib" / digest[:4] / digest
+
+
+def package_hash(folder):
+    """SHA-256 over the walk of the content: names of folders, names of files, hashes of files."""
+    digest = hashlib.sha256()
+
+    def walk(at):
+        inside = sorted(at.iterdir(), key=lambda path: path.name.upper())
+        folders = [path for path in inside if path.is_dir()]
+        files = [path for path in inside if path.is_file()]
+        names = [path.relative_to(folder) for path in folders]
+        names += [path.relative_to(folder).with_suffix("") for path in files]
+        texts = [str(name).replace("/", "\\").lower() for name in names]
+        for text in texts + [ini(path)["Hash"] for path in files]:
+            digest.update(text.encode("utf-16-le"))
+        for path in folders:
+            walk(path)
+
+    walk(folder)
+    return digest.hexdigest().upper()
+
+
+def ini(path):
+    """The keys of an INI file of one section."""
+    lines = path.read_text("utf-8-sig").splitlines()
+    return dict(line.split("=", 1) for line in lines if "=" in line)
+
+
+def write_ini(path, section, fields):
+    """An INI file of one section, with the line ends of the original."""
+    lines = [f"[{section}]"] + [f"{key}={value}" for key, value in fields.items()]
+    path.write_bytes("".join(f"{line}\r\n" for line in lines).encode())
+
+
+def tree_bytes(folder):
+    """Bytes of a folder's files, hard links counted once; the same in SMS/PKG; files."""
+    seen, total, encoded = set(), 0, 0
+    carried = Path(folder) / "SMS" / "PKG"
+    for at, _, names in os.walk(folder):
+        for name in names:
+            stat = os.lstat(os.path.join(at, name))
+            if stat.st_ino in seen:
+                continue
+            seen.add(stat.st_ino)
+            total += stat.st_size
+            encoded += stat.st_size if Path(at).is_relative_to(carried) else 0
+    return total, encoded, len(seen)
+
+
+def encoded_pack_bytes(data_dir, manifest):
+    """Bytes of the packs that were compressed here: all but the OS and boot images'."""
+    images = {manifest[image]["pack"] for image in ("os_image", "boot_image")}
+    packs = Path(data_dir).glob("objects/packs/*/*.pack")
+    return sum(pack.stat().st_size for pack in packs if pack.stem not in images)
