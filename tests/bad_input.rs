@@ -110,6 +110,22 @@ fn no_site_and_no_spec() {
     assert!(said.contains("nowhere.toml"), "{said}");
 }
 
+#[test]
+fn an_output_that_cannot_be_is_refused_before_any_work() {
+    let demo = Demo::new();
+    for (output, says) in [("gs://bucket/w11.wim", "not supported yet"), ("s3://media", "name")] {
+        let (spec, data) = (demo.spec(), demo.path("data"));
+        let data = data.to_str().unwrap();
+        let args = ["build", spec.to_str().unwrap(), "--output", output, "--data-dir", data];
+        let said = refused(&prestage(&demo, args), 2);
+        assert!(said.contains(says), "{said}");
+    }
+    std::fs::create_dir(demo.path("folder")).unwrap();
+    let said = refused(&demo.build("folder", "data", &[]), 2);
+    assert!(said.contains("is a folder"), "{said}");
+    assert!(files_below(&demo.path("data/objects/packs")).is_empty(), "content was encoded");
+}
+
 /// A small file system of our own for the data folder: the disk is really full.
 struct SmallDisk(PathBuf);
 

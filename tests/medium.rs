@@ -199,6 +199,34 @@ fn os_image_file(demo: &Demo) -> std::path::PathBuf {
     files.max_by_key(|path| std::fs::metadata(path).unwrap().len()).unwrap()
 }
 
+/// Packs of more than a chunk: the merge copies ranges of them, their hashes come from their
+/// indexes. A pack that the disk has changed is found before it is copied; one that is gone is made
+/// again.
+#[test]
+fn large_packs_are_composed_and_checked() {
+    let demo = Demo::of_mib(200);
+    ok(&demo.build("out.wim", "data", &[]));
+    let medium = demo.path("out.wim");
+    wimlib(["verify", medium.to_str().unwrap()]);
+    assert!(tool("7z", "p7zip-full", ["t", medium.to_str().unwrap()]).contains("Everything is Ok"));
+    let verified = ok(&prestage(&demo, ["verify", medium.to_str().unwrap(), "--json"]));
+    assert!(verified["integrity_chunks"].as_u64().unwrap() >= 5);
+    let packs = demo.path("data/objects/packs");
+    let files = support::files_below(&packs).into_iter().map(|path| packs.join(path));
+    let largest = files.max_by_key(|path| std::fs::metadata(path).unwrap().len()).unwrap();
+    let mut bytes = std::fs::read(&largest).unwrap();
+    assert!(bytes.len() > 30 << 20, "the pack has chunks that are copied: {}", bytes.len());
+    bytes[15 << 20] ^= 1;
+    std::fs::write(&largest, &bytes).unwrap();
+    let said = support::refused(&demo.build("again.wim", "data", &[]), 1);
+    assert!(said.contains("chunk"), "{said}");
+    assert!(!demo.path("again.wim").exists());
+    assert_clean(&demo);
+    std::fs::remove_file(&largest).unwrap();
+    ok(&demo.build("again.wim", "data", &[]));
+    wimlib(["verify", demo.path("again.wim").to_str().unwrap()]);
+}
+
 /// An OS image whose file contents are garbage builds as well, and every byte of them is in the
 /// medium: so nothing looked into them. The digest of the file is made to agree.
 #[tokio::test(flavor = "multi_thread")]

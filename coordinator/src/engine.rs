@@ -4,7 +4,11 @@
 //! locked and the database has one writer. What takes long (listing contents, composing) is done
 //! elsewhere.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
 use prestage_proto::v1;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -82,6 +86,8 @@ pub(crate) struct Engine {
     builds: HashMap<String, Live>,
     work: watch::Sender<u64>,
     clean_up: tokio::task::JoinSet<()>,
+    /// Ends of builds that the database did not take: tried again at the next tick.
+    owed: BTreeMap<String, BuildRecord>,
 }
 
 /// Loads the running builds and starts the engine. It ends at `shutdown`; builds go on at the next
@@ -104,6 +110,7 @@ pub(crate) async fn start(
         builds: HashMap::new(),
         work,
         clean_up: tokio::task::JoinSet::new(),
+        owed: BTreeMap::new(),
     };
     for (record, tasks) in engine.store.running().await? {
         let span = prestage_telemetry::span_under(
@@ -112,8 +119,7 @@ pub(crate) async fn start(
         );
         engine.take_up(record, tasks, span);
     }
-    let running = engine.builds.keys().cloned().collect();
-    engine.pipeline.clean_ended(&running).await?;
+    engine.clean_ended().await?;
     engine.resume().await?;
     let running = tokio::spawn(engine.run(received, shutdown));
     Ok((EngineHandle { commands, work: work_seen }, running))
@@ -164,10 +170,22 @@ impl Engine {
     ) -> Result<Created, StateError> {
         let created = self.store.create_build(&build, &tasks).await?;
         if created == Created::New {
+            self.supersede(&build.output).await?;
             self.take_up(build, tasks, span);
             self.wake_workers();
         }
         Ok(created)
+    }
+
+    /// An older build into the same output would overwrite the newer one's medium: it ends here.
+    async fn supersede(&mut self, output: &str) -> Result<(), StateError> {
+        let older = self.builds.values().filter(|live| live.record.output == output);
+        let older: Vec<String> = older.map(|live| live.record.build_id.clone()).collect();
+        for build_id in older {
+            tracing::warn!(build_id, output, "cancelled: a newer build writes the same medium");
+            self.end(&build_id, BuildState::Cancelled, None, Vec::new()).await?;
+        }
+        Ok(())
     }
 
     fn take_up(&mut self, record: BuildRecord, tasks: Vec<NewTask>, span: Span) {
@@ -178,6 +196,18 @@ impl Engine {
         let live = Live { record, shown, shown_at: Duration::ZERO, _span: span };
         self.builds.insert(build_id.clone(), live);
         self.show(&build_id, true);
+    }
+
+    /// A coordinator may have died between the end of a build and its cleaning up. Builds that this
+    /// state doesn't know are another coordinator's.
+    async fn clean_ended(&mut self) -> Result<(), CoordinatorError> {
+        for build_id in self.pipeline.builds_with_objects().await? {
+            let known = self.store.build(&build_id).await?;
+            if known.is_some_and(|(build, _)| build.state.is_ended()) {
+                self.give_up(build_id, None);
+            }
+        }
+        Ok(())
     }
 
     /// After a restart: what followed from results that were durable is asked for once more.
@@ -214,11 +244,11 @@ impl Engine {
     ) -> Result<Vec<v1::Lease>, StateError> {
         let now = self.clock.monotonic();
         let outcome = self.scheduler.synchronize(request, now);
-        for (task, result) in &outcome.finished {
-            self.finish(task, result).await?;
-        }
         for (task, failure) in outcome.failed {
             self.fail(&task, failure).await?;
+        }
+        for (task, result) in &outcome.finished {
+            self.finish(task, result).await?;
         }
         let granted = self.scheduler.grant(&request.worker_id, now);
         if !granted.is_empty() {
@@ -331,7 +361,17 @@ impl Engine {
         };
         let ended = Some(self.clock.now());
         let record = BuildRecord { state, failure, ended, report_json, ..live.record.clone() };
-        self.store.end_build(&record).await?;
+        // Nobody hears of it before it is durable, but nobody works on it any more either.
+        if let Err(error) = self.store.end_build(&record).await {
+            self.owed.insert(build_id.to_owned(), record);
+            return Err(error);
+        }
+        self.ended(build_id, record);
+        Ok(())
+    }
+
+    fn ended(&mut self, build_id: &str, record: BuildRecord) {
+        let state = record.state;
         let open = assembled(&results(&self.scheduler, build_id)).map(|a| a.upload.clone());
         let open = open.filter(|_| state != BuildState::Done);
         self.give_up(build_id.to_owned(), open);
@@ -339,7 +379,18 @@ impl Engine {
         self.builds.remove(build_id);
         self.scheduler.remove_build(build_id);
         self.wake_workers();
-        Ok(())
+    }
+
+    async fn pay_what_is_owed(&mut self) {
+        for (build_id, record) in std::mem::take(&mut self.owed) {
+            match self.store.end_build(&record).await {
+                Ok(()) => self.ended(&build_id, record),
+                Err(error) => {
+                    tracing::error!(build_id, %error, "the end of a build can't be written down");
+                    self.owed.insert(build_id, record);
+                }
+            }
+        }
     }
 
     /// Frees what a build held, away from the engine: a store may take its time.
@@ -356,10 +407,10 @@ impl Engine {
         let failed = self.scheduler.expire(self.clock.monotonic());
         for (task, failure) in failed {
             if let Err(error) = self.fail(&task, failure).await {
-                // The task stays as it is and is found failed again.
-                tracing::error!(%error, "a failed build could not be written down");
+                tracing::error!(%error, "a failed build could not be written down yet");
             }
         }
+        self.pay_what_is_owed().await;
         while self.clean_up.try_join_next().is_some() {}
         let builds: Vec<String> = self.builds.keys().cloned().collect();
         for build_id in builds {

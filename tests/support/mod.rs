@@ -25,6 +25,16 @@ impl Demo {
         demo
     }
 
+    /// A larger sample, whose OS image has chunks that the merge copies from its pack.
+    pub fn of_mib(mib: u32) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let demo = Self { dir };
+        let (site, mib) = (demo.site(), mib.to_string());
+        let args = ["sample".as_ref(), site.as_os_str(), "--mib".as_ref(), mib.as_ref()];
+        ok(&prestage(&demo, args));
+        demo
+    }
+
     /// A path below the temporary folder.
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)

@@ -7,9 +7,9 @@ mod leases;
 mod synchronize;
 pub mod tasks;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::SystemTime};
 
-use prestage_store::{Composer, StoreOptions};
+use prestage_store::{Composer, StoreOptions, scrub::scrub_folder};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use tonic::transport::Channel;
 
@@ -49,6 +49,11 @@ pub(crate) struct Shared {
 impl Worker {
     /// A worker that talks to the coordinator behind `channel`.
     pub fn new(channel: Channel, settings: WorkerSettings) -> Result<Self, WorkerError> {
+        // A folder of our own: what killed workers left in it is removed, what is locked is not.
+        let staging = settings.staging.join("prestage-staging");
+        if let Err(error) = scrub_folder(&staging, SystemTime::now()) {
+            tracing::warn!(%error, "the staging folder could not be cleaned");
+        }
         let pool = ThreadPoolBuilder::new()
             .num_threads(settings.threads)
             .thread_name(|number| format!("encode-{number}"))
@@ -56,7 +61,7 @@ impl Worker {
         let shared = Shared {
             pool: Arc::new(pool),
             composer: Arc::new(Composer::new(StoreOptions::from_env())),
-            staging: settings.staging.clone(),
+            staging,
         };
         Ok(Self::with(channel, settings, shared))
     }

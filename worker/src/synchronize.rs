@@ -1,7 +1,7 @@
 //! Keeping in step with the coordinator.
 //!
-//! One call is out at a time. The coordinator holds it back until there is something to say; when
-//! a task ends, or progress is due, the call is dropped and made anew with the news. A lost call or
+//! One call is out at a time. The coordinator holds it back until there is something to say, or
+//! progress is due; when a task ends, the call is dropped and made anew with the news. A lost call or
 //! answer heals at the next one, for each carries the whole state.
 
 use std::time::Duration;
@@ -36,7 +36,6 @@ pub struct Worker {
 enum Event {
     Answer(Result<v1::SynchronizeResponse, Status>),
     TaskEnded,
-    ProgressDue,
     ShuttingDown,
 }
 
@@ -74,7 +73,7 @@ impl Worker {
                     let pause = retries.next().unwrap_or(PROGRESS_INTERVAL);
                     self.pause(pause, &stop).await;
                 }
-                Event::TaskEnded | Event::ProgressDue | Event::ShuttingDown => {}
+                Event::TaskEnded | Event::ShuttingDown => {}
             }
         }
         self.leases.give_up();
@@ -85,7 +84,6 @@ impl Worker {
 
     async fn next_event(&mut self, drain: &CancellationToken, stop: &CancellationToken) -> Event {
         let draining = drain.is_cancelled();
-        let busy = self.leases.is_busy();
         let request = self.request(draining);
         let call = self.client.synchronize(request);
         tokio::select! {
@@ -94,18 +92,19 @@ impl Worker {
             () = drain.cancelled(), if !draining => Event::ShuttingDown,
             () = self.leases.ended() => Event::TaskEnded,
             answer = call => Event::Answer(answer.map(tonic::Response::into_inner)),
-            () = tokio::time::sleep(PROGRESS_INTERVAL), if busy => Event::ProgressDue,
         }
     }
 
     fn request(&self, draining: bool) -> v1::SynchronizeRequest {
+        // While tasks run, calls are answered soon and made again with the progress.
+        let wait = if self.leases.is_busy() { PROGRESS_INTERVAL } else { WAIT };
         v1::SynchronizeRequest {
             worker_id: self.settings.id.clone(),
             worker_name: self.settings.name.clone(),
             slots: self.settings.slots,
             running: self.leases.running(),
             finished: self.leases.finished(),
-            wait_ms: WAIT.as_millis().try_into().unwrap_or(u32::MAX),
+            wait_ms: wait.as_millis().try_into().unwrap_or(u32::MAX),
             draining,
         }
     }

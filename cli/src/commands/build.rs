@@ -27,6 +27,8 @@ pub async fn build(args: BuildArgs, output: Output) -> Result<(), CliError> {
     let staging = request.as_ref().and_then(|request| request.staging_folder.clone());
     if staging.is_some() && args.remote.coordinator.is_some() {
         eprintln!("warning: output.staging_folder is not used: a fleet's workers have their own");
+    } else if staging.is_some() && !args.remote.local.objects.contains("://") {
+        eprintln!("warning: output.staging_folder is not used: packs in a folder are staged there");
     }
     let mut connection = Connection::open_staged(&args.remote, true, staging).await?;
     let started = std::time::Instant::now();
@@ -67,11 +69,24 @@ async fn run(
         requester: std::env::var("USER").unwrap_or_default(),
     };
     let build_id = client.submit_build(submit).await?.into_inner().build_id;
-    follow(client, &build_id).await
+    follow(client, &build_id, Interrupt::Cancels).await
 }
 
-/// Follows a build to its end. The first Ctrl-C cancels it.
-pub async fn follow(client: &mut Client, build_id: &str) -> Result<v1::Build, CliError> {
+/// What Ctrl-C means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interrupt {
+    /// The first cancels the build, the second leaves at once.
+    Cancels,
+    /// It only stops watching.
+    Leaves,
+}
+
+/// Follows a build to its end.
+pub async fn follow(
+    client: &mut Client,
+    build_id: &str,
+    interrupt: Interrupt,
+) -> Result<v1::Build, CliError> {
     let request = v1::WatchBuildRequest { build_id: build_id.to_owned() };
     let mut shown = client.watch_build(request).await?.into_inner();
     let mut progress = Progress::new();
@@ -87,14 +102,15 @@ pub async fn follow(client: &mut Client, build_id: &str) -> Result<v1::Build, Cl
                 Some(_) => {}
                 None => break,
             },
-            _ = tokio::signal::ctrl_c(), if !cancelled => {
+            _ = tokio::signal::ctrl_c(), if !cancelled && interrupt == Interrupt::Cancels => {
                 cancelled = true;
                 progress.say("cancelling; press Ctrl-C again to leave at once");
                 let request = v1::CancelBuildRequest { build_id: build_id.to_owned() };
                 client.cancel_build(request).await?;
             }
-            _ = tokio::signal::ctrl_c(), if cancelled => {
-                return Err(CliError::failed("left in the middle", "the next build cleans up"));
+            _ = tokio::signal::ctrl_c(), if cancelled || interrupt == Interrupt::Leaves => {
+                let advice = format!("prestage watch {build_id}");
+                return Err(CliError::failed("left in the middle", advice));
             }
         }
     }
@@ -108,6 +124,13 @@ pub fn report(build: &v1::Build, seconds: f64, output: Output) -> Result<(), Cli
         v1::BuildState::Done => {}
         v1::BuildState::Cancelled => {
             return Err(CliError::failed("the build was cancelled", "no medium was written"));
+        }
+        v1::BuildState::Running => {
+            let what = format!(
+                "the coordinator has ended; build {} goes on when it is back",
+                build.build_id
+            );
+            return Err(CliError::failed(what, format!("prestage watch {}", build.build_id)));
         }
         _ => {
             let failure = build.failure.clone().unwrap_or_default();

@@ -3,7 +3,7 @@
 use prestage_proto::v1;
 use serde_json::{Value, json};
 
-use super::build::{follow, report};
+use super::build::{Interrupt, follow, report};
 use crate::{
     args::{BuildIdArgs, RemoteArgs},
     connect::Connection,
@@ -68,9 +68,12 @@ pub async fn show(args: &BuildIdArgs, output: Output) -> Result<(), CliError> {
 
 /// Follows a build to its end.
 pub async fn watch(args: &BuildIdArgs, output: Output) -> Result<(), CliError> {
+    // In a process of its own nobody else would finish the build.
+    let alone = args.remote.coordinator.is_none();
+    let interrupt = if alone { Interrupt::Cancels } else { Interrupt::Leaves };
     let mut connection = Connection::open(&args.remote, true).await?;
     let started = std::time::Instant::now();
-    let followed = follow(&mut connection.client, &args.build).await;
+    let followed = follow(&mut connection.client, &args.build, interrupt).await;
     connection.close().await?;
     report(&followed?, started.elapsed().as_secs_f64(), output)
 }

@@ -58,15 +58,12 @@ impl Maker<'_> {
         pack: &PackKey,
         bytes: u64,
     ) -> Result<Option<v1::TaskResult>, PipelineError> {
-        if self.objects.head(&pack.index()).await?.is_none() {
-            return Ok(None);
-        }
-        let facts = self.objects.head(&pack.pack()).await?;
-        Ok(facts.map(|facts| v1::TaskResult {
+        let there = self.objects.open_pack(pack).await?;
+        Ok(there.map(|there| v1::TaskResult {
             reused: true,
             work: Some(v1::task_result::Work::Pack(v1::PackResult {
                 pack_key: pack.to_string(),
-                pack_bytes: facts.bytes,
+                pack_bytes: there.index().pack_bytes(),
                 content_bytes: bytes,
                 file_resources_decompressed: 0,
             })),

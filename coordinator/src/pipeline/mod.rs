@@ -5,11 +5,12 @@ mod manifest;
 mod merge_tasks;
 mod placements;
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc};
 
 use prestage_proto::v1;
 use prestage_store::{
     BuildId, Compose, Composer, Objects, PutRule, StoreError, UploadToken, keys::KeyError,
+    pack::PackReadError,
 };
 use prost::Message;
 use time::OffsetDateTime;
@@ -45,6 +46,9 @@ pub enum PipelineError {
     /// The object store.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A pack.
+    #[error(transparent)]
+    Pack(#[from] PackReadError),
     /// A listing.
     #[error(transparent)]
     Listing(#[from] ListingError),
@@ -128,18 +132,14 @@ impl MediaPipeline {
         Ok(())
     }
 
-    /// Removes what builds that are not `running` left: a coordinator may have died between the
-    /// end of a build and its cleaning up.
-    pub async fn clean_ended(&self, running: &HashSet<String>) -> Result<(), PipelineError> {
-        let mut left = self.objects.list("builds");
-        while let Some(object) = left.next().await {
+    /// Builds that have objects of their own in the store; other coordinators' may be among them.
+    pub async fn builds_with_objects(&self) -> Result<BTreeSet<String>, PipelineError> {
+        let mut builds = BTreeSet::new();
+        let mut objects = self.objects.list("builds");
+        while let Some(object) = objects.next().await {
             let key = object?.key;
-            let build_id = key.as_str().split('/').nth(1).unwrap_or_default();
-            if !running.contains(build_id) {
-                tracing::info!(%key, "left by a build that has ended: removed");
-                self.objects.delete(&key).await?;
-            }
+            builds.extend(key.as_str().split('/').nth(1).map(str::to_owned));
         }
-        Ok(())
+        Ok(builds)
     }
 }

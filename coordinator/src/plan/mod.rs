@@ -3,6 +3,7 @@
 mod document;
 mod images;
 mod listings;
+mod output;
 mod planner;
 mod problems;
 mod seal;
@@ -11,6 +12,7 @@ mod shards;
 
 pub use document::*;
 pub use listings::{ListingError, ListingStore, to_wire};
+pub use output::{OutputError, check_output};
 pub use planner::MediaPlanner;
 pub use problems::PlanFailure;
 pub use seal::{SealError, SealKey};

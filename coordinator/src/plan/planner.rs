@@ -18,6 +18,7 @@ use super::{
     About, BuildPlan, ListingStore, PLAN_FORMAT, PlannedCodec, PlannedContent, PlannedImage,
     PlannedTaskSequence, SealKey, Totals, boot_pack,
     images::{ImageFile, look_into},
+    output::check_output,
     problems::PlanFailure,
     secrets::{Generated, GivenSecrets, generate},
     shards, splice_pack, to_wire,
@@ -47,6 +48,7 @@ impl MediaPlanner {
         let checked = MediaSpec::from_json(&request.spec_json, now)
             .map_err(|error| PlanFailure::spec(error.to_string()))?;
         let spec = checked.spec;
+        check_output(&request.output)?;
         let resolution = resolve(&spec, &request).await?;
         let os_index = spec.os_image.index;
         let boot_index = resolution.boot_image.image_index.unwrap_or(1);
@@ -57,11 +59,11 @@ impl MediaPlanner {
             (Ok(os), Ok(boot)) => (os, boot),
             (os, boot) => return Err(PlanFailure::images(os.err(), boot.err())),
         };
-        let architecture = check_architectures(&resolution, &os, &boot)?;
+        check_architectures(&resolution, &os, &boot)?;
         let codec = planned_codec(&spec, &request, &os)?;
         let given = GivenSecrets::new(request.secrets);
         let generated = generate(&spec, &given, &resolution, &self.seal_key, now)?;
-        let images = Images { os, os_index, boot, boot_index, architecture };
+        let images = Images { os, os_index, boot, boot_index };
         self.document(&spec, request.output, resolution, images, codec, generated).await
     }
 
@@ -110,8 +112,8 @@ impl MediaPlanner {
                 name: task_sequence.name.clone(),
                 version: task_sequence.version,
             },
-            os_image: PlannedImage { architecture: "x64".into(), ..os_image },
-            boot_image: PlannedImage { architecture: images.architecture, ..boot_image },
+            os_image,
+            boot_image,
             contents,
             warnings,
             notes: resolution.notes.clone(),
@@ -190,7 +192,6 @@ struct Images {
     os_index: u32,
     boot: ImageFile,
     boot_index: u32,
-    architecture: String,
 }
 
 fn count(totals: &mut Totals, reused: bool, bytes: u64) {
@@ -269,7 +270,14 @@ fn check_architectures(
     resolution: &Resolution,
     os: &ImageFile,
     boot: &ImageFile,
-) -> Result<String, PlanFailure> {
+) -> Result<(), PlanFailure> {
+    if os.image.architecture.is_some_and(|number| Architecture::from_number(number).is_none()) {
+        return Err(PlanFailure::architecture(
+            &resolution.os_image.object_id,
+            &architecture_name(os.image.architecture),
+            "is not supported: x64 boot images run x64 and x86 OS images",
+        ));
+    }
     let boot_architecture = boot.image.architecture.and_then(Architecture::from_number);
     let Some(boot_architecture) = boot_architecture else {
         return Err(PlanFailure::architecture(
@@ -286,7 +294,7 @@ fn check_architectures(
             "can't start the deployment of an x64 OS image; use an x64 boot image",
         ));
     }
-    Ok(architecture_name(boot.image.architecture))
+    Ok(())
 }
 
 fn architecture_name(number: Option<u32>) -> String {

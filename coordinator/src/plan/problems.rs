@@ -4,7 +4,7 @@ use prestage_configmgr::{ResolveErrors, SiteError};
 use prestage_proto::v1;
 use prestage_store::StoreError;
 
-use super::{images::ImageError, listings::ListingError, seal::SealError};
+use super::{images::ImageError, listings::ListingError, output::OutputError, seal::SealError};
 
 /// Everything that is wrong with a request.
 #[derive(Debug, thiserror::Error)]
@@ -12,6 +12,9 @@ pub enum PlanFailure {
     /// The spec, beyond what its file alone shows.
     #[error("the media spec: {0}")]
     Spec(String),
+    /// The output.
+    #[error(transparent)]
+    Output(#[from] OutputError),
     /// The site can't be read.
     #[error(transparent)]
     Site(#[from] SiteError),
@@ -21,11 +24,11 @@ pub enum PlanFailure {
     /// The images can't be used.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Images(Vec<ImageError>),
-    /// The boot image does not suit.
-    #[error("the boot image {boot_image} ({architecture}) {problem}")]
+    /// An image does not suit.
+    #[error("the image {image} ({architecture}) {problem}")]
     Architecture {
         /// Package ID.
-        boot_image: String,
+        image: String,
         /// Its architecture.
         architecture: String,
         /// What is wrong with it, and what to do.
@@ -64,10 +67,10 @@ impl PlanFailure {
         Self::Images(os.into_iter().chain(boot).collect())
     }
 
-    /// A boot image of the wrong architecture.
-    pub fn architecture(boot_image: &str, architecture: &str, problem: &str) -> Self {
+    /// An image of the wrong architecture.
+    pub fn architecture(image: &str, architecture: &str, problem: &str) -> Self {
         Self::Architecture {
-            boot_image: boot_image.into(),
+            image: image.into(),
             architecture: architecture.into(),
             problem: problem.into(),
         }
@@ -81,7 +84,8 @@ impl From<PlanFailure> for v1::Failure {
             PlanFailure::Spec(_) => "correct the spec",
             PlanFailure::Internal(_) => "this is a fault of Prestage: please report it",
             // These say in their own text what to do.
-            PlanFailure::Site(_)
+            PlanFailure::Output(_)
+            | PlanFailure::Site(_)
             | PlanFailure::Resolve(_)
             | PlanFailure::Architecture { .. }
             | PlanFailure::Store(_)

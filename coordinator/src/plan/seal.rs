@@ -1,9 +1,7 @@
 //! Sealing what is secret in a plan: AES-256-GCM with a key that only the coordinator has.
 
 use std::{
-    fs::OpenOptions,
     io::{self, Read, Write},
-    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
@@ -48,21 +46,16 @@ impl SealKey {
     pub fn load_or_create(path: &Path) -> Result<Self, SealError> {
         let failed =
             |error: io::Error| SealError::KeyFile { path: path.into(), problem: error.to_string() };
-        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
-            Ok(mut file) => {
-                let mut key = Zeroizing::new([0; KEY_BYTES]);
+        let mut key = Zeroizing::new([0; KEY_BYTES]);
+        match std::fs::File::open(path) {
+            Ok(mut file) => file.read_exact(&mut *key).map_err(failed)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 fill_random(&mut *key)?;
-                file.write_all(&*key).and_then(|()| file.sync_all()).map_err(failed)?;
-                Ok(Self(key))
+                create(path, &*key).map_err(failed)?;
             }
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                let mut key = Zeroizing::new([0; KEY_BYTES]);
-                let mut file = std::fs::File::open(path).map_err(failed)?;
-                file.read_exact(&mut *key).map_err(failed)?;
-                Ok(Self(key))
-            }
-            Err(error) => Err(failed(error)),
+            Err(error) => return Err(failed(error)),
         }
+        Ok(Self(key))
     }
 
     /// Encrypts `secret`, bound to `context` (which is not secret and must be the same to open it).
@@ -88,6 +81,14 @@ impl SealKey {
     fn cipher(&self) -> Result<Aes256Gcm, SealError> {
         Aes256Gcm::new_from_slice(&*self.0).map_err(|_| SealError::WrongKey)
     }
+}
+
+/// Writes the key where its owner only can read it; it is there wholly or not at all.
+fn create(path: &Path, key: &[u8]) -> io::Result<()> {
+    let mut file = tempfile::NamedTempFile::new_in(path.parent().unwrap_or(Path::new(".")))?;
+    file.write_all(key)?;
+    file.as_file().sync_all()?;
+    file.persist_noclobber(path).map(drop).map_err(|error| error.error)
 }
 
 fn fill_random(bytes: &mut [u8]) -> Result<(), SealError> {

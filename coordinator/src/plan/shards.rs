@@ -10,6 +10,9 @@ use super::PlannedCodec;
 /// Content bytes after which a new pack is begun, so that several workers share a large content.
 const SHARD_BYTES: u64 = 512 << 20;
 
+/// Files after which a new pack is begun, so that a task stays a message of a few MiB.
+const SHARD_FILES: usize = 50_000;
+
 /// What makes a pack's bytes: change it when the encoder's output changes.
 const ENCODER: &str = "prestage-encoder 1, wimlib 1.14.4";
 
@@ -35,7 +38,7 @@ pub fn shards(files: &[v1::ListedFile], codec: &PlannedCodec) -> Vec<Shard> {
         }
         bytes += file.size;
         current.push(file.clone());
-        if bytes >= SHARD_BYTES {
+        if bytes >= SHARD_BYTES || current.len() >= SHARD_FILES {
             shards.push(shard(std::mem::take(&mut current), std::mem::take(&mut bytes), codec));
         }
     }

@@ -1,6 +1,9 @@
 //! What each task waits for, for people.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    time::Duration,
+};
 
 use prestage_proto::v1;
 use time::OffsetDateTime;
@@ -15,12 +18,14 @@ pub fn task_statuses(
 ) -> Vec<v1::TaskStatus> {
     let tasks: BTreeMap<&str, &TaskEntry> =
         scheduler.tasks(build_id).map(|task| (task.record.task_id.as_str(), task)).collect();
-    tasks.values().map(|task| status(scheduler, &tasks, task, now)).collect()
+    let busy = scheduler.busy_work();
+    tasks.values().map(|task| status(scheduler, &tasks, &busy, task, now)).collect()
 }
 
 fn status(
     scheduler: &Scheduler,
     tasks: &BTreeMap<&str, &TaskEntry>,
+    busy: &HashSet<&str>,
     task: &TaskEntry,
     now: (Duration, OffsetDateTime),
 ) -> v1::TaskStatus {
@@ -40,7 +45,9 @@ fn status(
             let reason = format!("{missing} of {} tasks before it", record.deps.len());
             (v1::TaskState::Blocked, String::new(), reason)
         }
-        TaskPhase::Waiting => (v1::TaskState::Ready, String::new(), why_ready(scheduler, task)),
+        TaskPhase::Waiting => {
+            (v1::TaskState::Ready, String::new(), why_ready(scheduler, busy, task))
+        }
     };
     let since = now.1 - now.0.saturating_sub(task.since);
     v1::TaskStatus {
@@ -58,8 +65,8 @@ fn status(
     }
 }
 
-fn why_ready(scheduler: &Scheduler, task: &TaskEntry) -> String {
-    if scheduler.busy_work().contains(task.record.work_key.as_str()) {
+fn why_ready(scheduler: &Scheduler, busy: &HashSet<&str>, task: &TaskEntry) -> String {
+    if busy.contains(task.record.work_key.as_str()) {
         return "another build that is doing the same work".into();
     }
     if scheduler.workers.is_empty() {

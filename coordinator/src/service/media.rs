@@ -12,7 +12,7 @@ use crate::{
     clock::Clock,
     engine::{Command, EngineHandle},
     pipeline::MediaPipeline,
-    plan::{BuildPlan, MediaPlanner, PlanFailure},
+    plan::{BuildPlan, MediaPlanner, PlanFailure, check_output},
     records::{BuildRecord, BuildState},
     state::{Created, StateStore},
 };
@@ -40,6 +40,7 @@ impl MediaApi {
         let build_id = (self.new_id)();
         let span = tracing::info_span!("build", build_id, medium = plan.name, otel.kind = "server");
         let output = if request.output.is_empty() { plan.output } else { request.output };
+        check_output(&output).map_err(|error| Status::invalid_argument(error.to_string()))?;
         let begin = self.pipeline.begin(&build_id, &request.plan_json, &output);
         let tasks = begin
             .instrument(span.clone())
@@ -176,7 +177,7 @@ impl MediaService for MediaApi {
 
 fn plan_code(failure: &PlanFailure) -> Code {
     match failure {
-        PlanFailure::Spec(_) => Code::InvalidArgument,
+        PlanFailure::Spec(_) | PlanFailure::Output(_) => Code::InvalidArgument,
         PlanFailure::Site(_)
         | PlanFailure::Resolve(_)
         | PlanFailure::Images(_)

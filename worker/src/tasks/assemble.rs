@@ -118,6 +118,9 @@ fn finish(
     let recipe = layout
         .recipe(inline.len() as u64 + closing.tail.len() as u64)
         .map_err(|error| TaskError::BadTask(error.to_string()))?;
+    if tools.is_cancelled() {
+        return Err(TaskError::Cancelled);
+    }
     tools.runtime.block_on(async {
         tools.objects.put_staged(&build.glue(), glue).await?;
         let encoded = recipe.encode();

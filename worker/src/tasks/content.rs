@@ -49,12 +49,13 @@ pub fn from_first_good<T>(
     Err(TaskError::Content { content_id: content_id.to_owned(), attempts })
 }
 
-/// Where the bytes of a listed file lie in a source's content library.
+/// Where the bytes of a listed file lie in a source's content library. When they can't be found,
+/// another worker may still reach them: a share may be missing only here.
 pub fn locate(source: &v1::ContentSource, file: &v1::ListedFile) -> Result<PathBuf, SourceProblem> {
     let library = Path::new(&source.content_library);
     let sha256 = sha256_of(file)?;
     content_library::file_path(library, &sha256)
-        .map_err(|error| SourceProblem::WrongContent(format!("{}: {error}", file.path)))
+        .map_err(|error| SourceProblem::Unreadable(format!("{}: {error}", file.path)))
 }
 
 /// The file's SHA-256 as bytes.

@@ -3,8 +3,8 @@
 use futures::{StreamExt, TryStreamExt};
 use prestage_proto::v1;
 use prestage_store::{
-    BuildId, Compose, ObjectUrl, Recipe, UploadToken,
-    recipe::{RECIPE_LIMIT, RecipePart},
+    BuildId, CHUNK, Compose, ObjectUrl, Recipe, UploadToken,
+    recipe::{RECIPE_LIMIT, RecipePart, SegmentSource},
 };
 
 use super::{Tools, error::TaskError};
@@ -64,6 +64,7 @@ pub async fn merge(task: &v1::MergeTask, tools: &Tools) -> Result<v1::MergeResul
             if tools.is_cancelled() {
                 return Err(TaskError::Cancelled);
             }
+            verify_source(part, tools).await?;
             let receipt = tools.composer.place(token, &part.bind(&tools.objects, build)).await?;
             tools.advance(part.len);
             Ok(v1::PlacedPart { part: part.number, receipt: receipt.into() })
@@ -73,6 +74,29 @@ pub async fn merge(task: &v1::MergeTask, tools: &Tools) -> Result<v1::MergeResul
         placing.buffer_unordered(PARTS_AT_ONCE).try_collect().await?;
     parts.sort_by_key(|placed| placed.part);
     Ok(v1::MergeResult { parts })
+}
+
+/// Checks the chunks of a pack that lies in a folder before they are copied: a disk may have
+/// changed them since they were written. A bucket checks its own, and its bytes don't come here.
+async fn verify_source(part: RecipePart, tools: &Tools) -> Result<(), TaskError> {
+    let SegmentSource::Pack { key, offset } = part.source else { return Ok(()) };
+    if tools.objects.local_path(&key.pack()).is_none() {
+        return Ok(());
+    }
+    let missing = || TaskError::Damaged {
+        what: "a pack of the medium is gone".into(),
+        place: key.pack().as_str().to_owned(),
+    };
+    let pack = tools.objects.open_pack(&key).await?.ok_or_else(missing)?;
+    for chunk in offset / CHUNK..(offset + part.len).div_ceil(CHUNK) {
+        let start = chunk * CHUNK;
+        let end = (start + CHUNK).min(pack.index().pack_bytes());
+        let bytes = pack.get_range(start..end).await?;
+        let pack = pack.clone();
+        let checking = tokio::task::spawn_blocking(move || pack.verify_chunk(chunk, &bytes));
+        checking.await.map_err(|_| TaskError::Cancelled)??;
+    }
+    Ok(())
 }
 
 /// The build id of a task message.

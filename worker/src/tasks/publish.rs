@@ -33,8 +33,8 @@ impl RangeRead for Unpublished {
 }
 
 /// Verifies the medium's structure through its recipe, finishes the composition, and writes what
-/// belongs beside it. The sidecars come first: a medium that is there has its manifest. Glue and
-/// recipe stay until the coordinator knows the result, so that a lost one can be had again.
+/// belongs beside it. All of it may be repeated: glue and recipe stay until the coordinator knows
+/// the result, so that a result that was lost with its worker can be had again.
 pub async fn publish(
     task: &v1::PublishTask,
     tools: &Tools,
@@ -47,8 +47,8 @@ pub async fn publish(
     let placed = task.parts.iter().map(|placed| Receipt::from(placed.receipt.clone()));
     let parts: Vec<_> =
         parts.iter().map(|part| part.bind(&tools.objects, &build)).zip(placed).collect();
-    write_sidecars(&output, &task.sidecars).await?;
     tools.composer.finish(&UploadToken::from(task.upload.clone()), &parts).await?;
+    write_sidecars(&output, &task.sidecars).await?;
     Ok(v1::PublishResult { output: output.to_string(), bytes })
 }
 

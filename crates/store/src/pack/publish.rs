@@ -85,7 +85,8 @@ impl Objects {
             let (key, bytes) = (*key, pack.bytes);
             return Err(PublishError::Unfit { key, bytes });
         }
-        if self.head(&key.index()).await?.is_some() {
+        let there = self.head(&key.pack()).await?.is_some_and(|there| there.bytes == pack.bytes);
+        if there && self.head(&key.index()).await?.is_some() {
             return Ok(Published::AlreadyThere);
         }
         let object = index.encode(&key.to_string())?;

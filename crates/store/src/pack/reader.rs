@@ -59,13 +59,18 @@ pub struct PackReader {
 }
 
 impl Objects {
-    /// Opens a pack; `None` if it is not there, or not complete.
+    /// Opens a pack; `None` if it is not there, or not complete: no index, or no pack of the size
+    /// that the index says.
     pub async fn open_pack(&self, key: &PackKey) -> Result<Option<PackReader>, PackReadError> {
         let object = match self.get(&key.index(), INDEX_LIMIT).await {
             Err(StoreError::Missing { .. }) => return Ok(None),
             object => object?,
         };
         let index = PackIndex::decode(&key.to_string(), &object)?;
+        let pack = self.head(&key.pack()).await?;
+        if pack.is_none_or(|pack| pack.bytes != index.pack_bytes()) {
+            return Ok(None);
+        }
         Ok(Some(PackReader { objects: self.clone(), key: *key, index: Arc::new(index) }))
     }
 }
