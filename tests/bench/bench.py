@@ -30,8 +30,8 @@ class WrongResult(Exception):
 class Bench:
     """The folder of one benchmark, and the commands measured in it."""
 
-    def __init__(self, prestage, folder):
-        self.prestage, self.folder = str(prestage), folder
+    def __init__(self, prestage, folder, captures):
+        self.prestage, self.folder, self.captures = str(prestage), folder, captures
         self.site, self.tree = folder / "site", folder / "tree"
         self.medium, self.scratch = folder / "medium.wim", folder / "scratch.wim"
         # What the environment says of stores and coordinators is not to be measured.
@@ -53,16 +53,28 @@ class Bench:
         run([self.prestage, "sample", str(self.site), "--mib", str(mib)], self.env)
         _, made = self.build(self.folder / "first", self.medium)
         run([self.prestage, "verify", str(self.medium)], self.env)
-        self.tree.mkdir()
-        run(["wimlib-imagex", "apply", str(self.medium), "1", str(self.tree)])
+        self.apply()
         manifest = json.loads(Path(f"{self.medium}.manifest.json").read_text())
         packs = corpus.encoded_pack_bytes(self.folder / "first", manifest)
         self.sizes["balanced, encoded"] = packs
         tree, carried, files = corpus.tree_bytes(self.tree)
         self.sizes |= {"tree": tree, "tree, encoded": carried, "files": files}
         self.sizes["content"] = made["content_bytes"]["made"]
+        self.sizes["padding"] = made["medium"]["padding_bytes"]
         self.sizes["medium"] = self.medium.stat().st_size
         shutil.rmtree(self.folder / "first")
+
+    def apply(self):
+        """Applies the medium, less the names that Windows can hold and this file system can't."""
+        shutil.copy(self.medium, self.scratch)
+        _, names = run(["wimlib-imagex", "dir", str(self.scratch), "1"])
+        for path in names.splitlines():
+            if len(path.rsplit("/", 1)[-1].encode()) > os.pathconf(self.folder, "PC_NAME_MAX"):
+                say(f"left out of the tree, its name is too long here: {path[:40]}…")
+                command = f'delete --recursive "{path}"'
+                run(["wimlib-imagex", "update", str(self.scratch), "1", "--command", command])
+        self.tree.mkdir()
+        run(["wimlib-imagex", "apply", str(self.scratch), "1", str(self.tree)])
 
     def round(self, number):
         """Every command once, the two of a ratio near each other."""
@@ -71,11 +83,13 @@ class Bench:
         costs["cold"], made = self.build(data, self.medium_of("cold"))
         self.expect("cold", made, made["content_bytes"]["reused"] == 0)
         self.sizes["cold"] = self.medium_of("cold").stat().st_size
-        costs["capture"] = self.wimlib("capture", self.tree)
-        costs["capture LZX:20"] = self.wimlib("capture LZX:20", self.tree, "--compress=LZX:20")
+        if self.captures:
+            costs["capture"] = self.wimlib("capture", self.tree)
+            costs["capture LZX:20"] = self.wimlib("capture LZX:20", self.tree, "--compress=LZX:20")
         costs |= self.merges(data)
         costs |= self.revised(data)
-        costs |= self.encoded(number)
+        if self.captures:
+            costs |= self.encoded(number)
         shutil.rmtree(data)
         return costs
 
@@ -85,9 +99,9 @@ class Bench:
         output.unlink(missing_ok=True)
         costs["merge"], made = self.build(data, output)
         self.expect("merge", made, made["content_bytes"]["made"] == 0)
-        copy = ["cp", "--reflink=never", str(self.medium), str(self.scratch)]
+        copy = ["cp", str(self.medium), str(self.scratch)]
         costs["cp"] = self.fresh(copy)
-        costs["cp+sync"] = self.fresh(["sh", "-c", '"$@" && sync "$4"', "sh", *copy])
+        costs["cp+sync"] = self.fresh(["sh", "-c", '"$@" && sync "$3"', "sh", *copy])
         export = ["wimlib-imagex", "export", str(self.medium), "1", str(self.scratch)]
         costs["export"] = self.fresh(export)
         self.sizes["export"] = self.scratch.stat().st_size
@@ -143,6 +157,7 @@ def options():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--mib", type=int, default=400, help="size of the sample (400)")
     parser.add_argument("--runs", type=int, default=5, help="rounds (5)")
+    parser.add_argument("--no-captures", action="store_true", help="without the slow rows: merge only")
     parser.add_argument("--keep", action="store_true", help="keep the temporary folder")
     parser.add_argument("--json", type=Path, help="every single run, into this file")
     parser.add_argument("--plots", type=Path, help="SVG plots, into this folder")
@@ -154,7 +169,7 @@ def options():
 
 def measure(prestage, chosen, folder):
     """All rounds: what the report is made of."""
-    bench = Bench(prestage, folder)
+    bench = Bench(prestage, folder, not chosen.no_captures)
     bench.prepare(chosen.mib)
     rounds = []
     for number in range(1, chosen.runs + 1):

@@ -26,6 +26,9 @@ def write(measured, folder):
         ("prestage, one application revised", "revised", OURS),
     ]
     for name, title, bars in (("cold", "A whole medium", cold), ("warm", "Content already packed", warm)):
+        bars = [bar for bar in bars if ratios.measured(bar[1])]
+        if not bars:
+            continue
         title = f"{title}: CPU seconds, sample of {mib} MiB (median; line: least to greatest)"
         figures = [(label, sorted(ratios.cost(key, "cpu")), ratios.mid(key, "cpu"), ink) for label, key, ink in bars]
         (folder / f"{name}.svg").write_text(chart(title, figures))

@@ -12,9 +12,13 @@ class Ratios:
         self.rounds, self.sizes = measured["rounds"], measured["sizes"]
 
     def cost(self, name, unit):
-        """One figure of `name` for each round; 'a-b' is the difference of two."""
+        """One figure of `name` for each round; 'a - b' is the difference of two."""
         more, _, less = name.partition(" - ")
         return [one[more][unit] - (one[less][unit] if less else 0) for one in self.rounds]
+
+    def measured(self, *names):
+        """Whether these were run at all."""
+        return all(part in one for one in self.rounds for name in names for part in name.split(" - "))
 
     def of(self, above, below, unit):
         """Median, least and greatest of above/below over the rounds."""
@@ -75,7 +79,7 @@ def corpus_lines(measured):
     return (
         f"The medium applies to {sizes['files']} files of {sizes['tree'] / MIB:.0f} MiB, of which {carried:.0f} % are"
         f" packages and applications (`\\SMS\\PKG`); the rest is the OS image and the boot image. The medium has"
-        f" {sizes['medium'] / MIB:.1f} MiB. The revised application is {sizes['revised'] / MIB:.1f} MiB,"
+        f" {sizes['medium'] / MIB:.1f} MiB, {sizes['padding'] / sizes['medium'] * 100:.1f} % of it padding. The revised application is {sizes['revised'] / MIB:.1f} MiB,"
         f" {sizes['revised'] / sizes['tree, encoded'] * 100:.0f} % of what is encoded."
     )
 
@@ -85,14 +89,19 @@ def table(ratios):
         "| what | ours: wall, CPU | theirs: wall, CPU | ratio, wall | ratio, CPU | size | aim |",
         "|---|---|---|---|---|---|---|",
     ]
-    lines += [row(ratios, *one) for one in ROWS]
-    peak = {name: max(ratios.cost(name, "peak_rss_mib")) for name in ("cold", "thorough", "merge")}
-    lines.append(
-        f"| peak resident memory, whole process: cold / `thorough` / merge | {peak['cold']:.0f} /"
-        f" {peak['thorough']:.0f} / {peak['merge']:.0f} MiB | `capture`:"
-        f" {max(ratios.cost('capture', 'peak_rss_mib')):.0f} MiB | | | | ≤ 512 MiB + 64 MiB a thread |"
-    )
+    lines += [row(ratios, *one) for one in ROWS if ratios.measured(one[1], one[2])]
+    lines.append(memory(ratios))
     return "\n".join(lines)
+
+
+def memory(ratios):
+    """The greatest resident set of any round."""
+    def peaks(names):
+        known = [name for name in names if ratios.measured(name)]
+        return ", ".join(f"{name} {max(ratios.cost(name, 'peak_rss_mib')):.0f} MiB" for name in known)
+
+    ours, theirs = peaks(["cold", "thorough", "merge"]), peaks(["capture", "export"])
+    return f"| peak resident memory | {ours} | {theirs} | | | | ≤ 512 MiB + 64 MiB a thread |"
 
 
 def row(ratios, what, ours, theirs, kind, sizes, aim):
@@ -118,9 +127,14 @@ def ratio(found, kind):
 
 
 def notes(ratios):
-    return (
+    said = [
         "Medians of the rounds, least and greatest in brackets; `×` is how many times less ours takes, other ratios"
-        " are ours to theirs. CPU is user and system time of the process and its children.\n\n"
-        "¹ Ours is the cold build less the merge of the same round, so it still has the OS and boot images' splice in"
-        " it; theirs captures `\\SMS\\PKG` of the tree; sizes are those of the packs and of that capture."
-    )
+        " are ours to theirs. CPU is user and system time of the process and its children. Memory is the greatest"
+        " of any round, coordinator and worker in one process."
+    ]
+    if ratios.measured("capture SMS/PKG"):
+        said.append(
+            "¹ Ours is the cold build less the merge of the same round, so it still has the OS and boot images' splice"
+            " in it; theirs captures `\\SMS\\PKG` of the tree; sizes are those of the packs and of that capture."
+        )
+    return "\n\n".join(said)
