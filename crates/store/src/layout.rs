@@ -7,7 +7,8 @@
 //!          tail of the medium: metadata, blob table, XML, integrity table
 //! ```
 //!
-//! A pack of at least one whole chunk is *aligned*: it starts on the chunk grid, so its whole
+//! A pack of at least one whole chunk is *aligned* (unless that would make the padding more than
+//! 1 %: then the smallest of them are treated like small packs): it starts on the chunk grid, so its whole
 //! chunks are copied by the store and its chunk digests go into the integrity table unread. The
 //! *seam* behind it, up to the next chunk start, takes its partial chunk, then resources of small
 //! packs (*loose* ones), then zeros (holes are legal: reference, the WIM format). All that isn't
@@ -122,14 +123,36 @@ pub struct LayoutError {
     pub bytes: u64,
 }
 
+/// Padding may be one in so many bytes of the payload.
+const PADDING_SHARE: u64 = 100;
+
 impl Layout {
     /// Lays the packs out in the order given. The same input gives the same layout.
     pub fn plan(packs: &[LayoutPack]) -> Result<Self, LayoutError> {
         for pack in packs {
             check(pack)?;
         }
-        let (aligned, mut seams) = place_aligned(packs);
-        let rest = fill_seams(packs, &mut seams);
+        let mut on_grid: Vec<bool> = packs.iter().map(|p| whole_chunks(p.bytes) > 0).collect();
+        loop {
+            let layout = Self::plan_on_grid(packs, &on_grid);
+            if layout.padding <= layout.payload_end / PADDING_SHARE {
+                return Ok(layout);
+            }
+            // The smallest gain least by being copied, and their resources fill seams: an eighth
+            // of those left at a time, for there may be many. With one pack left on the grid there
+            // is no padding.
+            let mut aligned: Vec<usize> = (0..packs.len()).filter(|&at| on_grid[at]).collect();
+            aligned.sort_by_key(|&at| (packs[at].bytes, at));
+            for &smallest in aligned.iter().take(aligned.len().div_ceil(8)) {
+                on_grid[smallest] = false;
+            }
+        }
+    }
+
+    /// Lays out with these packs on the chunk grid.
+    fn plan_on_grid(packs: &[LayoutPack], on_grid: &[bool]) -> Self {
+        let (aligned, mut seams) = place_aligned(packs, on_grid);
+        let rest = fill_seams(packs, on_grid, &mut seams);
         let mut layout = Self::empty(packs);
         layout.push_glue(HEADER_BYTES, GlueSource::Header);
         for (number, &(pack, base)) in aligned.iter().enumerate() {
@@ -141,7 +164,7 @@ impl Layout {
             layout.push_glue(zeros, GlueSource::Zeros);
         }
         layout.push_loose(packs, &rest);
-        Ok(layout)
+        layout
     }
 
     fn empty(packs: &[LayoutPack]) -> Self {

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use super::LayoutPack;
-use crate::chunks::{CHUNK, chunk_start, whole_chunks};
+use crate::chunks::{CHUNK, chunk_start};
 
 /// A resource of a pack that is too small to be aligned.
 #[derive(Debug, Clone, Copy)]
@@ -21,11 +21,14 @@ pub(super) struct Seam {
 
 /// Gives each pack of a whole chunk or more its place; the seam behind the last has no room, for
 /// the medium's tail can follow at once.
-pub(super) fn place_aligned(packs: &[LayoutPack]) -> (Vec<(usize, u64)>, Vec<Seam>) {
+pub(super) fn place_aligned(
+    packs: &[LayoutPack],
+    on_grid: &[bool],
+) -> (Vec<(usize, u64)>, Vec<Seam>) {
     let (mut aligned, mut seams) = (Vec::new(), Vec::<Seam>::new());
     let mut chunk = 0;
     for (number, pack) in packs.iter().enumerate() {
-        if whole_chunks(pack.bytes) == 0 {
+        if !on_grid[number] {
             continue;
         }
         aligned.push((number, chunk_start(chunk)));
@@ -42,11 +45,11 @@ pub(super) fn place_aligned(packs: &[LayoutPack]) -> (Vec<(usize, u64)>, Vec<Sea
 /// Puts loose resources into the seams, the largest first, each into the first seam that has room;
 /// returns those that found none. Within a seam, and among the rest, they lie in pack order, so
 /// that they are read from front to back.
-pub(super) fn fill_seams(packs: &[LayoutPack], seams: &mut [Seam]) -> Vec<Loose> {
+pub(super) fn fill_seams(packs: &[LayoutPack], on_grid: &[bool], seams: &mut [Seam]) -> Vec<Loose> {
     let mut loose: Vec<Loose> = packs
         .iter()
         .enumerate()
-        .filter(|(_, pack)| whole_chunks(pack.bytes) == 0)
+        .filter(|&(pack, _)| !on_grid[pack])
         .flat_map(|(pack, layout)| {
             let numbered = layout.resources.iter().enumerate();
             numbered.map(move |(resource, extent)| Loose { bytes: extent.bytes, pack, resource })

@@ -99,9 +99,8 @@ fn a_hundred_thousand_loose_resources_are_placed_at_once() {
     let large = (100..1100).map(|n| pack(n, &[CHUNK + 1]));
     let packs: Vec<_> = small.into_iter().chain(large).collect();
     let layout = Layout::plan(&packs).unwrap();
-    let loose = 100_000 * 5_000;
-    let room = 999 * (CHUNK - 1);
-    assert_eq!(layout.padding(), room - loose);
+    // On the grid, each of the large packs would waste all but a byte of a chunk.
+    assert!(layout.padding() <= layout.payload_end() / 100, "{}", layout.padding());
 }
 
 fn sizes() -> impl Strategy<Value = Vec<u64>> {
