@@ -79,7 +79,8 @@ def corpus_lines(measured):
     return (
         f"The medium applies to {sizes['files']} files of {sizes['tree'] / MIB:.0f} MiB, of which {carried:.0f} % are"
         f" packages and applications (`\\SMS\\PKG`); the rest is the OS image and the boot image. The medium has"
-        f" {sizes['medium'] / MIB:.1f} MiB, {sizes['padding'] / sizes['medium'] * 100:.1f} % of it padding. The revised application is {sizes['revised'] / MIB:.1f} MiB,"
+        f" {sizes['medium'] / MIB:.1f} MiB, {sizes['padding'] / sizes['medium'] * 100:.1f} % of it padding."
+        f" The revised application is {sizes['revised'] / MIB:.1f} MiB,"
         f" {sizes['revised'] / sizes['tree, encoded'] * 100:.0f} % of what is encoded."
     )
 
