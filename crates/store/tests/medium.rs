@@ -111,8 +111,8 @@ async fn a_medium_holds_every_resource_where_the_layout_says() {
     for (name, sizes) in [
         (1, &[3_000_000, CHUNK, 12_345][..]),
         (2, &[100, 4_000_000, 77]),
-        (3, &[2 * CHUNK + 1, 9]),
-        (4, &[8_000_000, 1]),
+        (3, &[2 * CHUNK - 9, 9]),
+        (4, &[3_400_000, 1]),
         (5, &[CHUNK]),
     ] {
         packs.push(publish(&objects, name, sizes).await);
