@@ -14,7 +14,7 @@ const SHARD_BYTES: u64 = 512 << 20;
 const SHARD_FILES: usize = 50_000;
 
 /// What makes a pack's bytes: change it when the encoder's output changes.
-const ENCODER: &str = "prestage-encoder 1, wimlib 1.14.4";
+const ENCODER: &str = "prestage-encoder 2, wimlib 1.14.4";
 
 /// Some files of a content that become one pack.
 pub struct Shard {
@@ -63,12 +63,12 @@ fn describe(codec: &PlannedCodec) -> String {
 
 /// The pack of an OS image's resources: they are taken over as they are.
 pub fn splice_pack(wim_sha256: &str, index: u32) -> PackKey {
-    PackKey::of(format!("splice\nprestage-splice 1\n{wim_sha256} {index}").as_bytes())
+    PackKey::of(format!("splice\nprestage-splice 2\n{wim_sha256} {index}").as_bytes())
 }
 
 /// The pack of a boot image and of the boot files out of it.
 pub fn boot_pack(wim_sha256: &str, index: u32, codec: &PlannedCodec) -> PackKey {
-    PackKey::of(format!("boot files 1\n{}\n{wim_sha256} {index}", describe(codec)).as_bytes())
+    PackKey::of(format!("boot files 2\n{}\n{wim_sha256} {index}", describe(codec)).as_bytes())
 }
 
 #[cfg(test)]

@@ -45,7 +45,7 @@ async fn publish(objects: &Objects, name: u8, sizes: &[u64]) -> Pack {
     let pack = writer.finish().unwrap();
     let contents = PackContents {
         pack_bytes: pack.bytes(),
-        chunk_sha1s: pack.chunk_sha1s().to_vec(),
+        chunk_digests: pack.chunk_digests().to_vec(),
         resources,
         tree: None,
         xml: None,
@@ -142,7 +142,7 @@ async fn a_medium_holds_every_resource_where_the_layout_says() {
     for chunk in layout.known_chunks() {
         let from = (HEADER_BYTES + chunk.chunk * CHUNK) as usize;
         let digest = Sha1::digest(&medium[from..from + CHUNK as usize]);
-        let expected = packs[chunk.pack].index.chunk_sha1s()[chunk.pack_chunk as usize];
+        let expected = packs[chunk.pack].index.chunk_digests()[chunk.pack_chunk as usize].sha1;
         assert_eq!(digest[..], expected[..]);
         known += 1;
     }

@@ -129,7 +129,7 @@ async fn packs_are_published_and_read(server: &Seaweed, folder: &std::path::Path
 fn index(pack: &prestage_store::pack::FinishedPack) -> PackIndex {
     let contents = PackContents {
         pack_bytes: pack.bytes(),
-        chunk_sha1s: pack.chunk_sha1s().to_vec(),
+        chunk_digests: pack.chunk_digests().to_vec(),
         resources: vec![ResourceEntry {
             sha1: [1; 20],
             sha256: None,

@@ -107,8 +107,8 @@ fn finish(
     glue.covered(&covered, tail_start)?;
     if task.integrity_table {
         let known = layout.known_chunks().map(|known| {
-            let digest = packs[known.pack].index().chunk_sha1s()[known.pack_chunk as usize];
-            (known.chunk, Sha1Hash(digest))
+            let digests = packs[known.pack].index().chunk_digests()[known.pack_chunk as usize];
+            (known.chunk, Sha1Hash(digests.sha1))
         });
         let hashes = glue.chunk_hashes(known, closing.integrity_chunks())?;
         closing.add_integrity(&hashes);

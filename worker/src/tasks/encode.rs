@@ -82,7 +82,7 @@ pub fn finish(
     let bytes_read = resources.iter().map(|resource| resource.original_bytes).sum();
     let contents = PackContents {
         pack_bytes: pack.bytes(),
-        chunk_sha1s: pack.chunk_sha1s().to_vec(),
+        chunk_digests: pack.chunk_digests().to_vec(),
         resources,
         facts,
         ..PackContents::default()

@@ -150,7 +150,7 @@ fn copy_wanted(
     let pack = writer.finish().map_err(TaskError::from)?;
     let contents = PackContents {
         pack_bytes: pack.bytes(),
-        chunk_sha1s: pack.chunk_sha1s().to_vec(),
+        chunk_digests: pack.chunk_digests().to_vec(),
         resources,
         ..PackContents::default()
     };

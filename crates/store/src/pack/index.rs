@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Sha1Digest, Sha256Digest};
+use super::{ChunkDigests, Sha1Digest, Sha256Digest};
 use crate::chunks::{CHUNK, whole_chunks};
 
 /// One WIM resource in a pack.
@@ -38,8 +38,8 @@ pub struct PackFacts {
 pub struct PackContents {
     /// Bytes of the pack.
     pub pack_bytes: u64,
-    /// SHA-1 of each 10 MiB of the pack in order; the last may be of fewer bytes.
-    pub chunk_sha1s: Vec<Sha1Digest>,
+    /// Digests of each 10 MiB of the pack in order; the last may be of fewer bytes.
+    pub chunk_digests: Vec<ChunkDigests>,
     /// The resources by their offset.
     pub resources: Vec<ResourceEntry>,
     /// An image's metadata resource, uncompressed, if the pack is of an image.
@@ -89,9 +89,9 @@ impl PackIndex {
         self.contents.pack_bytes
     }
 
-    /// SHA-1 of each 10 MiB of the pack in order; the last may be of fewer bytes.
-    pub fn chunk_sha1s(&self) -> &[Sha1Digest] {
-        &self.contents.chunk_sha1s
+    /// Digests of each 10 MiB of the pack in order; the last may be of fewer bytes.
+    pub fn chunk_digests(&self) -> &[ChunkDigests] {
+        &self.contents.chunk_digests
     }
 
     /// How many chunks of the pack are whole.
@@ -137,8 +137,8 @@ impl PackIndex {
 
 fn check(contents: &PackContents) -> Result<(), String> {
     let chunks = contents.pack_bytes.div_ceil(CHUNK);
-    if contents.chunk_sha1s.len() as u64 != chunks {
-        let found = contents.chunk_sha1s.len();
+    if contents.chunk_digests.len() as u64 != chunks {
+        let found = contents.chunk_digests.len();
         return Err(format!("{found} chunk digests instead of {chunks}"));
     }
     if u32::try_from(contents.resources.len()).is_err() {
@@ -187,7 +187,9 @@ pub(crate) mod tests {
         });
         PackContents {
             pack_bytes: count * 10,
-            chunk_sha1s: (0..(count * 10).div_ceil(CHUNK)).map(|n| [n as u8; 20]).collect(),
+            chunk_digests: (0..(count * 10).div_ceil(CHUNK))
+                .map(|n| ChunkDigests { sha1: [n as u8; 20], blake3: [n as u8; 32] })
+                .collect(),
             resources: resources.collect(),
             tree: Some(vec![1; 100]),
             xml: None,
@@ -224,6 +226,6 @@ pub(crate) mod tests {
         assert!(refused(|c| c.resources[2].offset = 15).problem.contains("over"));
         assert!(refused(|c| c.resources[1].original_bytes = 9).problem.contains("two sizes"));
         assert!(refused(|c| c.resources[0].offset = u64::MAX).problem.contains("behind"));
-        assert!(refused(|c| c.chunk_sha1s.clear()).problem.contains("digests"));
+        assert!(refused(|c| c.chunk_digests.clear()).problem.contains("digests"));
     }
 }

@@ -10,14 +10,14 @@ use bytes::Bytes;
 use prost::Message;
 
 use super::index::{IndexError, PackContents, PackFacts, PackIndex, ResourceEntry};
-use super::{Sha1Digest, Sha256Digest};
+use super::{ChunkDigests, Sha1Digest, Sha256Digest};
 
 /// Largest index that is read, in bytes before compression: room for a million resources and more
 /// than 100 MiB of metadata.
 pub const INDEX_LIMIT: u64 = 256 * 1024 * 1024;
 
 const MAGIC: &[u8; 8] = b"PRSTPKIX";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const HEAD: usize = 20;
 const LEVEL: i32 = 3;
 
@@ -54,6 +54,8 @@ struct WireIndex {
     codec: String,
     #[prost(btree_map = "string, string", tag = "13")]
     versions: BTreeMap<String, String>,
+    #[prost(bytes = "bytes", tag = "14")]
+    chunk_blake3s: Bytes,
 }
 
 impl PackIndex {
@@ -125,7 +127,7 @@ fn to_wire(contents: &PackContents) -> WireIndex {
     });
     WireIndex {
         pack_bytes: contents.pack_bytes,
-        chunk_sha1s: contents.chunk_sha1s.concat().into(),
+        chunk_sha1s: joined(contents.chunk_digests.iter().map(|chunk| chunk.sha1)),
         sha1s: joined(resources.iter().map(|entry| entry.sha1)),
         sha256s: joined(resources.iter().filter_map(|entry| entry.sha256)),
         gaps: gaps.collect(),
@@ -137,6 +139,7 @@ fn to_wire(contents: &PackContents) -> WireIndex {
         content_id: contents.facts.content_id.clone(),
         codec: contents.facts.codec.clone(),
         versions: contents.facts.versions.clone(),
+        chunk_blake3s: joined(contents.chunk_digests.iter().map(|chunk| chunk.blake3)),
     }
 }
 
@@ -153,7 +156,7 @@ fn flags(entry: &ResourceEntry) -> u32 {
 fn from_wire(wire: WireIndex) -> Result<PackContents, String> {
     Ok(PackContents {
         pack_bytes: wire.pack_bytes,
-        chunk_sha1s: digests(&wire.chunk_sha1s, "chunk digests")?,
+        chunk_digests: chunk_digests(&wire)?,
         resources: resources(&wire)?,
         tree: wire.tree.map(Vec::from),
         xml: wire.xml.map(Vec::from),
@@ -163,6 +166,16 @@ fn from_wire(wire: WireIndex) -> Result<PackContents, String> {
             versions: wire.versions,
         },
     })
+}
+
+fn chunk_digests(wire: &WireIndex) -> Result<Vec<ChunkDigests>, String> {
+    let sha1s: Vec<Sha1Digest> = digests(&wire.chunk_sha1s, "chunk digests")?;
+    let blake3s: Vec<[u8; 32]> = digests(&wire.chunk_blake3s, "chunk digests")?;
+    if sha1s.len() != blake3s.len() {
+        return Err("has chunk digests of two kinds that are not as many".to_owned());
+    }
+    let pairs = sha1s.into_iter().zip(blake3s);
+    Ok(pairs.map(|(sha1, blake3)| ChunkDigests { sha1, blake3 }).collect())
 }
 
 fn resources(wire: &WireIndex) -> Result<Vec<ResourceEntry>, String> {

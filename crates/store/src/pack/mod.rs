@@ -18,3 +18,13 @@ pub type Sha1Digest = [u8; 20];
 
 /// A SHA-256 digest: the content library's name for content.
 pub type Sha256Digest = [u8; 32];
+
+/// What one chunk (10 MiB, the last may be shorter) of a pack hashes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChunkDigests {
+    /// For the integrity table of a medium that the chunk is copied to.
+    pub sha1: Sha1Digest,
+    /// For our own checks: several times faster, so that packs can be checked whenever they are
+    /// copied.
+    pub blake3: [u8; 32],
+}

@@ -81,7 +81,7 @@ impl Objects {
         pack: FinishedPack,
         index: &PackIndex,
     ) -> Result<Published, PublishError> {
-        if index.pack_bytes() != pack.bytes || index.chunk_sha1s() != pack.chunk_sha1s {
+        if index.pack_bytes() != pack.bytes || index.chunk_digests() != pack.chunk_digests {
             let (key, bytes) = (*key, pack.bytes);
             return Err(PublishError::Unfit { key, bytes });
         }
@@ -103,7 +103,8 @@ impl Objects {
         let limit = super::INDEX_LIMIT;
         let theirs = self.get(&key.index(), limit).await?;
         let theirs = PackIndex::decode(&key.to_string(), &theirs)?;
-        if theirs.chunk_sha1s() == ours.chunk_sha1s() && theirs.resources() == ours.resources() {
+        if theirs.chunk_digests() == ours.chunk_digests() && theirs.resources() == ours.resources()
+        {
             Ok(Published::AlreadyThere)
         } else {
             Err(PublishError::NotReproducible { key: *key })
@@ -241,7 +242,7 @@ pub(crate) mod tests {
         let bytes = body.len() as u64;
         let contents = PackContents {
             pack_bytes: bytes,
-            chunk_sha1s: pack.chunk_sha1s().to_vec(),
+            chunk_digests: pack.chunk_digests().to_vec(),
             resources: vec![ResourceEntry {
                 sha1: [1; 20],
                 sha256: Some([2; 32]),

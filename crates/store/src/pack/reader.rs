@@ -4,7 +4,6 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use sha1::{Digest, Sha1};
 
 use super::INDEX_LIMIT;
 use super::index::{IndexError, PackIndex, ResourceEntry};
@@ -24,7 +23,7 @@ pub enum PackReadError {
     Index(#[from] IndexError),
     /// A chunk is not what was written.
     #[error(
-        "chunk {chunk} of pack {key} is damaged: its SHA-1 is not the index's; remove the pack and \
+        "chunk {chunk} of pack {key} is damaged: its hash is not the index's; remove the pack and \
          its index, and run the task that writes them again"
     )]
     Damaged {
@@ -115,9 +114,9 @@ impl PackReader {
     /// Checks the bytes of one chunk against the index.
     pub fn verify_chunk(&self, chunk: u64, bytes: &[u8]) -> Result<(), PackReadError> {
         let key = self.key;
-        let expected = self.index.chunk_sha1s().get(chunk as usize);
+        let expected = self.index.chunk_digests().get(chunk as usize);
         let expected = expected.ok_or(PackReadError::NoChunk { key, chunk })?;
-        if Sha1::digest(bytes)[..] == expected[..] {
+        if blake3::hash(bytes) == expected.blake3 {
             Ok(())
         } else {
             Err(PackReadError::Damaged { key, chunk })

@@ -10,7 +10,7 @@ use std::path::Path;
 use sha1::{Digest, Sha1};
 use tempfile::NamedTempFile;
 
-use super::Sha1Digest;
+use super::ChunkDigests;
 use crate::chunks::CHUNK;
 use crate::error::StoreError;
 use crate::objects::{Objects, make_private_folder};
@@ -18,6 +18,8 @@ use crate::scrub::STAGING_SUFFIX;
 
 /// Bytes read or written at once.
 const PIECE: usize = 1024 * 1024;
+/// Bytes that are hashed twice while they are in the CPU's cache.
+const HASH_PIECE: usize = 128 * 1024;
 
 /// A pack could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -91,9 +93,9 @@ pub struct PackWriter {
     staging: BufWriter<NamedTempFile>,
     position: u64,
     /// Of the chunk that `position` is in.
-    hasher: Sha1,
+    hasher: ChunkHasher,
     /// Of the chunks before it; a placeholder for those in `reread`.
-    chunk_sha1s: Vec<Sha1Digest>,
+    chunk_digests: Vec<ChunkDigests>,
     /// Chunks that can't be hashed in passing because a reservation lies in them.
     reread: BTreeSet<u64>,
     /// Open reservations: offset and length.
@@ -105,7 +107,31 @@ pub struct PackWriter {
 pub struct FinishedPack {
     pub(super) staging: NamedTempFile,
     pub(super) bytes: u64,
-    pub(super) chunk_sha1s: Vec<Sha1Digest>,
+    pub(super) chunk_digests: Vec<ChunkDigests>,
+}
+
+/// Both digests of a chunk, while it passes.
+#[derive(Debug, Default)]
+struct ChunkHasher {
+    sha1: Sha1,
+    blake3: blake3::Hasher,
+}
+
+impl ChunkHasher {
+    /// Small pieces are still in the CPU's cache for the second hash.
+    fn update(&mut self, bytes: &[u8]) {
+        for piece in bytes.chunks(HASH_PIECE) {
+            self.sha1.update(piece);
+            self.blake3.update(piece);
+        }
+    }
+
+    /// The digests, and ready for the next chunk.
+    fn finish_chunk(&mut self) -> ChunkDigests {
+        let blake3 = self.blake3.finalize().into();
+        self.blake3.reset();
+        ChunkDigests { sha1: self.sha1.finalize_reset().into(), blake3 }
+    }
 }
 
 impl FinishedPack {
@@ -114,9 +140,9 @@ impl FinishedPack {
         self.bytes
     }
 
-    /// SHA-1 of each 10 MiB of the pack in order; the last may be of fewer bytes.
-    pub fn chunk_sha1s(&self) -> &[Sha1Digest] {
-        &self.chunk_sha1s
+    /// Digests of each 10 MiB of the pack in order; the last may be of fewer bytes.
+    pub fn chunk_digests(&self) -> &[ChunkDigests] {
+        &self.chunk_digests
     }
 }
 
@@ -137,8 +163,8 @@ impl PackWriter {
         Ok(Self {
             staging: BufWriter::with_capacity(PIECE, staging),
             position: 0,
-            hasher: Sha1::new(),
-            chunk_sha1s: Vec::new(),
+            hasher: ChunkHasher::default(),
+            chunk_digests: Vec::new(),
             reread: BTreeSet::new(),
             open: BTreeMap::new(),
         })
@@ -168,7 +194,7 @@ impl PackWriter {
         moved.map_err(|error| self.failed("write", error))?;
         self.open.insert(self.position, bytes);
         self.reread.extend(self.position / CHUNK..=(end - 1) / CHUNK);
-        while (self.chunk_sha1s.len() as u64) < end / CHUNK {
+        while (self.chunk_digests.len() as u64) < end / CHUNK {
             self.close_chunk();
         }
         self.position = end;
@@ -233,7 +259,7 @@ impl PackWriter {
         flushed.map_err(|error| self.failed("write", error))?;
         for chunk in std::mem::take(&mut self.reread) {
             let digest = self.hash_again(chunk);
-            self.chunk_sha1s[chunk as usize] =
+            self.chunk_digests[chunk as usize] =
                 digest.map_err(|error| self.failed("read back", error))?;
         }
         let durable = self.staging.get_ref().as_file().sync_all();
@@ -242,7 +268,7 @@ impl PackWriter {
         let staging = self.staging.into_inner();
         let staging =
             staging.map_err(|error| StoreError::io("write", &path)(error.into_error()))?;
-        Ok(FinishedPack { staging, bytes: self.position, chunk_sha1s: self.chunk_sha1s })
+        Ok(FinishedPack { staging, bytes: self.position, chunk_digests: self.chunk_digests })
     }
 
     /// Hashes bytes on their way to the end of the pack.
@@ -263,22 +289,22 @@ impl PackWriter {
     }
 
     fn close_chunk(&mut self) {
-        self.chunk_sha1s.push(self.hasher.finalize_reset().into());
+        self.chunk_digests.push(self.hasher.finish_chunk());
     }
 
-    fn hash_again(&self, chunk: u64) -> io::Result<Sha1Digest> {
+    fn hash_again(&self, chunk: u64) -> io::Result<ChunkDigests> {
         let file = self.staging.get_ref().as_file();
         let end = ((chunk + 1) * CHUNK).min(self.position);
         let mut at = chunk * CHUNK;
-        let mut hasher = Sha1::new();
+        let mut hasher = ChunkHasher::default();
         let mut piece = vec![0; PIECE];
         while at < end {
             let piece = &mut piece[..PIECE.min((end - at) as usize)];
             file.read_exact_at(piece, at)?;
-            hasher.update(&*piece);
+            hasher.update(piece);
             at += piece.len() as u64;
         }
-        Ok(hasher.finalize().into())
+        Ok(hasher.finish_chunk())
     }
 
     fn failed(&self, action: &'static str, error: io::Error) -> PackWriteError {

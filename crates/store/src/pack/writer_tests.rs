@@ -2,10 +2,15 @@
 
 use proptest::prelude::*;
 
+use super::super::Sha1Digest;
 use super::*;
 
 fn sha1(bytes: &[u8]) -> Sha1Digest {
     Sha1::digest(bytes).into()
+}
+
+fn digests(chunk: &[u8]) -> ChunkDigests {
+    ChunkDigests { sha1: sha1(chunk), blake3: blake3::hash(chunk).into() }
 }
 
 fn content(finished: &FinishedPack) -> Vec<u8> {
@@ -15,8 +20,8 @@ fn content(finished: &FinishedPack) -> Vec<u8> {
 fn check(finished: &FinishedPack, expected: &[u8]) {
     assert!(content(finished) == expected, "the pack's bytes");
     assert_eq!(finished.bytes(), expected.len() as u64);
-    let digests: Vec<_> = expected.chunks(CHUNK as usize).map(sha1).collect();
-    assert_eq!(finished.chunk_sha1s(), digests);
+    let expected: Vec<_> = expected.chunks(CHUNK as usize).map(digests).collect();
+    assert_eq!(finished.chunk_digests(), expected);
 }
 
 #[test]
@@ -76,7 +81,7 @@ fn a_dropped_writer_or_pack_leaves_nothing_and_a_live_one_is_not_scrubbed() {
     drop(writer);
     assert_eq!(files(), 0);
     let finished = PackWriter::create(folder.path()).unwrap().finish().unwrap();
-    assert_eq!((finished.bytes(), finished.chunk_sha1s().len(), files()), (0, 0, 1));
+    assert_eq!((finished.bytes(), finished.chunk_digests().len(), files()), (0, 0, 1));
     drop(finished);
     assert_eq!(files(), 0);
 }
