@@ -26,7 +26,7 @@ fn sample() -> Recipe {
 }
 
 fn rules(max_bytes: u64) -> PartRules {
-    PartRules { min_bytes: 5 * MIB, max_bytes, max_parts: 10_000 }
+    PartRules { min_bytes: 5 * MIB, max_bytes, max_parts: 10_000, at_once: 4 }
 }
 
 #[test]

@@ -1,18 +1,23 @@
 //! Merging: ranges of packs and glue are placed into the medium, by the store itself where it can.
 
+use std::collections::HashMap;
+
 use futures::{StreamExt, TryStreamExt};
 use prestage_proto::v1;
 use prestage_store::{
-    BuildId, CHUNK, Compose, ObjectUrl, Recipe, UploadToken,
+    BuildId, CHUNK, Compose, ObjectUrl, PackKey, Recipe, UploadToken,
+    compose::ComposeError,
+    pack::PackReader,
     recipe::{RECIPE_LIMIT, RecipePart, SegmentSource},
 };
+use tokio::task::JoinHandle;
 
 use super::{Tools, error::TaskError};
 
 /// Bytes of one merge task: several workers share a medium, each asks seldom for more.
 const TASK_BYTES: u64 = 2 << 30;
-/// Parts that are under way at once. A store copies them; we only wait.
-const PARTS_AT_ONCE: usize = 4;
+/// Parts that are checked at once, ahead of being placed.
+const CHECKED_AT_ONCE: usize = 2;
 
 /// How the parts are dealt to merge tasks.
 pub fn part_ranges(parts: &[RecipePart]) -> Vec<v1::PartRange> {
@@ -50,53 +55,111 @@ pub async fn recipe_parts(
     Ok((recipe, parts))
 }
 
-/// Places the parts of one merge task.
+/// Places the parts of one merge task. Parts are checked ahead while others are placed, and become
+/// durable while more follow.
 pub async fn merge(task: &v1::MergeTask, tools: &Tools) -> Result<v1::MergeResult, TaskError> {
     let build = build_id(&task.build_id)?;
     let output = output_url(&task.output)?;
-    let (_, parts) = recipe_parts(&build, &output, tools).await?;
+    let (_, mut parts) = recipe_parts(&build, &output, tools).await?;
+    parts.retain(|part| (task.first..=task.last).contains(&part.number));
+    let packs = local_packs(&parts, tools).await?;
     let token = UploadToken::from(task.upload.clone());
-    let mut mine = parts;
-    mine.retain(|part| (task.first..=task.last).contains(&part.number));
-    let placing = futures::stream::iter(mine).map(|part| {
-        let (token, build) = (&token, &build);
-        async move {
-            if tools.is_cancelled() {
-                return Err(TaskError::Cancelled);
-            }
-            verify_source(part, tools).await?;
-            let receipt = tools.composer.place(token, &part.bind(&tools.objects, build)).await?;
-            tools.advance(part.len);
-            Ok(v1::PlacedPart { part: part.number, receipt: receipt.into() })
+    let at_once = tools.composer.part_rules(&output, &tools.objects).at_once;
+    let mut placing = futures::stream::iter(parts)
+        .map(|part| verified(part, &packs, tools))
+        .buffered(CHECKED_AT_ONCE)
+        .map(|part| place(part, &token, &build, tools))
+        .buffer_unordered(at_once);
+    let mut settling = Settling::default();
+    let mut placed = Vec::new();
+    while let Some(part) = placing.try_next().await? {
+        placed.push(part);
+        settling.go_on(&token, tools).await?;
+    }
+    drop(placing);
+    settling.finish(&token, tools).await?;
+    placed.sort_by_key(|placed| placed.part);
+    Ok(v1::MergeResult { parts: placed })
+}
+
+async fn place(
+    part: Result<RecipePart, TaskError>,
+    token: &UploadToken,
+    build: &BuildId,
+    tools: &Tools,
+) -> Result<v1::PlacedPart, TaskError> {
+    let part = part?;
+    if tools.is_cancelled() {
+        return Err(TaskError::Cancelled);
+    }
+    let receipt = tools.composer.place(token, &part.bind(&tools.objects, build)).await?;
+    tools.advance(part.len);
+    Ok(v1::PlacedPart { part: part.number, receipt: receipt.into() })
+}
+
+/// The packs of these parts that lie in a folder, each opened once.
+async fn local_packs(
+    parts: &[RecipePart],
+    tools: &Tools,
+) -> Result<HashMap<PackKey, PackReader>, TaskError> {
+    let mut packs = HashMap::new();
+    for part in parts {
+        let SegmentSource::Pack { key, .. } = part.source else { continue };
+        if packs.contains_key(&key) || tools.objects.local_path(&key.pack()).is_none() {
+            continue;
         }
-    });
-    let mut parts: Vec<v1::PlacedPart> =
-        placing.buffer_unordered(PARTS_AT_ONCE).try_collect().await?;
-    parts.sort_by_key(|placed| placed.part);
-    Ok(v1::MergeResult { parts })
+        let missing = || TaskError::Damaged {
+            what: "a pack of the medium is gone".into(),
+            place: key.pack().as_str().to_owned(),
+        };
+        let pack = tools.objects.open_pack(&key).await?.ok_or_else(missing)?;
+        packs.insert(key, pack);
+    }
+    Ok(packs)
 }
 
 /// Checks the chunks of a pack that lies in a folder before they are copied: a disk may have
 /// changed them since they were written. A bucket checks its own, and its bytes don't come here.
-async fn verify_source(part: RecipePart, tools: &Tools) -> Result<(), TaskError> {
-    let SegmentSource::Pack { key, offset } = part.source else { return Ok(()) };
-    if tools.objects.local_path(&key.pack()).is_none() {
-        return Ok(());
+async fn verified(
+    part: RecipePart,
+    packs: &HashMap<PackKey, PackReader>,
+    tools: &Tools,
+) -> Result<RecipePart, TaskError> {
+    let SegmentSource::Pack { key, offset } = part.source else { return Ok(part) };
+    if tools.is_cancelled() {
+        return Err(TaskError::Cancelled);
     }
-    let missing = || TaskError::Damaged {
-        what: "a pack of the medium is gone".into(),
-        place: key.pack().as_str().to_owned(),
-    };
-    let pack = tools.objects.open_pack(&key).await?.ok_or_else(missing)?;
-    for chunk in offset / CHUNK..(offset + part.len).div_ceil(CHUNK) {
-        let start = chunk * CHUNK;
-        let end = (start + CHUNK).min(pack.index().pack_bytes());
-        let bytes = pack.get_range(start..end).await?;
-        let pack = pack.clone();
-        let checking = tokio::task::spawn_blocking(move || pack.verify_chunk(chunk, &bytes));
-        checking.await.map_err(|_| TaskError::Cancelled)??;
+    if let Some(pack) = packs.get(&key) {
+        let chunks = offset / CHUNK..(offset + part.len).div_ceil(CHUNK);
+        pack.verify_chunks(chunks).await?;
     }
-    Ok(())
+    Ok(part)
+}
+
+/// Writes placed parts back while others are copied, one time after another.
+#[derive(Default)]
+struct Settling(Option<JoinHandle<Result<(), ComposeError>>>);
+
+impl Settling {
+    /// Begins anew if the last time is over.
+    async fn go_on(&mut self, token: &UploadToken, tools: &Tools) -> Result<(), TaskError> {
+        if let Some(running) = self.0.take_if(|running| running.is_finished()) {
+            running.await.map_err(|_| TaskError::Cancelled)??;
+        }
+        if self.0.is_none() {
+            let (composer, token) = (tools.composer.clone(), token.clone());
+            self.0 = Some(tokio::spawn(async move { composer.settle(&token).await }));
+        }
+        Ok(())
+    }
+
+    /// Returns when all is durable.
+    async fn finish(self, token: &UploadToken, tools: &Tools) -> Result<(), TaskError> {
+        if let Some(running) = self.0 {
+            running.await.map_err(|_| TaskError::Cancelled)??;
+        }
+        Ok(tools.composer.settle(token).await?)
+    }
 }
 
 /// The build id of a task message.

@@ -61,6 +61,14 @@ impl Compose for Composer {
         }
     }
 
+    async fn settle(&self, token: &UploadToken) -> Result<(), ComposeError> {
+        match OpenUpload::parse(token)? {
+            OpenUpload::Local(upload) => local::settle(upload).await,
+            // A bucket answers when a part is safe.
+            OpenUpload::S3(_) => Ok(()),
+        }
+    }
+
     async fn finish(
         &self,
         token: &UploadToken,

@@ -17,9 +17,10 @@ use super::{PIECE, PIECES, Part, PartRules, Receipt, Source, UploadToken};
 use crate::error::{StoreError, off_thread};
 use crate::pack::sync_folder;
 
-/// A file takes any parts; a gibibyte lets several workers share a medium.
+/// A file takes any parts, one at a time: more would wait for each other's hold of the inode. The
+/// size lets one part be checked while another is copied.
 pub(super) const PART_RULES: PartRules =
-    PartRules { min_bytes: 1, max_bytes: 1024 * 1024 * 1024, max_parts: u32::MAX };
+    PartRules { min_bytes: 1, max_bytes: 128 * 1024 * 1024, max_parts: u32::MAX, at_once: 1 };
 
 pub(super) async fn begin(
     target: PathBuf,
@@ -59,12 +60,16 @@ pub(super) async fn place(upload: LocalUpload, part: &Part) -> Result<Receipt, C
         }
         None => write_pieces(part, &target, &upload.partial).await?,
     }
+    Ok(receipt)
+}
+
+pub(super) async fn settle(upload: LocalUpload) -> Result<(), ComposeError> {
+    let target = open_partial(&upload).await?;
     off_thread(upload.partial.display().to_string(), move || {
         let durable = target.sync_data();
-        durable.map_err(StoreError::io("make durable", &upload.partial))
+        Ok(durable.map_err(StoreError::io("make durable", &upload.partial))?)
     })
-    .await?;
-    Ok(receipt)
+    .await
 }
 
 /// The receipt of a part that is in place. It names the part, so that one is not taken for another.

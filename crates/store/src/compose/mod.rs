@@ -95,6 +95,8 @@ pub struct PartRules {
     pub max_bytes: u64,
     /// Most parts.
     pub max_parts: u32,
+    /// Parts that one process should place at once.
+    pub at_once: usize,
 }
 
 /// Composes objects.
@@ -106,8 +108,12 @@ pub trait Compose: Send + Sync {
     /// Opens a composition of `total_bytes` at `dst`.
     async fn begin(&self, dst: &ObjectUrl, total_bytes: u64) -> Result<UploadToken, ComposeError>;
 
-    /// Puts one part in its place. When this returns, the part is durable.
+    /// Puts one part in its place. It is durable when [`Compose::settle`] has returned, too.
     async fn place(&self, token: &UploadToken, part: &Part) -> Result<Receipt, ComposeError>;
+
+    /// Makes durable what this process has placed. Several parts share its price, so it is called
+    /// before receipts are handed on, not after each.
+    async fn settle(&self, token: &UploadToken) -> Result<(), ComposeError>;
 
     /// Makes the output appear under its name, all at once, replacing what was there. The parts
     /// must tile it exactly, in order.

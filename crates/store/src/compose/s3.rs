@@ -64,6 +64,8 @@ impl S3Composer {
                 None => MAX_THROUGH_MEMORY,
             },
             max_parts: MAX_PARTS,
+            // The bucket copies them; we only wait.
+            at_once: 4,
         }
     }
 
