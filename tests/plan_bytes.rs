@@ -3,6 +3,8 @@
 
 mod support;
 
+use std::os::unix::fs::MetadataExt;
+
 use support::{Demo, ok, prestage};
 
 #[test]
@@ -46,6 +48,41 @@ fn cold_with_one_worker_cold_with_four_and_warm_give_the_same_bytes() {
     // Another plan of the same spec is another medium: its identity is its own.
     ok(&demo.build("fourth.wim", "one", &[]));
     assert!(first != std::fs::read(demo.path("fourth.wim")).unwrap());
+}
+
+#[test]
+fn a_medium_that_is_there_is_not_made_again_unless_it_is_another() {
+    let demo = Demo::new();
+    let (plan, data, output) = (demo.path("saved.plan"), demo.path("data"), demo.path("out.wim"));
+    let (save, data) = (plan.to_str().unwrap(), data.to_str().unwrap());
+    let spec = demo.spec();
+    ok(&prestage(&demo, ["plan", spec.to_str().unwrap(), "--save", save, "--data-dir", data]));
+    let build = || {
+        let args = ["build", "--json", "--plan", save, "--data-dir", data, "--output"];
+        let document = ok(&prestage(&demo, args.into_iter().chain([output.to_str().unwrap()])));
+        (document["build_id"].clone(), std::fs::metadata(&output).unwrap())
+    };
+    let (id, made) = build();
+    let bytes = std::fs::read(&output).unwrap();
+    let (later, kept) = build();
+    assert_ne!(id, later);
+    assert_eq!(kept.ino(), made.ino(), "the medium was made again");
+    // A medium of another build, or a part of one, is not taken for it.
+    let damages: [fn(&mut Vec<u8>); 2] = [
+        |medium| medium[0x18] ^= 1,
+        |medium| {
+            medium.pop();
+        },
+    ];
+    for damage in damages {
+        let mut other = bytes.clone();
+        damage(&mut other);
+        std::fs::write(&output, other).unwrap();
+        let damaged = std::fs::metadata(&output).unwrap();
+        let (_, again) = build();
+        assert_ne!(again.ino(), damaged.ino(), "a damaged medium was taken for the plan's");
+        assert!(std::fs::read(&output).unwrap() == bytes);
+    }
 }
 
 #[test]

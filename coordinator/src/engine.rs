@@ -171,8 +171,10 @@ impl Engine {
         let created = self.store.create_build(&build, &tasks).await?;
         if created == Created::New {
             self.supersede(&build.output).await?;
-            self.take_up(build, tasks, span);
-            self.wake_workers();
+            if !build.state.is_ended() {
+                self.take_up(build, tasks, span);
+                self.wake_workers();
+            }
         }
         Ok(created)
     }

@@ -18,5 +18,5 @@ async fn sqlite_conforms_and_survives_a_restart() {
     drop(state);
     let again = SqliteState::open(&path).await.unwrap();
     assert_eq!(again.list("", 10).await.unwrap(), before);
-    assert_eq!(before.len(), 4);
+    assert_eq!(before.len(), 5);
 }

@@ -1,9 +1,13 @@
 //! What a finished medium says of itself, beside it: `<medium>.manifest.json`.
 
 use prestage_proto::v1;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::plan::{BuildPlan, PlannedContent, PlannedImage};
+
+/// What a medium's name is followed by in its manifest's.
+pub const MANIFEST_SUFFIX: &str = ".manifest.json";
 
 /// The manifest. No secret and no variable's value is in it.
 #[derive(Serialize)]
@@ -11,6 +15,7 @@ pub struct Manifest<'a> {
     format: u32,
     name: &'a str,
     medium: Medium,
+    plan_sha256: String,
     site_code: &'a str,
     media_guid: &'a str,
     certificate_thumbprint: &'a str,
@@ -25,15 +30,23 @@ pub struct Manifest<'a> {
     generator: &'static str,
 }
 
-#[derive(Serialize)]
-struct Medium {
-    bytes: u64,
-    padding_bytes: u64,
+/// The medium, as its manifest and a build's report have it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Medium {
+    /// Its bytes.
+    pub bytes: u64,
+    /// Bytes of them that carry nothing.
+    pub padding_bytes: u64,
+}
+
+/// Names a plan. Two media of one plan are the same.
+pub fn plan_sha256(plan_json: &[u8]) -> String {
+    hex::encode(Sha256::digest(plan_json))
 }
 
 impl<'a> Manifest<'a> {
     /// The manifest of a plan's medium, once it is assembled.
-    pub fn new(plan: &'a BuildPlan, assembled: &v1::AssembleResult) -> Self {
+    pub fn new(plan: &'a BuildPlan, plan_json: &[u8], assembled: &v1::AssembleResult) -> Self {
         Self {
             format: 1,
             name: &plan.name,
@@ -41,6 +54,7 @@ impl<'a> Manifest<'a> {
                 bytes: assembled.medium_bytes,
                 padding_bytes: assembled.padding_bytes,
             },
+            plan_sha256: plan_sha256(plan_json),
             site_code: &plan.site_code,
             media_guid: &plan.media_guid,
             certificate_thumbprint: &plan.certificate_thumbprint,

@@ -4,7 +4,11 @@ use std::collections::BTreeMap;
 
 use prestage_proto::v1::{self, task::Work, task_result};
 
-use super::{MediaPipeline, NewTask, PipelineError};
+use super::{
+    MediaPipeline, NewTask, PipelineError,
+    manifest::Medium,
+    report::{ContentBytes, report_json},
+};
 use crate::{plan::BuildPlan, records::BuildRecord};
 
 /// What follows from a finished task.
@@ -94,7 +98,7 @@ impl MediaPipeline {
             upload: assembled.upload.clone(),
             output: build.output.clone(),
             parts,
-            sidecars: self.sidecars(&plan, assembled)?,
+            sidecars: self.sidecars(&plan, &build.plan_json, assembled)?,
         });
         let label = "verify and publish".to_owned();
         let task = self.task("publish".into(), "publish", label, work, 0);
@@ -136,30 +140,16 @@ fn report(
     results: &Results<'_>,
     published: &v1::PublishResult,
 ) -> Result<Vec<u8>, PipelineError> {
-    let packs = results.values().filter_map(|result| match &result.work {
-        Some(task_result::Work::Pack(pack)) => Some((result.reused, pack)),
-        _ => None,
-    });
-    let (mut reused, mut made, mut decompressed) = (0, 0, 0);
-    for (is_reused, pack) in packs {
-        if is_reused {
-            reused += pack.content_bytes;
-        } else {
-            made += pack.content_bytes;
+    let mut content = ContentBytes::default();
+    for result in results.values() {
+        if let Some(task_result::Work::Pack(pack)) = &result.work {
+            let sum = if result.reused { &mut content.reused } else { &mut content.made };
+            *sum += pack.content_bytes;
+            content.decompressed_files += pack.file_resources_decompressed;
         }
-        decompressed += pack.file_resources_decompressed;
     }
+    let padding_bytes = assembled(results).map_or(0, |assembled| assembled.padding_bytes);
+    let medium = Medium { bytes: published.bytes, padding_bytes };
     let plan = BuildPlan::parse(&build.plan_json)?;
-    let report = serde_json::json!({
-        "medium": {
-            "output": published.output,
-            "bytes": published.bytes,
-            "padding_bytes": assembled(results).map_or(0, |assembled| assembled.padding_bytes),
-        },
-        "content_bytes": { "made": made, "reused": reused },
-        "os_file_resources_decompressed": decompressed,
-        "contents": plan.contents.len(),
-        "warnings": plan.warnings,
-    });
-    serde_json::to_vec(&report).map_err(|error| PipelineError::Plan(error.to_string()))
+    report_json(&plan, &published.output, medium, content)
 }

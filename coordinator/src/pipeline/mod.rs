@@ -4,6 +4,8 @@ mod first_tasks;
 mod manifest;
 mod merge_tasks;
 mod placements;
+mod report;
+mod unchanged;
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -24,8 +26,10 @@ use crate::{
 pub use merge_tasks::{FollowUp, Results, assembled};
 
 use first_tasks::first_tasks;
-use manifest::Manifest;
+use manifest::{MANIFEST_SUFFIX, Manifest};
 use placements::inline_files;
+use report::{ContentBytes, report_json};
+use unchanged::unchanged_medium;
 
 /// The pipeline of prestaged media over one object store.
 pub struct MediaPipeline {
@@ -80,20 +84,33 @@ impl MediaPipeline {
         Self { objects, composer, seal_key }
     }
 
+    /// The report of a build that has nothing to do, because the medium of exactly this plan is at
+    /// `output`.
+    pub async fn unchanged(
+        &self,
+        plan: &BuildPlan,
+        plan_json: &[u8],
+        output: &str,
+    ) -> Result<Option<Vec<u8>>, PipelineError> {
+        let Some(medium) = unchanged_medium(plan_json, plan, output).await else {
+            return Ok(None);
+        };
+        let content = ContentBytes { reused: plan.totals.content_bytes, ..ContentBytes::default() };
+        report_json(plan, output, medium, content).map(Some)
+    }
+
     /// The tasks that a build begins with. The sealed step is here: `Variables.dat` leaves its
     /// seal, encrypted with the media password as the format has it.
     pub async fn begin(
         &self,
         build_id: &str,
-        plan_json: &[u8],
+        plan: &BuildPlan,
         output: &str,
     ) -> Result<Vec<NewTask>, PipelineError> {
-        let plan = BuildPlan::parse(plan_json)?;
         let build = BuildId::new(build_id)?;
-        let output = if output.is_empty() { &plan.output } else { output };
-        let mut first = first_tasks(&plan, build_id, output, &self.objects).await?;
+        let mut first = first_tasks(plan, build_id, output, &self.objects).await?;
         let variables = self.seal_key.open(&plan.sealed, plan.media_guid.as_bytes())?;
-        first.placements.inline_files = inline_files(&plan, &variables);
+        first.placements.inline_files = inline_files(plan, &variables);
         let placements = first.placements.encode_to_vec();
         self.objects.put_small(&build.placements(), placements.into(), PutRule::Overwrite).await?;
         Ok(first.tasks)
@@ -103,11 +120,12 @@ impl MediaPipeline {
     fn sidecars(
         &self,
         plan: &BuildPlan,
+        plan_json: &[u8],
         assembled: &v1::AssembleResult,
     ) -> Result<Vec<v1::Sidecar>, PipelineError> {
-        let manifest = serde_json::to_vec_pretty(&Manifest::new(plan, assembled));
+        let manifest = serde_json::to_vec_pretty(&Manifest::new(plan, plan_json, assembled));
         let body = manifest.map_err(|error| PipelineError::Plan(error.to_string()))?;
-        Ok(vec![v1::Sidecar { suffix: ".manifest.json".into(), body: body.into() }])
+        Ok(vec![v1::Sidecar { suffix: MANIFEST_SUFFIX.into(), body: body.into() }])
     }
 
     /// Frees what a build holds when it has ended: its own objects, and its composition if that

@@ -11,9 +11,9 @@ use super::convert::{build_message, ended_tasks, status_of};
 use crate::{
     clock::Clock,
     engine::{Command, EngineHandle},
-    pipeline::MediaPipeline,
+    pipeline::{MediaPipeline, PipelineError},
     plan::{BuildPlan, MediaPlanner, PlanFailure, check_output},
-    records::{BuildRecord, BuildState},
+    records::{BuildRecord, BuildState, NewTask},
     state::{Created, StateStore},
 };
 
@@ -39,15 +39,13 @@ impl MediaApi {
         let plan = plan.map_err(|error| Status::invalid_argument(error.to_string()))?;
         let build_id = (self.new_id)();
         let span = tracing::info_span!("build", build_id, medium = plan.name, otel.kind = "server");
-        let output = if request.output.is_empty() { plan.output } else { request.output };
+        let output = if request.output.is_empty() { plan.output.clone() } else { request.output };
         check_output(&output).map_err(|error| Status::invalid_argument(error.to_string()))?;
-        let begin = self.pipeline.begin(&build_id, &request.plan_json, &output);
-        let tasks = begin
-            .instrument(span.clone())
-            .await
-            .map_err(|error| status_of(&error.into(), Code::FailedPrecondition))?;
+        let begun = self.begin(&build_id, &plan, &request.plan_json, &output);
+        let (tasks, report_json) = begun.instrument(span.clone()).await?;
         let request_id =
             if request.request_id.is_empty() { build_id.clone() } else { request.request_id };
+        let now = self.clock.now();
         let build = BuildRecord {
             build_id: build_id.clone(),
             request_id,
@@ -55,11 +53,11 @@ impl MediaApi {
             requester: request.requester,
             plan_json: request.plan_json.to_vec(),
             output,
-            state: BuildState::Running,
+            state: if report_json.is_some() { BuildState::Done } else { BuildState::Running },
             failure: None,
-            created: self.clock.now(),
-            ended: None,
-            report_json: Vec::new(),
+            created: now,
+            ended: report_json.is_some().then_some(now),
+            report_json: report_json.unwrap_or_default(),
             traceparent: prestage_telemetry::traceparent(&span),
         };
         let build = Box::new(build);
@@ -74,6 +72,23 @@ impl MediaApi {
                 Ok(existing)
             }
         }
+    }
+
+    /// The tasks that a build begins with; none, but its report, when its medium is there already.
+    async fn begin(
+        &self,
+        build_id: &str,
+        plan: &BuildPlan,
+        plan_json: &[u8],
+        output: &str,
+    ) -> Result<(Vec<NewTask>, Option<Vec<u8>>), Status> {
+        let refused = |error: PipelineError| status_of(&error.into(), Code::FailedPrecondition);
+        let unchanged = self.pipeline.unchanged(plan, plan_json, output).await;
+        if let Some(report) = unchanged.map_err(refused)? {
+            return Ok((Vec::new(), Some(report)));
+        }
+        let tasks = self.pipeline.begin(build_id, plan, output).await.map_err(refused)?;
+        Ok((tasks, None))
     }
 
     async fn find(&self, build_id: &str) -> Result<v1::Build, Status> {

@@ -44,6 +44,7 @@ pub async fn run(store: &dyn StateStore) -> Result<(), StateError> {
     creates_once(store).await?;
     finishes_and_follows_up(store).await?;
     ends_once(store).await?;
+    begins_ended(store).await?;
     lists_newest_first(store).await
 }
 
@@ -88,6 +89,18 @@ async fn ends_once(store: &dyn StateStore) -> Result<(), StateError> {
     Ok(())
 }
 
+async fn begins_ended(store: &dyn StateStore) -> Result<(), StateError> {
+    let mut build = example_build("0");
+    build.created -= Duration::seconds(1);
+    build.state = BuildState::Done;
+    build.ended = Some(build.created);
+    build.report_json = b"{}".to_vec();
+    assert_eq!(store.create_build(&build, &[]).await?, Created::New);
+    assert_eq!(store.build("0").await?, Some((build, Vec::new())));
+    assert!(store.running().await?.is_empty());
+    Ok(())
+}
+
 async fn lists_newest_first(store: &dyn StateStore) -> Result<(), StateError> {
     for (number, id) in (1i64..).zip(["b", "c", "d"]) {
         let mut build = example_build(id);
@@ -97,6 +110,6 @@ async fn lists_newest_first(store: &dyn StateStore) -> Result<(), StateError> {
     let ids = |list: Vec<BuildRecord>| list.into_iter().map(|b| b.build_id).collect::<Vec<_>>();
     assert_eq!(ids(store.list("", 2).await?), ["d", "c"]);
     assert_eq!(ids(store.list("c", 2).await?), ["b", "a"]);
-    assert_eq!(ids(store.list("a", 2).await?), Vec::<String>::new());
+    assert_eq!(ids(store.list("a", 2).await?), ["0"]);
     Ok(())
 }

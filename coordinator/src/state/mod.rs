@@ -46,7 +46,7 @@ pub enum StateError {
 /// Durable facts. Every method is one transaction, durable when it returns.
 #[async_trait]
 pub trait StateStore: Send + Sync {
-    /// Adds a build with its first tasks, or finds the build that the same request made before.
+    /// Adds a build with its first tasks (none, if it has ended already), or finds the build that the same request made before.
     async fn create_build(
         &self,
         build: &BuildRecord,

@@ -87,7 +87,8 @@ impl StateStore for SqliteState {
         }
         sqlx::query(
             "INSERT INTO builds (build_id, request_id, name, requester, plan_json, output, state, \
-             created, report_json, traceparent) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+             created, ended, report_json, traceparent) \
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )
         .bind(&build.build_id)
         .bind(&build.request_id)
@@ -97,6 +98,7 @@ impl StateStore for SqliteState {
         .bind(&build.output)
         .bind(build.state.as_str())
         .bind(millis(build.created))
+        .bind(build.ended.map(millis))
         .bind(&build.report_json)
         .bind(&build.traceparent)
         .execute(&mut *transaction)
