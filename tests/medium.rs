@@ -169,7 +169,7 @@ async fn applied(demo: &Demo, wim: &Path, index: &str, name: &str) -> Volume {
 async fn on_ntfs_it_is_the_os_image_plus_the_grafts() {
     let (demo, _) = built();
     let os = demo.path("os.wim");
-    std::fs::copy(os_image_file(&demo), &os).unwrap();
+    std::fs::copy(support::os_image_file(&demo), &os).unwrap();
     let (os_entries, os_links) = applied(&demo, &os, "2", "os").await;
     let (entries, links) = applied(&demo, &demo.path("out.wim"), "1", "medium").await;
     assert!(os_links.iter().any(|group| group.len() > 1), "the sample has hard links");
@@ -190,13 +190,6 @@ async fn on_ntfs_it_is_the_os_image_plus_the_grafts() {
     for (what, mark) in [("a stream", "Zone.Identifier="), ("a short name", "~1")] {
         assert!(os_entries.values().any(|facts| facts.contains(mark)), "the sample has {what}");
     }
-}
-
-/// The OS image's WIM in the sample: the largest file of the content libraries.
-fn os_image_file(demo: &Demo) -> std::path::PathBuf {
-    let library = demo.path("site/dp1/SCCMContentLib/FileLib");
-    let files = support::files_below(&library).into_iter().map(|path| library.join(path));
-    files.max_by_key(|path| std::fs::metadata(path).unwrap().len()).unwrap()
 }
 
 /// Packs of more than a chunk: the merge copies ranges of them, their hashes come from their
@@ -232,7 +225,7 @@ fn large_packs_are_composed_and_checked() {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_resource_of_the_os_image_is_decompressed() {
     let demo = Demo::new();
-    let file = os_image_file(&demo);
+    let file = support::os_image_file(&demo);
     let mut bytes = std::fs::read(&file).unwrap();
     let wim = open_wim(&file).await;
     let compressed = wim.blobs.iter().filter(|b| b.resource.compressed && !b.resource.metadata);
@@ -243,7 +236,7 @@ async fn no_resource_of_the_os_image_is_decompressed() {
     for range in &ranges {
         bytes[range.clone()].fill(0xa5);
     }
-    replace_everywhere(&demo, &file, &bytes);
+    support::replace_everywhere(&demo, &file, &bytes);
     ok(&demo.build("out.wim", "data", &[]));
     let medium = std::fs::read(demo.path("out.wim")).unwrap();
     let ours = open_wim(&demo.path("out.wim")).await.blobs_by_sha1();
@@ -264,11 +257,11 @@ async fn no_resource_of_the_os_image_is_decompressed() {
 fn os_images_of_other_formats_are_spliced_too() {
     for (compression, expected) in [("XPRESS", "XPRESS"), ("none", "LZX")] {
         let demo = Demo::new();
-        let file = os_image_file(&demo);
+        let file = support::os_image_file(&demo);
         let other = demo.path("other.wim");
         let option = format!("--compress={compression}");
         wimlib(["export", file.to_str().unwrap(), "all", other.to_str().unwrap(), &option]);
-        replace_everywhere(&demo, &file, &std::fs::read(&other).unwrap());
+        support::replace_everywhere(&demo, &file, &std::fs::read(&other).unwrap());
         let document = ok(&demo.build("out.wim", "data", &[]));
         let warnings = document["report"]["warnings"].to_string();
         assert!(warnings.contains("package hash"), "the package has another hash now: {warnings}");
@@ -287,56 +280,15 @@ fn os_images_of_other_formats_are_spliced_too() {
 #[test]
 fn a_file_that_is_in_the_os_image_already_is_not_overwritten() {
     let demo = Demo::new();
-    let file = os_image_file(&demo);
+    let file = support::os_image_file(&demo);
     let (other, own) = (demo.path("other.wim"), demo.path("bcd"));
     std::fs::copy(&file, &other).unwrap();
     std::fs::write(&own, "a store of its own").unwrap();
     let command = format!("--command=add {} /Boot/bcd", own.to_str().unwrap());
     wimlib(["update", other.to_str().unwrap(), "2", &command]);
-    replace_everywhere(&demo, &file, &std::fs::read(&other).unwrap());
+    support::replace_everywhere(&demo, &file, &std::fs::read(&other).unwrap());
     let said = support::refused(&demo.build("out.wim", "data", &[]), 1);
     assert!(said.contains("boot/BCD") && said.contains("'bcd'"), "{said}");
     assert!(!demo.path("out.wim").exists());
     assert_clean(&demo);
-}
-
-/// Puts other bytes in place of a file of FileLib, with its name and every listing to match.
-fn replace_everywhere(demo: &Demo, file: &Path, bytes: &[u8]) {
-    use sha2::{Digest, Sha256};
-    let old = file.file_name().unwrap().to_str().unwrap().to_owned();
-    let new = hex::encode_upper(Sha256::digest(bytes));
-    let size = |bytes: u64| format!("Size={bytes}\r\n");
-    let sizes = (size(std::fs::metadata(file).unwrap().len()), size(bytes.len() as u64));
-    for point in ["dp1", "dp2"] {
-        let library = demo.path(&format!("site/{point}/SCCMContentLib"));
-        let place = library.join("FileLib").join(&new[..4]);
-        std::fs::create_dir_all(&place).unwrap();
-        std::fs::write(place.join(&new), bytes).unwrap();
-        let listings = library.join("DataLib");
-        for path in support::files_below(&listings) {
-            let path = listings.join(path);
-            let raw = std::fs::read(&path).unwrap();
-            let wide = raw.starts_with(&[0xff, 0xfe]);
-            let units: Vec<u16> =
-                raw.chunks_exact(2).map(|u| u16::from_le_bytes([u[0], u[1]])).collect();
-            let text = if wide {
-                String::from_utf16(&units).unwrap()
-            } else {
-                String::from_utf8_lossy(&raw).into_owned()
-            };
-            if !text.contains(&old) {
-                continue;
-            }
-            assert!(text.contains(&sizes.0), "no {} in {text}", sizes.0);
-            let text = text.replace(&old, &new).replace(&sizes.0, &sizes.1);
-            let raw = if wide {
-                text.encode_utf16().flat_map(u16::to_le_bytes).collect()
-            } else {
-                text.into_bytes()
-            };
-            // Listings may be hard links between distribution points.
-            std::fs::remove_file(&path).unwrap();
-            std::fs::write(&path, raw).unwrap();
-        }
-    }
 }

@@ -189,3 +189,51 @@ impl Drop for Running {
         let _ = self.0.wait();
     }
 }
+
+/// The OS image's WIM in the sample: the largest file of the content libraries.
+pub fn os_image_file(demo: &Demo) -> PathBuf {
+    let library = demo.path("site/dp1/SCCMContentLib/FileLib");
+    let files = files_below(&library).into_iter().map(|path| library.join(path));
+    files.max_by_key(|path| std::fs::metadata(path).unwrap().len()).unwrap()
+}
+
+/// Puts other bytes in place of a file of FileLib, with its name and every listing to match.
+pub fn replace_everywhere(demo: &Demo, file: &Path, bytes: &[u8]) {
+    use sha2::{Digest, Sha256};
+    let old = file.file_name().unwrap().to_str().unwrap().to_owned();
+    let new = hex::encode_upper(Sha256::digest(bytes));
+    let size = |bytes: u64| format!("Size={bytes}\r\n");
+    let sizes = (size(std::fs::metadata(file).unwrap().len()), size(bytes.len() as u64));
+    for point in ["dp1", "dp2"] {
+        let library = demo.path(&format!("site/{point}/SCCMContentLib"));
+        let place = library.join("FileLib").join(&new[..4]);
+        std::fs::create_dir_all(&place).unwrap();
+        std::fs::write(place.join(&new), bytes).unwrap();
+        let listings = library.join("DataLib");
+        for path in files_below(&listings) {
+            let path = listings.join(path);
+            let raw = std::fs::read(&path).unwrap();
+            let wide = raw.starts_with(&[0xff, 0xfe]);
+            let units: Vec<u16> =
+                raw.chunks_exact(2).map(|u| u16::from_le_bytes([u[0], u[1]])).collect();
+            let text = if wide {
+                String::from_utf16(&units).unwrap()
+            } else {
+                String::from_utf8_lossy(&raw).into_owned()
+            };
+            if !text.contains(&old) {
+                continue;
+            }
+            assert!(text.contains(&sizes.0), "no {} in {text}", sizes.0);
+            let text = text.replace(&old, &new).replace(&sizes.0, &sizes.1);
+            let raw = if wide {
+                text.encode_utf16().flat_map(u16::to_le_bytes).collect()
+            } else {
+                text.into_bytes()
+            };
+            // Listings may be hard links between distribution points.
+            std::fs::remove_file(&path).unwrap();
+            std::fs::write(&path, raw).unwrap();
+        }
+    }
+}

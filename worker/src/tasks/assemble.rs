@@ -3,7 +3,7 @@
 //! Everything but the whole chunks of packs is written here, into the *glue*; the merge that
 //! follows only copies ranges.
 
-use std::collections::{HashMap, hash_map::Entry};
+use std::collections::HashMap;
 
 use prestage_proto::v1;
 use prestage_store::{
@@ -12,7 +12,7 @@ use prestage_store::{
     pack::{PackReader, ResourceEntry},
 };
 use prestage_wim::{
-    Blob, ResourceHeader, Sha1Hash, WimError,
+    Blob, ResourceHeader, Sha1Hash,
     codec::{Encoder, FileToEncode, MemorySink},
     metadata::ImageTree,
     tail::{Closing, ClosingInput},
@@ -27,16 +27,10 @@ use super::{
     glue::GlueWriter,
     graft::{add_file, contents_by_sha256, graft},
     merge::{build_id, output_url, part_ranges},
+    owners::{Owner, owners},
 };
 
 const PLACEMENTS_BYTES_MAX: u64 = 1 << 30;
-
-/// Where a content of the medium comes from.
-#[derive(Clone, Copy)]
-struct Owner {
-    pack: usize,
-    resource: ResourceEntry,
-}
 
 /// Assembles a medium and opens its composition.
 pub fn assemble(task: &v1::AssembleTask, tools: &Tools) -> Result<v1::AssembleResult, TaskError> {
@@ -53,7 +47,7 @@ pub fn assemble(task: &v1::AssembleTask, tools: &Tools) -> Result<v1::AssembleRe
     let (inline, inline_files) = encode_inline(&mut tree, &placements, task, tools)?;
 
     let references = tree.references();
-    let owners = owners(&packs, &references)?;
+    let owners = owners(&packs, &references, codec, tools)?;
     let (layout, mut blobs) = lay_out(&packs, &owners, &references)?;
     let inline_start = layout.payload_end();
     for (sha1, mut resource) in inline_files {
@@ -223,45 +217,6 @@ fn encode_inline(
             .map_err(at(&file.path))?;
     }
     Ok((sink.0, resources))
-}
-
-/// Which pack gives each content that the tree names: the first that has it.
-fn owners(
-    packs: &[PackReader],
-    references: &HashMap<Sha1Hash, u32>,
-) -> Result<HashMap<Sha1Hash, Owner>, TaskError> {
-    let mut owners: HashMap<Sha1Hash, Owner> = HashMap::new();
-    for (number, pack) in packs.iter().enumerate() {
-        for resource in pack.index().resources() {
-            let sha1 = Sha1Hash(resource.sha1);
-            if !references.contains_key(&sha1) {
-                continue;
-            }
-            match owners.entry(sha1) {
-                Entry::Vacant(place) => {
-                    place.insert(Owner { pack: number, resource: *resource });
-                }
-                Entry::Occupied(mut known) => {
-                    refuse_collision(&known.get().resource, resource)?;
-                    // The OS image's resources say no SHA-256; remember one that does.
-                    let known = known.get_mut();
-                    known.resource.sha256 = known.resource.sha256.or(resource.sha256);
-                }
-            }
-        }
-    }
-    Ok(owners)
-}
-
-/// SHA-1 is only WIM's name for a content; what it is, SHA-256 says.
-fn refuse_collision(known: &ResourceEntry, other: &ResourceEntry) -> Result<(), TaskError> {
-    let sizes_differ = known.original_bytes != other.original_bytes;
-    let hashes_differ = matches!((known.sha256, other.sha256), (Some(a), Some(b)) if a != b);
-    if sizes_differ || hashes_differ {
-        let error = WimError::Sha1Collision { sha1: Sha1Hash(known.sha1) };
-        return Err(TaskError::Wim { place: String::new(), error });
-    }
-    Ok(())
 }
 
 fn lay_out(

@@ -8,6 +8,7 @@ mod error;
 mod glue;
 mod graft;
 mod merge;
+mod owners;
 mod publish;
 mod sink;
 mod splice;
