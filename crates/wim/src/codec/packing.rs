@@ -10,6 +10,9 @@ use super::{
 };
 use crate::{error::Result, hash::DoubleHasher};
 
+/// Bytes of a file in a window from which its two hashes are computed on two threads.
+const SIDE_BY_SIDE_BYTES: usize = 1 << 20;
+
 /// Compressors that are free. Each takes up to 6 MiB, so they are used again.
 pub(super) struct Compressors {
     codec: Codec,
@@ -151,9 +154,14 @@ fn hash(data: &[u8], spans: &[Span], mut carried: Option<DoubleHasher>) -> Vec<D
             false => carried.take().unwrap_or_default(),
         })
         .collect();
-    hashers
-        .par_iter_mut()
-        .zip(spans)
-        .for_each(|(hasher, span)| hasher.update(&data[span.range.clone()]));
+    hashers.par_iter_mut().zip(spans).for_each(|(hasher, span)| {
+        let bytes = &data[span.range.clone()];
+        // A large file has nothing beside it that could be hashed at the same time.
+        if bytes.len() >= SIDE_BY_SIDE_BYTES {
+            hasher.update_side_by_side(bytes);
+        } else {
+            hasher.update(bytes);
+        }
+    });
     hashers
 }
