@@ -83,6 +83,9 @@ pub struct LocalArgs {
     /// How many workers this process runs
     #[arg(long, env = "PRESTAGE_WORKERS", default_value_t = 1)]
     pub workers: u32,
+    /// MiB above which a file is a pack of its own, which several workers encode together
+    #[arg(long, env = "PRESTAGE_RUN_MIB", hide = true)]
+    pub run_mib: Option<u64>,
 }
 
 /// Which coordinator, and where to run one if none is named.
@@ -194,6 +197,9 @@ pub struct CoordinatorArgs {
     /// Seconds without a word after which a worker's tasks go to others [default: 15]
     #[arg(long, env = "PRESTAGE_LEASE_SECONDS")]
     pub lease_seconds: Option<u64>,
+    /// MiB above which a file is a pack of its own, which several workers encode together
+    #[arg(long, env = "PRESTAGE_RUN_MIB", hide = true)]
+    pub run_mib: Option<u64>,
 }
 
 #[derive(Debug, Args)]

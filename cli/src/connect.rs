@@ -12,7 +12,7 @@ use tonic::transport::{Channel, Endpoint};
 use crate::{
     args::RemoteArgs,
     error::CliError,
-    settings::{SLOTS_DEFAULT, cores, default_data_dir, new_worker_id},
+    settings::{SLOTS_DEFAULT, cores, default_data_dir, new_worker_id, run_bytes},
 };
 
 /// A client of the media service.
@@ -63,16 +63,18 @@ impl Connection {
             Some(folder) => folder.clone(),
             None => default_data_dir()?,
         };
+        let count = if with_workers { args.local.workers.max(1) } else { 0 };
         let settings = CoordinatorSettings {
             data_dir: data_dir.clone(),
             objects: args.local.objects.clone(),
             policy: Policy::default(),
+            run_bytes: run_bytes(args.local.run_mib),
+            shares_files: count > 1,
         };
         let stop_coordinator = CancellationToken::new();
         let coordinator = Coordinator::open(&settings, stop_coordinator.clone()).await?;
         let stop_workers = CancellationToken::new();
         let (channel, serving) = in_process(coordinator);
-        let count = if with_workers { args.local.workers.max(1) } else { 0 };
         let mut workers = Vec::new();
         for number in 1..=count {
             let settings = WorkerSettings {

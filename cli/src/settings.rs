@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use prestage_coordinator::{CoordinatorSettings, Policy};
+use prestage_coordinator::{CoordinatorSettings, Policy, RUN_BYTES};
 use prestage_worker::WorkerSettings;
 use serde::{Deserialize, de::DeserializeOwned};
 
@@ -63,7 +63,15 @@ pub fn coordinator(args: CoordinatorArgs) -> Result<(String, CoordinatorSettings
         None => default_data_dir()?,
     };
     let objects = args.objects.or(file.objects).unwrap_or_default();
-    Ok((listen, CoordinatorSettings { data_dir, objects, policy }))
+    let run_bytes = run_bytes(args.run_mib);
+    // Workers come and go: there may always be several.
+    let shares_files = true;
+    Ok((listen, CoordinatorSettings { data_dir, objects, policy, run_bytes, shares_files }))
+}
+
+/// The size above which a file is a pack of its own.
+pub fn run_bytes(mib: Option<u64>) -> u64 {
+    mib.map_or(RUN_BYTES, |mib| mib.max(1) << 20)
 }
 
 /// The coordinator's URL, and the worker's settings.

@@ -15,5 +15,6 @@ mod server;
 pub mod service;
 pub mod state;
 
+pub use plan::RUN_BYTES;
 pub use schedule::Policy;
 pub use server::{Coordinator, CoordinatorError, CoordinatorSettings, in_process};

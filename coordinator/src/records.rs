@@ -73,7 +73,7 @@ pub struct BuildRecord {
 pub struct TaskRecord {
     /// Unique within its build.
     pub task_id: String,
-    /// `encode`, `splice`, `boot`, `assemble`, `merge`, `publish`.
+    /// `encode`, `run`, `join`, `splice`, `boot`, `assemble`, `merge`, `publish`.
     pub kind: String,
     /// What a person calls it.
     pub label: String,

@@ -37,6 +37,11 @@ pub struct CoordinatorSettings {
     pub objects: String,
     /// How leases are treated.
     pub policy: Policy,
+    /// Bytes above which a file becomes a pack of its own: see [`RUN_BYTES`](crate::RUN_BYTES).
+    pub run_bytes: u64,
+    /// Whether several workers encode such a file together. One worker has nobody to share it with,
+    /// and is quicker alone.
+    pub shares_files: bool,
 }
 
 /// Why a coordinator can't start or go on.
@@ -111,8 +116,18 @@ impl Coordinator {
         let store: Arc<dyn StateStore> =
             Arc::new(SqliteState::open(&data_dir.join("state.sqlite")).await?);
         let composer = Arc::new(Composer::new(StoreOptions::from_env()));
-        let pipeline = Arc::new(MediaPipeline::new(objects.clone(), composer, seal_key.clone()));
-        let planner = Arc::new(MediaPlanner::new(objects.clone(), seal_key, clock.clone()));
+        let pipeline = Arc::new(MediaPipeline::new(
+            objects.clone(),
+            composer,
+            seal_key.clone(),
+            settings.shares_files,
+        ));
+        let planner = Arc::new(MediaPlanner::new(
+            objects.clone(),
+            seal_key,
+            clock.clone(),
+            settings.run_bytes,
+        ));
         let (handle, engine) = engine::start(
             store.clone(),
             pipeline.clone(),

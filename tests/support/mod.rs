@@ -1,6 +1,8 @@
 //! What the end-to-end tests share: the binary, sample sites, foreign tools.
 #![allow(dead_code, clippy::unwrap_used)]
 
+pub mod fleet;
+
 use std::{
     ffi::OsStr,
     path::{Path, PathBuf},

@@ -167,6 +167,8 @@ fn kind(task: &v1::Task) -> &'static str {
     use v1::task::Work;
     match task.work {
         Some(Work::Encode(_)) => "encode",
+        Some(Work::EncodeRun(_)) => "run",
+        Some(Work::Join(_)) => "join",
         Some(Work::Splice(_)) => "splice",
         Some(Work::Boot(_)) => "boot",
         Some(Work::Assemble(_)) => "assemble",

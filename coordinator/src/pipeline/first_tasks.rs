@@ -1,12 +1,10 @@
 //! From a plan to the tasks that a build begins with.
 
-use prestage_configmgr::content_library::ContentListing;
-use prestage_proto::v1::{self, task::Work};
+use prestage_proto::v1::{self, task::Work, task_result};
 use prestage_store::{ObjectUrl, Objects, PackKey};
 
 use crate::plan::{
-    BuildPlan, ListingStore, PlannedCodec, PlannedContent, PlannedImage, boot_pack, shards,
-    splice_pack, to_wire,
+    BuildPlan, ListingStore, PlannedCodec, PlannedContent, PlannedImage, boot_pack, splice_pack,
 };
 
 use super::{NewTask, PipelineError, placements::place_content};
@@ -25,9 +23,11 @@ pub async fn first_tasks(
     build_id: &str,
     output: &str,
     objects: &Objects,
+    shares_files: bool,
 ) -> Result<FirstTasks, PipelineError> {
     let listings = ListingStore::new(objects.clone());
-    let maker = Maker { objects, objects_url: objects.root() };
+    let run_bytes = plan.run_bytes;
+    let maker = Maker { objects, objects_url: objects.root(), run_bytes, shares_files };
     let mut tasks = Vec::new();
     let mut placements = v1::Placements::default();
     tasks.push(maker.splice(&plan.os_image).await?);
@@ -42,18 +42,21 @@ pub async fn first_tasks(
     Ok(FirstTasks { tasks, placements })
 }
 
-struct Maker<'a> {
-    objects: &'a Objects,
+/// Makes tasks that know where packs are.
+pub(super) struct Maker<'a> {
+    pub(super) objects: &'a Objects,
     objects_url: &'a ObjectUrl,
+    pub(super) run_bytes: u64,
+    pub(super) shares_files: bool,
 }
 
 impl Maker<'_> {
-    fn task(&self, work: Work) -> v1::Task {
+    pub(super) fn task(&self, work: Work) -> v1::Task {
         v1::Task { objects_url: self.objects_url.to_string(), work: Some(work) }
     }
 
     /// The result of a pack that is there already.
-    async fn reused(
+    pub(super) async fn reused(
         &self,
         pack: &PackKey,
         bytes: u64,
@@ -61,7 +64,7 @@ impl Maker<'_> {
         let there = self.objects.open_pack(pack).await?;
         Ok(there.map(|there| v1::TaskResult {
             reused: true,
-            work: Some(v1::task_result::Work::Pack(v1::PackResult {
+            work: Some(task_result::Work::Pack(v1::PackResult {
                 pack_key: pack.to_string(),
                 pack_bytes: there.index().pack_bytes(),
                 content_bytes: bytes,
@@ -120,47 +123,6 @@ impl Maker<'_> {
         })
     }
 
-    async fn encode(
-        &self,
-        content: &PlannedContent,
-        listing: &ContentListing,
-        codec: &PlannedCodec,
-        tasks: &mut Vec<NewTask>,
-    ) -> Result<Vec<PackKey>, PipelineError> {
-        let files: Vec<v1::ListedFile> = listing.files.iter().map(to_wire).collect();
-        let shards = shards(&files, codec);
-        let count = shards.len();
-        let mut keys = Vec::with_capacity(count);
-        for (number, shard) in (1..).zip(shards) {
-            let part = if count > 1 { format!(" ({number} of {count})") } else { String::new() };
-            keys.push(shard.pack);
-            let work_key = shard.pack.to_string();
-            // Two contents with the same files are one pack.
-            if tasks.iter().any(|task| task.work_key == work_key) {
-                continue;
-            }
-            let work = Work::Encode(v1::EncodeTask {
-                pack_key: work_key.clone(),
-                content_id: content.content_id.clone(),
-                sources: sources(content),
-                files: shard.files,
-                codec: Some(codec_message(codec)),
-            });
-            tasks.push(NewTask {
-                task_id: format!("encode-{:05}", tasks.len() - 1),
-                kind: "encode".into(),
-                label: format!("{} '{}'{part}", content.content_id, content.name),
-                work_key,
-                payload: self.task(work),
-                deps: Vec::new(),
-                bytes_total: shard.bytes,
-                result: self.reused(&shard.pack, shard.bytes).await?,
-                generation: 0,
-            });
-        }
-        Ok(keys)
-    }
-
     fn assemble(
         &self,
         plan: &BuildPlan,
@@ -214,7 +176,7 @@ fn wim_file(image: &PlannedImage) -> Result<v1::ListedFile, PipelineError> {
 }
 
 /// Where a content lies, as tasks name it.
-fn sources(content: &PlannedContent) -> Vec<v1::ContentSource> {
+pub(super) fn sources(content: &PlannedContent) -> Vec<v1::ContentSource> {
     let libraries = content.libraries.iter().map(|path| path.to_string_lossy().into_owned());
     let named = content.distribution_points.iter().cloned().zip(libraries);
     named
@@ -225,7 +187,7 @@ fn sources(content: &PlannedContent) -> Vec<v1::ContentSource> {
         .collect()
 }
 
-fn codec_message(codec: &PlannedCodec) -> v1::Codec {
+pub(super) fn codec_message(codec: &PlannedCodec) -> v1::Codec {
     let format = match codec.format.as_str() {
         "xpress" => v1::codec::Format::Xpress,
         _ => v1::codec::Format::Lzx,

@@ -35,7 +35,7 @@ impl MediaPipeline {
         let wrong = || PipelineError::Result { task_id: task_id.to_owned() };
         let result = results.get(task_id).and_then(|result| result.work.as_ref());
         match result {
-            Some(task_result::Work::Pack(_)) => Ok(FollowUp::default()),
+            Some(task_result::Work::Pack(_) | task_result::Work::Run(_)) => Ok(FollowUp::default()),
             Some(task_result::Work::Assemble(assembled)) => {
                 Ok(FollowUp { tasks: self.merges(build, assembled), report_json: None })
             }

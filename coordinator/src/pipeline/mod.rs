@@ -1,5 +1,6 @@
 //! What a media build consists of: the tasks it begins with, and those that follow from results.
 
+mod encode_tasks;
 mod first_tasks;
 mod manifest;
 mod merge_tasks;
@@ -36,6 +37,8 @@ pub struct MediaPipeline {
     objects: Objects,
     composer: Arc<Composer>,
     seal_key: Arc<SealKey>,
+    /// Whether large files are encoded by several workers.
+    shares_files: bool,
 }
 
 /// Why a build can't go on.
@@ -79,9 +82,15 @@ impl From<PipelineError> for v1::Failure {
 }
 
 impl MediaPipeline {
-    /// A pipeline over the coordinator's object store and key.
-    pub fn new(objects: Objects, composer: Arc<Composer>, seal_key: Arc<SealKey>) -> Self {
-        Self { objects, composer, seal_key }
+    /// A pipeline over the coordinator's object store and key. `shares_files` lets several workers
+    /// encode one large file; the bytes don't depend on it.
+    pub fn new(
+        objects: Objects,
+        composer: Arc<Composer>,
+        seal_key: Arc<SealKey>,
+        shares_files: bool,
+    ) -> Self {
+        Self { objects, composer, seal_key, shares_files }
     }
 
     /// The report of a build that has nothing to do, because the medium of exactly this plan is at
@@ -108,7 +117,8 @@ impl MediaPipeline {
         output: &str,
     ) -> Result<Vec<NewTask>, PipelineError> {
         let build = BuildId::new(build_id)?;
-        let mut first = first_tasks(plan, build_id, output, &self.objects).await?;
+        let shares = self.shares_files;
+        let mut first = first_tasks(plan, build_id, output, &self.objects, shares).await?;
         let variables = self.seal_key.open(&plan.sealed, plan.media_guid.as_bytes())?;
         first.placements.inline_files = inline_files(plan, &variables);
         let placements = first.placements.encode_to_vec();

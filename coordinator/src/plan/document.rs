@@ -7,6 +7,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::RUN_BYTES;
+
 /// The version of this document's form.
 pub const PLAN_FORMAT: u32 = 1;
 
@@ -37,6 +39,9 @@ pub struct BuildPlan {
     pub output: String,
     /// How content is encoded.
     pub codec: PlannedCodec,
+    /// Bytes above which a file is a pack of its own: see [`RUN_BYTES`].
+    #[serde(default = "default_run_bytes")]
+    pub run_bytes: u64,
     /// Whether the WIM carries an integrity table.
     pub integrity_table: bool,
     /// The medium's time stamp, a FILETIME.
@@ -57,6 +62,10 @@ pub struct BuildPlan {
     pub about: About,
     /// `Variables.dat`, encrypted with the coordinator's key.
     pub sealed: String,
+}
+
+fn default_run_bytes() -> u64 {
+    RUN_BYTES
 }
 
 /// The wizard's media properties.

@@ -16,4 +16,4 @@ pub use output::{OutputError, check_output};
 pub use planner::MediaPlanner;
 pub use problems::PlanFailure;
 pub use seal::{SealError, SealKey};
-pub use shards::{Shard, boot_pack, shards, splice_pack};
+pub use shards::{RUN_BYTES, Run, Shard, boot_pack, shards, splice_pack};

@@ -30,12 +30,19 @@ pub struct MediaPlanner {
     objects: Objects,
     seal_key: Arc<SealKey>,
     clock: Arc<dyn Clock>,
+    run_bytes: u64,
 }
 
 impl MediaPlanner {
-    /// A planner over the coordinator's object store and key.
-    pub fn new(objects: Objects, seal_key: Arc<SealKey>, clock: Arc<dyn Clock>) -> Self {
-        Self { objects, seal_key, clock }
+    /// A planner over the coordinator's object store and key. Files of more than `run_bytes` become
+    /// packs of their own.
+    pub fn new(
+        objects: Objects,
+        seal_key: Arc<SealKey>,
+        clock: Arc<dyn Clock>,
+        run_bytes: u64,
+    ) -> Self {
+        Self { objects, seal_key, clock, run_bytes }
     }
 
     /// Plans a medium, or says everything that is wrong with the request.
@@ -120,6 +127,7 @@ impl MediaPlanner {
             totals,
             output,
             codec,
+            run_bytes: self.run_bytes,
             integrity_table: spec.output.integrity_table,
             created: generated.created,
             wim_guid: generated.wim_guid,
@@ -172,7 +180,7 @@ impl MediaPlanner {
         let files: Vec<v1::ListedFile> = resolved.listing.files.iter().map(to_wire).collect();
         let mut reused_bytes = 0;
         let mut all = true;
-        for shard in shards(&files, codec) {
+        for shard in shards(&files, codec, self.run_bytes) {
             if self.objects.head(&shard.pack.index()).await?.is_some() {
                 reused_bytes += shard.bytes;
             } else {

@@ -1,4 +1,5 @@
-//! Cutting a content into packs: a pure function of its files and the codec.
+//! Cutting a content into packs, and large files into runs: pure functions of the files, the codec
+//! and the plan's run size.
 
 use std::collections::HashSet;
 
@@ -7,6 +8,11 @@ use prestage_store::PackKey;
 
 use super::PlannedCodec;
 
+/// Bytes above which a file is a pack of its own, which several workers encode in runs of at most so
+/// many bytes. Less would not pay for reading the file a second time when the runs are joined, and
+/// packs of their own that are much smaller would cost padding.
+pub const RUN_BYTES: u64 = 512 << 20;
+
 /// Content bytes after which a new pack is begun, so that several workers share a large content.
 const SHARD_BYTES: u64 = 512 << 20;
 
@@ -14,7 +20,7 @@ const SHARD_BYTES: u64 = 512 << 20;
 const SHARD_FILES: usize = 50_000;
 
 /// What makes a pack's bytes: change it when the encoder's output changes.
-const ENCODER: &str = "prestage-encoder 2, wimlib 1.14.4";
+const ENCODER: &str = "prestage-encoder 3, wimlib 1.14.4";
 
 /// Some files of a content that become one pack.
 pub struct Shard {
@@ -26,14 +32,19 @@ pub struct Shard {
     pub bytes: u64,
 }
 
-/// The shards of a content. Empty files have no resource and are in none.
-pub fn shards(files: &[v1::ListedFile], codec: &PlannedCodec) -> Vec<Shard> {
+/// The shards of a content. Empty files have no resource and are in none; a file of more than
+/// `run_bytes` is one alone.
+pub fn shards(files: &[v1::ListedFile], codec: &PlannedCodec, run_bytes: u64) -> Vec<Shard> {
     let mut seen = HashSet::new();
     let mut shards = Vec::new();
     let mut current: Vec<v1::ListedFile> = Vec::new();
     let mut bytes = 0;
     for file in files {
         if file.size == 0 || !seen.insert(file.sha256.clone()) {
+            continue;
+        }
+        if file.size > run_bytes {
+            shards.push(shard(vec![file.clone()], file.size, codec));
             continue;
         }
         bytes += file.size;
@@ -54,6 +65,37 @@ fn shard(files: Vec<v1::ListedFile>, bytes: u64, codec: &PlannedCodec) -> Shard 
         description.push_str(&format!("\n{} {}", hex::encode(&file.sha256), file.size));
     }
     Shard { pack: PackKey::of(description.as_bytes()), files, bytes }
+}
+
+/// A stretch of a file that is encoded by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// The pack that its chunks are in until the file's runs are joined: a function of the file's
+    /// pack and of the stretch, so that builds share runs too.
+    pub pack: PackKey,
+    /// Where it begins in the file: a chunk's start.
+    pub offset: u64,
+    /// Its bytes.
+    pub bytes: u64,
+}
+
+impl Shard {
+    /// The runs that this shard is made of: of nearly equal size, none longer than `run_bytes` by
+    /// more than a chunk. None if it is no large file.
+    pub fn runs(&self, run_bytes: u64, chunk_bytes: u32) -> Vec<Run> {
+        if self.files.len() != 1 || self.bytes <= run_bytes {
+            return Vec::new();
+        }
+        let equal = self.bytes.div_ceil(self.bytes.div_ceil(run_bytes.max(1)));
+        let step = equal.next_multiple_of(u64::from(chunk_bytes.max(1)));
+        let offsets = (0..self.bytes.div_ceil(step)).map(|number| number * step);
+        let run = |offset| {
+            let bytes = step.min(self.bytes - offset);
+            let description = format!("run\nprestage-run 1\n{}\n{offset} {bytes}", self.pack);
+            Run { pack: PackKey::of(description.as_bytes()), offset, bytes }
+        };
+        offsets.map(run).collect()
+    }
 }
 
 /// The codec's part of a pack's description.
@@ -88,7 +130,7 @@ mod tests {
     #[test]
     fn one_content_once_and_nothing_empty() {
         let files = [file("a", 5, 1), file("b", 0, 0), file("c", 5, 1), file("d", 7, 2)];
-        let shards = shards(&files, &codec(20));
+        let shards = shards(&files, &codec(20), RUN_BYTES);
         assert_eq!(shards.len(), 1);
         assert_eq!(shards[0].bytes, 12);
         assert_eq!(shards[0].files.len(), 2);
@@ -97,11 +139,44 @@ mod tests {
     #[test]
     fn large_content_is_cut_and_the_key_depends_on_content_and_codec_only() {
         let files: Vec<_> = (0..10).map(|n| file("x", 200 << 20, n)).collect();
-        let cut = shards(&files, &codec(20));
+        let cut = shards(&files, &codec(20), RUN_BYTES);
         assert_eq!(cut.iter().map(|shard| shard.files.len()).collect::<Vec<_>>(), [3, 3, 3, 1]);
         let mut renamed = files.clone();
         renamed[0].path = "other".into();
-        assert_eq!(shards(&renamed, &codec(20))[0].pack, cut[0].pack);
-        assert_ne!(shards(&files, &codec(50))[0].pack, cut[0].pack);
+        assert_eq!(shards(&renamed, &codec(20), RUN_BYTES)[0].pack, cut[0].pack);
+        assert_ne!(shards(&files, &codec(50), RUN_BYTES)[0].pack, cut[0].pack);
+    }
+
+    #[test]
+    fn a_large_file_is_alone_and_its_key_does_not_depend_on_how_it_is_cut() {
+        let files = [file("a", 10, 1), file("b", 1001, 2), file("c", 1000, 3), file("d", 5, 4)];
+        let cut = shards(&files, &codec(20), 1000);
+        let paths = |shard: &Shard| -> Vec<String> {
+            shard.files.iter().map(|file| file.path.clone()).collect()
+        };
+        assert_eq!(cut.iter().map(paths).collect::<Vec<_>>(), [vec!["b"], vec!["a", "c", "d"]]);
+        assert_eq!(cut[0].pack, shards(&files[1..2], &codec(20), RUN_BYTES)[0].pack);
+    }
+
+    #[test]
+    fn runs_are_whole_chunks_of_nearly_equal_size_that_cover_the_file() {
+        let cut = |bytes, run_bytes| {
+            shards(&[file("a", bytes, 1)], &codec(20), run_bytes)[0].runs(run_bytes, 32_768)
+        };
+        for (bytes, run_bytes, count) in
+            [(100 << 20, 8 << 20, 13), (u64::from(u32::MAX) * 2, RUN_BYTES, 16), (40_000, 1, 2)]
+        {
+            let runs = cut(bytes, run_bytes);
+            assert_eq!(runs.len(), count);
+            let mut end = 0;
+            for run in &runs {
+                assert_eq!((run.offset, run.offset % 32_768), (end, 0));
+                end += run.bytes;
+            }
+            assert_eq!(end, bytes);
+            assert!(runs.windows(2).all(|two| two[0].pack != two[1].pack));
+        }
+        assert!(cut(RUN_BYTES, RUN_BYTES).is_empty());
+        assert_ne!(cut(100 << 20, 8 << 20)[0].pack, cut(100 << 20, 9 << 20)[0].pack);
     }
 }

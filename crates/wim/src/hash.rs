@@ -50,6 +50,12 @@ impl DoubleHasher {
         }
     }
 
+    /// The same with a thread for each hash, if the thread pool has them free: for large pieces.
+    pub fn update_side_by_side(&mut self, bytes: &[u8]) {
+        let (sha1, sha256) = (&mut self.sha1, &mut self.sha256);
+        rayon::join(|| sha1.update(bytes), || sha256.update(bytes));
+    }
+
     /// The hashes of all that was taken.
     pub fn finish(self) -> (Sha1Hash, [u8; 32]) {
         (Sha1Hash(self.sha1.finalize().into()), self.sha256.finalize().into())

@@ -56,6 +56,12 @@ impl ResourceSink for FileSink {
         self.file.write_all(bytes)?;
         self.file.seek(SeekFrom::Start(self.position)).map(drop)
     }
+
+    fn rewind(&mut self, offset: u64) -> io::Result<()> {
+        self.file.seek(SeekFrom::Start(offset))?;
+        self.position = offset;
+        self.file.get_ref().set_len(offset)
+    }
 }
 
 impl WimWriter {

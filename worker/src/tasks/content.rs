@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{self, Read},
+    io::{self, Read, Seek, SeekFrom},
     path::{Path, PathBuf},
 };
 
@@ -74,6 +74,22 @@ pub fn to_encode(
     let path = locate(source, file)?;
     let open = move || -> io::Result<Box<dyn Read + Send>> { Ok(Box::new(File::open(&path)?)) };
     Ok(FileToEncode { bytes: file.size, open: Box::new(open) })
+}
+
+/// A stretch of a listed file for the encoder: `bytes` from `offset` on.
+pub fn stretch(
+    source: &v1::ContentSource,
+    file: &v1::ListedFile,
+    offset: u64,
+    bytes: u64,
+) -> Result<FileToEncode, SourceProblem> {
+    let path = locate(source, file)?;
+    let open = move || -> io::Result<Box<dyn Read + Send>> {
+        let mut file = File::open(&path)?;
+        file.seek(SeekFrom::Start(offset))?;
+        Ok(Box::new(file.take(bytes)))
+    };
+    Ok(FileToEncode { bytes, open: Box::new(open) })
 }
 
 /// What the wrong content of a file is called.

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use prestage_proto::v1;
-use prestage_store::pack::{FinishedPack, PackContents, PackFacts, ResourceEntry};
+use prestage_store::pack::{
+    FinishedPack, PackContents, PackFacts, PackReadError, PackWriteError, ResourceEntry,
+};
 use prestage_wim::{
     WimError,
     codec::{Codec, EncodedFile, Encoder, FileToEncode, Format},
@@ -117,7 +119,11 @@ pub fn codec_of(codec: Option<v1::Codec>) -> Result<Codec, TaskError> {
 }
 
 /// Whose fault it is that a file could not be encoded: the source's, the disk's, or nobody's.
-fn encode_problem(file: Option<&v1::ListedFile>, error: WimError, tools: &Tools) -> SourceProblem {
+pub fn encode_problem(
+    file: Option<&v1::ListedFile>,
+    error: WimError,
+    tools: &Tools,
+) -> SourceProblem {
     let Some(file) = file else {
         return TaskError::wim("")(error).into();
     };
@@ -128,9 +134,12 @@ fn encode_problem(file: Option<&v1::ListedFile>, error: WimError, tools: &Tools)
         WimError::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => {
             SourceProblem::WrongContent(format!("'{}': {error}", file.path))
         }
-        WimError::Io(error) => match error.downcast::<prestage_store::pack::PackWriteError>() {
+        WimError::Io(error) => match error.downcast::<PackWriteError>() {
             Ok(error) => TaskError::from(error).into(),
-            Err(error) => SourceProblem::Unreadable(format!("'{}': {error}", file.path)),
+            Err(error) => match error.downcast::<PackReadError>() {
+                Ok(error) => TaskError::from(error).into(),
+                Err(error) => SourceProblem::Unreadable(format!("'{}': {error}", file.path)),
+            },
         },
         error => TaskError::wim(file.path.clone())(error).into(),
     }

@@ -7,9 +7,11 @@ mod encode;
 mod error;
 mod glue;
 mod graft;
+mod join;
 mod merge;
 mod owners;
 mod publish;
+mod run;
 mod sink;
 mod splice;
 
@@ -21,6 +23,7 @@ use std::{
 use prestage_proto::v1::{self, task::Work, task_result};
 use prestage_store::{
     Composer, ObjectUrl, Objects, PackKey, StoreOptions,
+    keys::KeyError,
     pack::{PackIndex, PackWriter},
 };
 use prestage_wim::codec::Progress;
@@ -72,6 +75,14 @@ pub async fn run(task: v1::Task, tools: Tools) -> Result<v1::TaskResult, TaskErr
             let key = task.pack_key.clone();
             make_pack(&key, &tools, move |tools| Ok((encode::encode(&task, tools)?, 0))).await
         }
+        Work::EncodeRun(task) => make_run(task, &tools).await,
+        Work::Join(task) => {
+            let (key, runs) = (task.pack_key.clone(), task.runs.clone());
+            let make = move |tools: &Tools| Ok((join::join(&task, tools)?, 0));
+            let joined = make_pack(&key, &tools, make).await?;
+            join::remove_runs(&runs, &tools).await;
+            Ok(joined)
+        }
         Work::Splice(task) => {
             let key = task.pack_key.clone();
             make_pack(&key, &tools, move |tools| {
@@ -108,9 +119,7 @@ async fn make_pack(
     tools: &Tools,
     make: impl FnOnce(&Tools) -> Result<(MadePack, u64), TaskError> + Send + 'static,
 ) -> Result<v1::TaskResult, TaskError> {
-    let pack_key: PackKey = key
-        .parse()
-        .map_err(|error: prestage_store::keys::KeyError| TaskError::BadTask(error.to_string()))?;
+    let pack_key = parse_key(key)?;
     if let Some(pack) = tools.objects.open_pack(&pack_key).await? {
         let index = pack.index();
         let content = index.resources().iter().map(|resource| resource.original_bytes).sum();
@@ -121,6 +130,22 @@ async fn make_pack(
     let index = PackIndex::new(key, made.contents)?;
     tools.objects.publish_pack(&pack_key, made.pack, &index).await?;
     Ok(pack_result(key, pack_bytes, content, decompressed, false))
+}
+
+fn parse_key(key: &str) -> Result<PackKey, TaskError> {
+    key.parse().map_err(|error: KeyError| TaskError::BadTask(error.to_string()))
+}
+
+/// Makes a run of a file, unless it is there or the file's pack is.
+async fn make_run(task: v1::EncodeRunTask, tools: &Tools) -> Result<v1::TaskResult, TaskError> {
+    let run_key = task.run.as_ref().map(|run| run.run_key.clone()).unwrap_or_default();
+    let work = task_result::Work::Run(v1::RunResult { run_key: run_key.clone() });
+    if tools.objects.open_pack(&parse_key(&task.pack_key)?).await?.is_some() {
+        return Ok(v1::TaskResult { reused: true, ..result(work) });
+    }
+    let make = move |tools: &Tools| Ok((run::encode_run(&task, tools)?, 0));
+    let made = make_pack(&run_key, tools, make).await?;
+    Ok(v1::TaskResult { work: Some(work), ..made })
 }
 
 fn pack_result(

@@ -44,4 +44,9 @@ impl ResourceSink for PackSink {
         let room = self.rooms.remove(&room.offset).ok_or_else(unknown)?;
         self.writer.fill(room, bytes).map_err(io::Error::other)
     }
+
+    fn rewind(&mut self, offset: u64) -> io::Result<()> {
+        self.rooms.retain(|&start, _| start < offset);
+        self.writer.rewind(offset).map_err(io::Error::other)
+    }
 }

@@ -221,6 +221,24 @@ impl PackWriter {
         Ok(())
     }
 
+    /// Takes back everything from `offset` on; what is added next starts there. Reservations that
+    /// lie behind it are gone.
+    pub fn rewind(&mut self, offset: u64) -> Result<(), PackWriteError> {
+        let moved = self.staging.seek(SeekFrom::Start(offset));
+        let cut = moved.and_then(|_| self.staging.get_ref().as_file().set_len(offset));
+        cut.map_err(|error| self.failed("shorten", error))?;
+        self.position = offset;
+        let chunk = offset / CHUNK;
+        self.chunk_digests.truncate(chunk as usize);
+        self.hasher = ChunkHasher::default();
+        self.open.retain(|&start, _| start < offset);
+        self.reread.retain(|&other| other < chunk);
+        if !offset.is_multiple_of(CHUNK) {
+            self.reread.insert(chunk);
+        }
+        Ok(())
+    }
+
     /// Adds `range` (bytes) of `source` as it is. The source is read once: `seen` is shown every
     /// piece as it passes, so that the caller can hash the content too.
     pub fn copy_from(

@@ -62,6 +62,21 @@ fn a_source_is_copied_and_shown_in_one_read() {
 }
 
 #[test]
+fn what_is_taken_back_leaves_no_trace() {
+    for keep in [0, 5, CHUNK as usize, CHUNK as usize + 7] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = PackWriter::create(folder.path()).unwrap();
+        let kept: Vec<u8> = (0..keep).map(|n| (n % 253) as u8).collect();
+        writer.append(&kept).unwrap();
+        let _never_filled = writer.reserve(9).unwrap();
+        writer.append(&vec![1; CHUNK as usize * 2]).unwrap();
+        writer.rewind(keep as u64).unwrap();
+        writer.append(b"instead").unwrap();
+        check(&writer.finish().unwrap(), &[&kept[..], b"instead"].concat());
+    }
+}
+
+#[test]
 fn an_unfilled_or_ill_filled_reservation_stops_the_pack() {
     let folder = tempfile::tempdir().unwrap();
     let mut writer = PackWriter::create(folder.path()).unwrap();

@@ -1,14 +1,23 @@
 //! How file content becomes WIM resources: format, chunk size, effort.
 
 mod encode;
+mod file;
+mod packing;
+mod resource_writer;
+mod run;
 mod shrink;
+mod sink;
+mod table;
 mod wimlib;
+mod window;
 
-pub use encode::{
-    EncodedFile, Encoder, FileToEncode, MemorySink, Progress, Reservation, ResourceSink,
-};
+pub use encode::Encoder;
+pub use file::{EncodedFile, FileToEncode, Progress};
+pub use run::{EncodedRun, JoinedFile, RunToJoin, join};
 pub use shrink::cannot_shrink;
+pub use sink::{MemorySink, Reservation, ResourceSink};
 pub use wimlib::{Compressor, Decompressor};
+pub use window::WINDOW_BYTES;
 
 /// The compression formats that Microsoft's tools read in a non-solid WIM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
