@@ -17,8 +17,8 @@ pub enum StoreError {
     Key(#[from] KeyError),
     /// The store's client could not be set up.
     #[error(
-        "cannot open the object store {url}: {source}; check the address and, for S3, \
-         AWS_ENDPOINT, AWS_REGION and the credentials"
+        "cannot open the object store {url}: {source}; check the address and the settings of its \
+         cloud in the environment (AWS_…, AZURE_… or GOOGLE_…)"
     )]
     Open {
         /// The address that was to be opened.

@@ -10,12 +10,39 @@ pub enum ObjectUrl {
     /// A folder or file of this machine, or of a file system mounted on it. Always absolute.
     Local(PathBuf),
     /// A bucket and what is below it. `key` has no slash at either end; empty is the bucket itself.
-    S3 {
-        /// The bucket's name.
+    Bucket {
+        /// Who keeps the bucket.
+        cloud: Cloud,
+        /// The bucket's name; Azure calls it a container.
         bucket: String,
         /// Prefix of a store, or key of an object, as it is (nothing is percent-decoded).
         key: String,
     },
+}
+
+/// The kinds of stores that keep objects in buckets.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Cloud {
+    /// Amazon S3, or a server that speaks its protocol.
+    S3,
+    /// Azure Blob Storage.
+    Azure,
+    /// Google Cloud Storage.
+    Google,
+}
+
+impl Cloud {
+    /// The scheme of addresses in it.
+    pub const fn scheme(self) -> &'static str {
+        match self {
+            Self::S3 => "s3",
+            Self::Azure => "az",
+            Self::Google => "gs",
+        }
+    }
 }
 
 /// An address can't be used.
@@ -24,29 +51,24 @@ pub enum UrlError {
     /// Nothing was given.
     #[error("the address of the object store or output is empty; give a path or s3://bucket/name")]
     Empty,
-    /// A scheme that is planned but not built.
-    #[error(
-        "{scheme}:// is not supported yet; use a path, file:// or s3:// (an S3-compatible gateway \
-         works through AWS_ENDPOINT)"
-    )]
-    NotYet {
-        /// The scheme as given.
-        scheme: String,
-    },
     /// A scheme nobody knows.
-    #[error("{scheme}:// is not an object store's scheme; use a path, file:// or s3://")]
+    #[error(
+        "{scheme}:// is not an object store's scheme; use a path, file://, s3://bucket/name, \
+         az://container/name or gs://bucket/name"
+    )]
     Scheme {
         /// The scheme as given.
         scheme: String,
     },
     /// The address holds a user name or password. It is not repeated here.
     #[error(
-        "an s3:// address must not hold credentials; put them into AWS_ACCESS_KEY_ID and \
-         AWS_SECRET_ACCESS_KEY"
+        "the address of a bucket must not hold credentials; put them into the environment \
+         (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AZURE_STORAGE_ACCOUNT_KEY, \
+         GOOGLE_SERVICE_ACCOUNT)"
     )]
     Credentials,
     /// No bucket.
-    #[error("{url} names no bucket; write s3://bucket or s3://bucket/prefix")]
+    #[error("{url} names no bucket; write its name behind the scheme, as in s3://bucket/prefix")]
     Bucket {
         /// The address as given.
         url: String,
@@ -66,7 +88,8 @@ pub enum UrlError {
 }
 
 impl ObjectUrl {
-    /// Reads a path (relative ones are taken from the working folder), `file://` or `s3://`.
+    /// Reads a path (relative ones are taken from the working folder), `file://`, `s3://`, `az://`
+    /// or `gs://`.
     pub fn parse(text: &str) -> Result<Self, UrlError> {
         match text.split_once("://") {
             None if text.is_empty() => Err(UrlError::Empty),
@@ -76,11 +99,9 @@ impl ObjectUrl {
                 let path = path.and_then(|url| url.to_file_path().ok());
                 local(&path.ok_or_else(|| bad_path(text))?, text)
             }
-            Some(("s3" | "s3a", rest)) => s3(rest, text),
-            Some((scheme @ ("az" | "azure" | "abfs" | "abfss" | "gs"), _)) => {
-                let scheme = scheme.to_owned();
-                Err(UrlError::NotYet { scheme })
-            }
+            Some(("s3" | "s3a", rest)) => bucket(Cloud::S3, rest, text),
+            Some(("az" | "azure", rest)) => bucket(Cloud::Azure, rest, text),
+            Some(("gs", rest)) => bucket(Cloud::Google, rest, text),
             Some((scheme, _)) => Err(UrlError::Scheme { scheme: scheme.to_owned() }),
         }
     }
@@ -89,7 +110,7 @@ impl ObjectUrl {
     pub fn name(&self) -> Result<&str, UrlError> {
         let name = match self {
             Self::Local(path) => path.file_name().and_then(|name| name.to_str()),
-            Self::S3 { key, .. } => key.rsplit('/').next().filter(|name| !name.is_empty()),
+            Self::Bucket { key, .. } => key.rsplit('/').next().filter(|name| !name.is_empty()),
         };
         name.ok_or_else(|| UrlError::NoName { url: self.to_string() })
     }
@@ -99,7 +120,8 @@ impl ObjectUrl {
         self.name()?;
         Ok(match self {
             Self::Local(path) => Self::Local(path.parent().unwrap_or(path).to_path_buf()),
-            Self::S3 { bucket, key } => Self::S3 {
+            Self::Bucket { cloud, bucket, key } => Self::Bucket {
+                cloud: *cloud,
                 bucket: bucket.clone(),
                 key: key.rsplit_once('/').map_or("", |(parent, _)| parent).to_owned(),
             },
@@ -110,7 +132,8 @@ impl ObjectUrl {
     pub fn join(&self, key: &str) -> Self {
         match self {
             Self::Local(path) => Self::Local(path.join(key)),
-            Self::S3 { bucket, key: prefix } => Self::S3 {
+            Self::Bucket { cloud, bucket, key: prefix } => Self::Bucket {
+                cloud: *cloud,
                 bucket: bucket.clone(),
                 key: if prefix.is_empty() { key.to_owned() } else { format!("{prefix}/{key}") },
             },
@@ -123,7 +146,7 @@ fn local(path: &Path, text: &str) -> Result<ObjectUrl, UrlError> {
     Ok(ObjectUrl::Local(absolute))
 }
 
-fn s3(rest: &str, text: &str) -> Result<ObjectUrl, UrlError> {
+fn bucket(cloud: Cloud, rest: &str, text: &str) -> Result<ObjectUrl, UrlError> {
     let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
     if bucket.contains('@') {
         return Err(UrlError::Credentials);
@@ -136,7 +159,7 @@ fn s3(rest: &str, text: &str) -> Result<ObjectUrl, UrlError> {
     if !key.is_empty() && !key.split('/').all(fits) {
         return Err(bad_path(text));
     }
-    Ok(ObjectUrl::S3 { bucket: bucket.to_owned(), key: key.to_owned() })
+    Ok(ObjectUrl::Bucket { cloud, bucket: bucket.to_owned(), key: key.to_owned() })
 }
 
 fn bad_path(text: &str) -> UrlError {
@@ -147,8 +170,10 @@ impl fmt::Display for ObjectUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Local(path) => write!(f, "{}", path.display()),
-            Self::S3 { bucket, key } if key.is_empty() => write!(f, "s3://{bucket}"),
-            Self::S3 { bucket, key } => write!(f, "s3://{bucket}/{key}"),
+            Self::Bucket { cloud, bucket, key } => {
+                let slash = if key.is_empty() { "" } else { "/" };
+                write!(f, "{}://{bucket}{slash}{key}", cloud.scheme())
+            }
         }
     }
 }
@@ -180,9 +205,12 @@ mod tests {
     }
 
     #[test]
-    fn s3_addresses_round_trip_and_keep_their_characters() {
-        for text in ["s3://media", "s3://media/a b+c/w11.wim", "s3://media/50%25"] {
-            assert_eq!(parse(text).to_string(), text);
+    fn addresses_of_buckets_round_trip_and_keep_their_characters() {
+        for scheme in ["s3", "az", "gs"] {
+            for rest in ["media", "media/a b+c/w11.wim", "media/50%25"] {
+                let text = format!("{scheme}://{rest}");
+                assert_eq!(parse(&text).to_string(), text);
+            }
         }
         assert_eq!(parse("s3://media/pre/").to_string(), "s3://media/pre");
         assert_eq!(parse("s3://media/pre").join("k").to_string(), "s3://media/pre/k");
@@ -194,6 +222,7 @@ mod tests {
         for (text, parent) in [
             ("s3://media/a/w.wim", "s3://media/a"),
             ("s3://media/w.wim", "s3://media"),
+            ("az://media/a/w.wim", "az://media/a"),
             ("/out/w.wim", "/out"),
         ] {
             assert_eq!(parse(text).name(), Ok("w.wim"));
@@ -206,8 +235,7 @@ mod tests {
     #[test]
     fn what_cannot_be_used_is_refused_by_name() {
         let refused = |text| ObjectUrl::parse(text).unwrap_err();
-        assert!(matches!(refused("gs://b"), UrlError::NotYet { .. }));
-        assert!(matches!(refused("az://b"), UrlError::NotYet { .. }));
+        assert!(matches!(refused("abfss://c@account/k"), UrlError::Scheme { .. }));
         assert!(matches!(refused("ftp://b"), UrlError::Scheme { .. }));
         assert_eq!(refused(""), UrlError::Empty);
         assert!(matches!(refused("s3:///k"), UrlError::Bucket { .. }));

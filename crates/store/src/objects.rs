@@ -8,9 +8,12 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use futures::stream::{BoxStream, StreamExt};
+use futures::stream::{self, BoxStream, StreamExt};
 use object_store::aws::AmazonS3;
+use object_store::azure::MicrosoftAzure;
+use object_store::gcp::GoogleCloudStorage;
 use object_store::local::LocalFileSystem;
+use object_store::multipart::MultipartStore;
 use object_store::path::Path as StorePath;
 use object_store::{
     Error as RequestError, GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode,
@@ -18,8 +21,8 @@ use object_store::{
 
 use crate::error::{StoreError, off_thread};
 use crate::keys::{ObjectKey, STAGING_FOLDER};
-use crate::location::{ObjectUrl, UrlError};
-use crate::options::StoreOptions;
+use crate::location::{Cloud, ObjectUrl, UrlError};
+use crate::options::{AzureAccount, StoreOptions};
 
 /// An open object store. Cheap to clone.
 #[derive(Clone)]
@@ -36,6 +39,10 @@ pub(crate) enum StoreKind {
     Local(PathBuf),
     /// A bucket, and which server holds it.
     S3 { client: Arc<AmazonS3>, bucket: String, server: String },
+    /// A container, and the account that it is in.
+    Azure { client: Arc<MicrosoftAzure>, container: String, account: AzureAccount },
+    /// A bucket, and the address of the JSON API.
+    Google { client: Arc<GoogleCloudStorage>, bucket: String, server: String },
 }
 
 /// What to do when the object is there already.
@@ -83,17 +90,9 @@ impl Objects {
                 let folder = folder.clone();
                 off_thread(url.to_string(), move || open_folder(&folder)).await
             }
-            ObjectUrl::S3 { bucket, .. } => {
-                let client = Arc::new(options.s3(bucket)?);
-                Ok(Self {
-                    store: client.clone(),
-                    root: url.clone(),
-                    kind: StoreKind::S3 {
-                        client,
-                        bucket: bucket.clone(),
-                        server: options.s3_server(),
-                    },
-                })
+            ObjectUrl::Bucket { cloud, bucket, .. } => {
+                let (store, kind) = open_bucket(*cloud, bucket, options)?;
+                Ok(Self { store, root: url.clone(), kind })
             }
         }
     }
@@ -123,11 +122,21 @@ impl Objects {
         &self.kind
     }
 
+    /// The client's way to write large objects in parts; folders have none.
+    pub(crate) fn multipart(&self) -> Option<Arc<dyn MultipartStore>> {
+        match &self.kind {
+            StoreKind::Local(_) => None,
+            StoreKind::S3 { client, .. } => Some(client.clone()),
+            StoreKind::Azure { client, .. } => Some(client.clone()),
+            StoreKind::Google { client, .. } => Some(client.clone()),
+        }
+    }
+
     /// The file that holds `key`, if this store is a folder.
     pub fn local_path(&self, key: &ObjectKey) -> Option<PathBuf> {
         match &self.kind {
             StoreKind::Local(folder) => Some(folder.join(key.as_str())),
-            StoreKind::S3 { .. } => None,
+            _ => None,
         }
     }
 
@@ -136,7 +145,7 @@ impl Objects {
     pub fn staging_folder(&self, elsewhere: &Path) -> PathBuf {
         match &self.kind {
             StoreKind::Local(folder) => folder.join(STAGING_FOLDER),
-            StoreKind::S3 { .. } => elsewhere.to_path_buf(),
+            _ => elsewhere.to_path_buf(),
         }
     }
 
@@ -149,7 +158,7 @@ impl Objects {
     pub fn store_path(&self, key: &ObjectKey) -> Result<StorePath, StoreError> {
         let path = match self.url(key) {
             ObjectUrl::Local(_) => StorePath::parse(key.as_str()),
-            ObjectUrl::S3 { key, .. } => StorePath::parse(key),
+            ObjectUrl::Bucket { key, .. } => StorePath::parse(key),
         };
         path.map_err(|source| self.failed("name", key, source.into()))
     }
@@ -249,9 +258,17 @@ impl Objects {
     /// All objects below `folder` (a path of whole names such as `packs/ab`, or empty for all), in
     /// no order. Files that are still being written are not objects.
     pub fn list(&self, folder: &str) -> BoxStream<'static, Result<ObjectFacts, StoreError>> {
-        let prefix = match (&self.root.join(folder), folder) {
-            (ObjectUrl::S3 { key, .. }, _) => StorePath::from(key.trim_end_matches('/')),
-            (ObjectUrl::Local(_), folder) => StorePath::from(folder),
+        let prefix = match self.root.join(folder) {
+            ObjectUrl::Bucket { key, .. } => StorePath::parse(key),
+            ObjectUrl::Local(_) => StorePath::parse(folder),
+        };
+        let prefix = match prefix {
+            Ok(prefix) => prefix,
+            Err(source) => {
+                let place = self.root.join(folder).to_string();
+                let error = StoreError::request("list", place, source.into());
+                return stream::once(async { Err(error) }).boxed();
+            }
         };
         let store = self.clone();
         self.store
@@ -275,7 +292,7 @@ impl Objects {
             }
         };
         let below = match &self.root {
-            ObjectUrl::S3 { key, .. } if !key.is_empty() => {
+            ObjectUrl::Bucket { key, .. } if !key.is_empty() => {
                 meta.location.as_ref().strip_prefix(key)?.strip_prefix('/')?
             }
             _ => meta.location.as_ref(),
@@ -315,6 +332,31 @@ pub(crate) fn make_private_folder(folder: &Path) -> Result<(), StoreError> {
         .mode(0o700)
         .create(folder)
         .map_err(StoreError::io("create the folder", folder))
+}
+
+fn open_bucket(
+    cloud: Cloud,
+    bucket: &str,
+    options: &StoreOptions,
+) -> Result<(Arc<dyn ObjectStore>, StoreKind), StoreError> {
+    let name = bucket.to_owned();
+    Ok(match cloud {
+        Cloud::S3 => {
+            let client = Arc::new(options.s3(bucket)?);
+            let server = options.s3_server();
+            (client.clone(), StoreKind::S3 { client, bucket: name, server })
+        }
+        Cloud::Azure => {
+            let client = Arc::new(options.azure(bucket)?);
+            let account = options.azure_account();
+            (client.clone(), StoreKind::Azure { client, container: name, account })
+        }
+        Cloud::Google => {
+            let client = Arc::new(options.google(bucket)?);
+            let server = options.google_server();
+            (client.clone(), StoreKind::Google { client, bucket: name, server })
+        }
+    })
 }
 
 fn open_folder(folder: &Path) -> Result<Objects, StoreError> {

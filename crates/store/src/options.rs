@@ -4,22 +4,28 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey};
+use object_store::azure::{AzureConfigKey, MicrosoftAzure, MicrosoftAzureBuilder};
+use object_store::gcp::{GoogleCloudStorage, GoogleCloudStorageBuilder, GoogleConfigKey};
 
 use crate::error::StoreError;
+use crate::location::Cloud;
 
-/// Settings of the S3 client, by the names that the AWS tools use in the environment
-/// (`AWS_ENDPOINT`, `AWS_ALLOW_HTTP`, `AWS_REGION`, `AWS_ACCESS_KEY_ID`, …).
+/// Settings of the clients, by the names that the clouds' own tools use in the environment
+/// (`AWS_ENDPOINT`, `AWS_ALLOW_HTTP`, `AWS_REGION`, `AWS_ACCESS_KEY_ID`, …;
+/// `AZURE_STORAGE_ACCOUNT_NAME`, `AZURE_STORAGE_ACCOUNT_KEY`, `AZURE_STORAGE_ENDPOINT`, …;
+/// `GOOGLE_SERVICE_ACCOUNT`, `GOOGLE_BASE_URL`, …).
 ///
-/// Servers that can't copy parts are told by `PRESTAGE_S3_PART_COPY=false`.
+/// S3 servers that can't copy parts are told by `PRESTAGE_S3_PART_COPY=false`.
 ///
 /// The values hold credentials, so `Debug` shows the names alone.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct StoreOptions {
-    s3: BTreeMap<String, String>,
+    settings: BTreeMap<String, String>,
     no_part_copy: bool,
 }
 
 const PART_COPY: &str = "PRESTAGE_S3_PART_COPY";
+const PREFIXES: [&str; 4] = ["AWS_", "AZURE_", "AZURITE_", "GOOGLE_"];
 
 impl StoreOptions {
     /// The settings in this process's environment.
@@ -38,50 +44,120 @@ impl StoreOptions {
             let (name, value): (String, String) = (name.into(), value.into());
             if name == PART_COPY {
                 options.no_part_copy = matches!(value.as_str(), "false" | "0" | "no" | "off");
-            } else if name.starts_with("AWS_") {
-                options.s3.insert(name, value);
+            } else if PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
+                options.settings.insert(name, value);
             }
         }
         options
     }
 
-    /// Whether the server may be asked to copy parts by itself.
+    /// Whether the S3 server may be asked to copy parts by itself.
     pub(crate) fn part_copy(&self) -> bool {
         !self.no_part_copy
     }
 
-    /// A client for `bucket`. Nothing is sent yet.
+    /// A client for the S3 bucket. Nothing is sent yet.
     pub(crate) fn s3(&self, bucket: &str) -> Result<AmazonS3, StoreError> {
-        self.s3_builder(bucket).build().map_err(|source| StoreError::Open {
-            url: format!("s3://{bucket}"),
-            source: Box::new(source),
-        })
+        self.s3_builder().with_bucket_name(bucket).build().map_err(not_open(Cloud::S3, bucket))
     }
 
-    /// Which server answers for the buckets: parts are copied on the server only within one.
+    /// Which server answers for the S3 buckets: parts are copied on the server only within one.
     pub(crate) fn s3_server(&self) -> String {
-        let builder = self.s3_builder("any");
+        let builder = self.s3_builder();
         let value = |key| builder.get_config_value(&key).unwrap_or_default();
         let (endpoint, region) = (AmazonS3ConfigKey::Endpoint, AmazonS3ConfigKey::Region);
         format!("{} {}", value(endpoint), value(region))
     }
 
-    fn s3_builder(&self, bucket: &str) -> AmazonS3Builder {
-        let mut builder = AmazonS3Builder::new();
-        for (name, value) in &self.s3 {
-            // The environment may hold settings of other tools, so unknown ones are no error.
-            if let Ok(key) = name.to_ascii_lowercase().parse::<AmazonS3ConfigKey>() {
-                builder = builder.with_config(key, value);
-            }
-        }
-        builder.with_bucket_name(bucket)
+    fn s3_builder(&self) -> AmazonS3Builder {
+        self.settings_of("AWS_")
+            .fold(AmazonS3Builder::new(), |builder, (key, value)| builder.with_config(key, value))
     }
+
+    /// A client for the Azure container. Nothing is sent yet.
+    pub(crate) fn azure(&self, container: &str) -> Result<MicrosoftAzure, StoreError> {
+        let builder = self.azure_builder().with_container_name(container);
+        builder.build().map_err(not_open(Cloud::Azure, container))
+    }
+
+    /// The Azure account that the containers are in, and its address, as the client takes them.
+    pub(crate) fn azure_account(&self) -> AzureAccount {
+        let builder = self.azure_builder();
+        let value = |key| builder.get_config_value(&key);
+        let is_on = |key| matches!(value(key).as_deref(), Some("true" | "1"));
+        let name = value(AzureConfigKey::AccountName);
+        if is_on(AzureConfigKey::UseEmulator) {
+            let name = name.unwrap_or_else(|| EMULATOR_ACCOUNT.to_owned());
+            let server = self.settings.get("AZURITE_BLOB_STORAGE_URL").map(String::as_str);
+            let server = server.unwrap_or("http://127.0.0.1:10000").trim_end_matches('/');
+            return AzureAccount { service: format!("{server}/{name}"), name };
+        }
+        let name = name.unwrap_or_default();
+        let domain = match is_on(AzureConfigKey::UseFabricEndpoint) {
+            true => "fabric.microsoft.com",
+            false => "core.windows.net",
+        };
+        let service = value(AzureConfigKey::Endpoint);
+        let service = service.unwrap_or_else(|| format!("https://{name}.blob.{domain}"));
+        AzureAccount { service: service.trim_end_matches('/').to_owned(), name }
+    }
+
+    fn azure_builder(&self) -> MicrosoftAzureBuilder {
+        self.settings_of("AZURE_").fold(MicrosoftAzureBuilder::new(), |builder, (key, value)| {
+            builder.with_config(key, value)
+        })
+    }
+
+    /// A client for the Google bucket. Nothing is sent yet.
+    pub(crate) fn google(&self, bucket: &str) -> Result<GoogleCloudStorage, StoreError> {
+        let builder = self.google_builder().with_bucket_name(bucket);
+        builder.build().map_err(not_open(Cloud::Google, bucket))
+    }
+
+    /// Address of Google's JSON API, as the client takes that of the XML API.
+    pub(crate) fn google_server(&self) -> String {
+        let server = self.google_builder().get_config_value(&GoogleConfigKey::BaseUrl);
+        let server = server.unwrap_or_else(|| "https://storage.googleapis.com".to_owned());
+        server.trim_end_matches('/').to_owned()
+    }
+
+    fn google_builder(&self) -> GoogleCloudStorageBuilder {
+        self.settings_of("GOOGLE_")
+            .fold(GoogleCloudStorageBuilder::new(), |builder, (key, value)| {
+                builder.with_config(key, value)
+            })
+    }
+
+    /// The settings that a client knows. The environment may hold those of other tools, so unknown
+    /// ones are no error.
+    fn settings_of<K: std::str::FromStr>(&self, prefix: &str) -> impl Iterator<Item = (K, &str)> {
+        self.settings.iter().filter(move |(name, _)| name.starts_with(prefix)).filter_map(
+            |(name, value)| Some((name.to_ascii_lowercase().parse().ok()?, value.as_str())),
+        )
+    }
+}
+
+/// Azurite's account when none is named.
+const EMULATOR_ACCOUNT: &str = "devstoreaccount1";
+
+/// An Azure storage account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct AzureAccount {
+    /// Its name, which goes into signatures.
+    pub name: String,
+    /// Address of its blob service, without a slash at the end.
+    pub service: String,
+}
+
+fn not_open(cloud: Cloud, bucket: &str) -> impl FnOnce(object_store::Error) -> StoreError {
+    let url = format!("{}://{bucket}", cloud.scheme());
+    move |source| StoreError::Open { url, source: Box::new(source) }
 }
 
 impl fmt::Debug for StoreOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StoreOptions")
-            .field("s3", &self.s3.keys().collect::<Vec<_>>())
+            .field("settings", &self.settings.keys().collect::<Vec<_>>())
             .field("no_part_copy", &self.no_part_copy)
             .finish()
     }
@@ -107,5 +183,18 @@ mod tests {
         let b = StoreOptions::from_pairs([("AWS_ENDPOINT", "http://b")]);
         assert_ne!(a.s3_server(), b.s3_server());
         assert_eq!(a.s3_server(), a.clone().s3_server());
+    }
+
+    #[test]
+    fn the_azure_account_is_where_the_client_takes_it() {
+        let account = |pairs: &[(&str, &str)]| {
+            StoreOptions::from_pairs(pairs.iter().copied()).azure_account().service
+        };
+        let name = ("AZURE_STORAGE_ACCOUNT_NAME", "acme");
+        assert_eq!(account(&[name]), "https://acme.blob.core.windows.net");
+        let endpoint = ("AZURE_STORAGE_ENDPOINT", "http://here:1/acme/");
+        assert_eq!(account(&[name, endpoint]), "http://here:1/acme");
+        let emulator = ("AZURE_STORAGE_USE_EMULATOR", "true");
+        assert_eq!(account(&[emulator]), "http://127.0.0.1:10000/devstoreaccount1");
     }
 }

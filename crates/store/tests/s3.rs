@@ -4,7 +4,7 @@
 mod support;
 
 use bytes::Bytes;
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt, stream};
 use prestage_store::compose::ComposeError;
 use prestage_store::pack::{PackContents, PackFacts, Published, ResourceEntry};
 use prestage_store::{
@@ -12,6 +12,8 @@ use prestage_store::{
     Source, StoreOptions,
 };
 use support::conformance::{Bench, conformance};
+use support::faults::{Faults, faults};
+use support::front::{Fault, Front};
 use support::seaweed::Seaweed;
 
 /// One server for all, because it takes seconds to start.
@@ -20,6 +22,9 @@ async fn s3_conforms() {
     let server = Seaweed::start().await;
     let folder = tempfile::tempdir().unwrap();
     same_server(&server).await;
+    what_goes_wrong_on_the_way(&server).await;
+    an_error_in_an_answer_of_success_is_an_error(&server).await;
+    more_parts_than_a_list_has(&server).await;
     the_server_copies_what_is_too_large_for_memory(&server).await;
     part_copy_off(&server).await;
     local_to_s3(&server, folder.path()).await;
@@ -29,8 +34,9 @@ async fn s3_conforms() {
 }
 
 async fn run(compose: &Composer, objects: Objects, dst: &str, options: StoreOptions) {
-    let bench = Bench { compose, objects, dst: ObjectUrl::parse(dst).unwrap(), options };
-    conformance(&bench).await;
+    let other = Composer::new(options.clone());
+    let dst = ObjectUrl::parse(dst).unwrap();
+    conformance(&Bench { compose, other: &other, objects, dst, options }).await;
 }
 
 /// The server copies the parts: they may be larger than what goes through memory.
@@ -97,7 +103,94 @@ async fn s3_to_local(server: &Seaweed, folder: &std::path::Path) {
     let composer = Composer::new(server.options());
     let dst = folder.join("out/w.wim");
     run(&composer, objects, dst.to_str().unwrap(), server.options()).await;
-    assert_eq!(std::fs::read_dir(folder.join("out")).unwrap().count(), 0);
+    let left = std::fs::read_dir(folder.join("out")).unwrap();
+    assert!(left.into_iter().all(|entry| entry.unwrap().file_name() == ".prestage"));
+}
+
+const PART_PUT: (&str, &str) = ("PUT", "partNumber=");
+const COMPLETE: (&str, &str) = ("POST", "uploadId=");
+
+async fn what_goes_wrong_on_the_way(server: &Seaweed) {
+    let front = Front::plain(server.port()).await;
+    for copies in ["true", "false"] {
+        let url = front.url();
+        let settings = [("AWS_ENDPOINT", url.as_str()), ("PRESTAGE_S3_PART_COPY", copies)];
+        let options = server.options_with(&settings);
+        let packs = ObjectUrl::parse("s3://packs/front").unwrap();
+        let objects = Objects::open_with(&packs, &options).await.unwrap();
+        let bench = Bench {
+            compose: &Composer::new(options.clone()),
+            other: &Composer::new(options.clone()),
+            objects,
+            dst: ObjectUrl::parse("s3://media/front/w.wim").unwrap(),
+            options,
+        };
+        bench.put_sources().await;
+        faults(&bench, Faults { front: &front, place: PART_PUT, finish: COMPLETE }).await;
+        bench.assert_clean().await;
+    }
+}
+
+/// S3 begins to answer before it knows how it ends.
+async fn an_error_in_an_answer_of_success_is_an_error(server: &Seaweed) {
+    let front = Front::plain(server.port()).await;
+    let options = server.options_with(&[("AWS_ENDPOINT", front.url().as_str())]);
+    let packs = ObjectUrl::parse("s3://packs/front").unwrap();
+    let bench = Bench {
+        compose: &Composer::new(options.clone()),
+        other: &Composer::new(options.clone()),
+        objects: Objects::open_with(&packs, &options).await.unwrap(),
+        dst: ObjectUrl::parse("s3://media/front/200.wim").unwrap(),
+        options,
+    };
+    let error = |code: &str| {
+        Fault::Answer(200, format!("<Error><Code>{code}</Code><Message>late</Message></Error>"))
+    };
+    let token = bench.begin().await;
+    front.once(PART_PUT.0, PART_PUT.1, error("AccessDenied"));
+    let late = bench.compose.place(&token, &bench.parts()[0]).await.unwrap_err();
+    assert!(late.to_string().contains("AccessDenied: late"), "{late}");
+    front.once(PART_PUT.0, PART_PUT.1, error("InternalError"));
+    let placed = bench.place_all(&token).await;
+    front.once(COMPLETE.0, COMPLETE.1, error("AccessDenied"));
+    let late = bench.compose.finish(&token, &placed).await;
+    // The client sends the same request again by itself.
+    front.assert_all_failed();
+    if let Err(error) = late {
+        assert!(bench.output().await.is_none(), "{error}");
+        bench.compose.finish(&token, &placed).await.unwrap();
+    }
+    bench.assert_whole().await;
+    bench.remove_output().await;
+}
+
+/// S3 lists a thousand parts at once.
+async fn more_parts_than_a_list_has(server: &Seaweed) {
+    let objects = server.open("s3://packs").await;
+    let key = ObjectKey::new("small").unwrap();
+    let put = objects.put_small(&key, Bytes::from(vec![7; 4096]), PutRule::Overwrite);
+    let _ = put.await.unwrap();
+    let composer = Composer::new(server.options());
+    let dst = ObjectUrl::parse("s3://media/many").unwrap();
+    let part = |number: u32| Part {
+        number,
+        dst_offset: u64::from(number) * 10,
+        len: 10,
+        source: Source { objects: objects.clone(), key: key.clone(), offset: 3, if_match: None },
+    };
+    let parts: Vec<_> = (0..1015).map(part).collect();
+    let token = composer.begin(&dst, 10_150).await.unwrap();
+    let placing = parts.iter().filter(|part| part.number != 500);
+    let placing = placing.map(async |part| composer.place(&token, part).await);
+    let _: Vec<_> = stream::iter(placing).buffered(8).try_collect().await.unwrap();
+    for range in [0..parts.len(), 490..510, 999..1015] {
+        let there = composer.placed(&token, &parts[range.clone()]).await.unwrap();
+        let missing: Vec<_> =
+            range.clone().zip(there).filter(|(_, receipt)| receipt.is_none()).collect();
+        let expected: &[usize] = if range.contains(&500) { &[500] } else { &[] };
+        assert!(missing.iter().map(|(number, _)| *number).eq(expected.iter().copied()));
+    }
+    composer.abort(&token).await.unwrap();
 }
 
 /// One pack that is put whole and one that goes up in parts.

@@ -1,26 +1,119 @@
 //! The composer that programs use: it takes the way that the output's address asks for.
 
 use std::fmt;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
+use backon::{ExponentialBuilder, Retryable};
+use uuid::Uuid;
 
+use super::azure::{self, AzureParts};
+use super::cloud::{Buckets, Output, PartStore};
 use super::error::ComposeError;
-use super::s3::S3Composer;
-use super::token::OpenUpload;
-use super::{Compose, Part, PartRules, Receipt, UploadToken, check_parts, local};
-use crate::location::ObjectUrl;
+use super::google::{self, GoogleParts};
+use super::reap::{Kept, leftovers};
+use super::receipt::{MarkedPart, PartMark, PlacedPart};
+use super::s3::S3Parts;
+use super::token::{CloudUpload, OpenUpload};
+use super::{Compose, Part, PartRules, Reaped, Receipt, UploadToken, check_parts, local};
+use crate::location::{Cloud, ObjectUrl};
 use crate::objects::Objects;
 use crate::options::StoreOptions;
 
-/// Composes outputs in local folders and in S3 buckets, from packs in either.
+/// What a folder calls every part: it knows them by their ranges alone.
+const IN_FILE: &str = "file";
+
+/// Composes outputs in local folders and in buckets, from packs in either.
 pub struct Composer {
-    s3: S3Composer,
+    buckets: Buckets,
+    s3: S3Parts,
+    azure: AzureParts,
+    google: GoogleParts,
 }
 
 impl Composer {
     /// A composer with the given settings.
     pub fn new(options: StoreOptions) -> Self {
-        Self { s3: S3Composer::new(options) }
+        Self {
+            s3: S3Parts::new(&options),
+            azure: AzureParts::default(),
+            google: GoogleParts::default(),
+            buckets: Buckets::new(options),
+        }
+    }
+
+    fn parts(&self, cloud: Cloud) -> &dyn PartStore {
+        match cloud {
+            Cloud::S3 => &self.s3,
+            Cloud::Azure => &self.azure,
+            Cloud::Google => &self.google,
+        }
+    }
+
+    async fn begin_in_cloud(&self, upload: CloudUpload) -> Result<UploadToken, ComposeError> {
+        let mut output = self.buckets.output(upload).await?;
+        let parts = self.parts(output.upload.cloud);
+        output.upload.upload = parts.open(&output).await?;
+        let token = OpenUpload::Cloud(output.upload.clone()).token()?;
+        if let Err(error) = output.mark(&token).await {
+            // What can't be found again must not stay; the first error is the one to tell.
+            let _ = parts.discard(&output).await;
+            return Err(error);
+        }
+        Ok(token)
+    }
+
+    async fn place_in_cloud(
+        &self,
+        upload: CloudUpload,
+        part: &MarkedPart<'_>,
+    ) -> Result<String, ComposeError> {
+        let output = self.buckets.output(upload).await?;
+        let place = || self.parts(output.upload.cloud).place(&output, part);
+        place.retry(ExponentialBuilder::default()).when(ComposeError::is_worth_repeating).await
+    }
+
+    async fn finish_in_cloud(
+        &self,
+        upload: CloudUpload,
+        placed: &[PlacedPart<'_>],
+    ) -> Result<(), ComposeError> {
+        let output = self.buckets.output(upload).await?;
+        if !output.is_finished().await? {
+            let committed = self.parts(output.upload.cloud).commit(&output, placed).await;
+            // The answer may have been lost, or another process was quicker.
+            if committed.is_err() && !output.is_finished().await? {
+                return committed;
+            }
+        }
+        self.clear(&output).await
+    }
+
+    /// Parts first: as long as the marker is there, this can be found and done again.
+    async fn clear(&self, output: &Output) -> Result<(), ComposeError> {
+        self.parts(output.upload.cloud).discard(output).await?;
+        output.unmark().await
+    }
+
+    async fn reap_in_cloud(
+        &self,
+        bucket: &Objects,
+        folder: &str,
+        kept: &Kept,
+    ) -> Result<Reaped, ComposeError> {
+        let found = leftovers(bucket, folder, kept).await?;
+        let mut reaped = Reaped::default();
+        for upload in found.uploads {
+            let output = self.buckets.output(upload).await?;
+            self.clear(&output).await?;
+            tracing::info!(output = output.url(), "gave up an abandoned composition");
+            reaped.compositions += 1;
+        }
+        for key in found.objects {
+            bucket.delete(&key).await?;
+            reaped.objects += 1;
+        }
+        Ok(reaped)
     }
 }
 
@@ -35,37 +128,68 @@ impl Compose for Composer {
     fn part_rules(&self, dst: &ObjectUrl, from: &Objects) -> PartRules {
         match dst {
             ObjectUrl::Local(_) => local::PART_RULES,
-            ObjectUrl::S3 { .. } => self.s3.part_rules(from),
+            ObjectUrl::Bucket { cloud: Cloud::S3, .. } => self.s3.part_rules(from),
+            ObjectUrl::Bucket { cloud: Cloud::Azure, .. } => azure::PART_RULES,
+            ObjectUrl::Bucket { cloud: Cloud::Google, .. } => google::PART_RULES,
         }
     }
 
     async fn begin(&self, dst: &ObjectUrl, total_bytes: u64) -> Result<UploadToken, ComposeError> {
         let name = dst.name()?.to_owned();
-        let upload = match dst {
+        match dst {
             ObjectUrl::Local(target) => {
-                OpenUpload::Local(local::begin(target.clone(), name, total_bytes).await?)
+                let upload = local::begin(target.clone(), name, total_bytes).await?;
+                OpenUpload::Local(upload).token()
             }
-            ObjectUrl::S3 { bucket, key } => {
-                OpenUpload::S3(self.s3.begin(bucket, key, total_bytes).await?)
+            ObjectUrl::Bucket { cloud, bucket, key } => {
+                let upload = CloudUpload {
+                    cloud: *cloud,
+                    bucket: bucket.clone(),
+                    key: key.clone(),
+                    total: total_bytes,
+                    id: Uuid::new_v4().simple().to_string(),
+                    upload: None,
+                };
+                self.begin_in_cloud(upload).await
             }
-        };
-        upload.token()
+        }
     }
 
     async fn place(&self, token: &UploadToken, part: &Part) -> Result<Receipt, ComposeError> {
         let upload = OpenUpload::parse(token)?;
         upload.check(part)?;
-        match upload {
-            OpenUpload::Local(upload) => local::place(upload, part).await,
-            OpenUpload::S3(upload) => self.s3.place(&upload, part).await,
-        }
+        let marked = MarkedPart::new(token, part);
+        let tag = match upload {
+            OpenUpload::Local(upload) => {
+                local::place(upload, part).await?;
+                IN_FILE.to_owned()
+            }
+            OpenUpload::Cloud(upload) => self.place_in_cloud(upload, &marked).await?,
+        };
+        Ok(marked.mark.receipt(&tag))
+    }
+
+    async fn placed(
+        &self,
+        token: &UploadToken,
+        parts: &[Part],
+    ) -> Result<Vec<Option<Receipt>>, ComposeError> {
+        let OpenUpload::Cloud(upload) = OpenUpload::parse(token)? else {
+            return Ok(vec![None; parts.len()]);
+        };
+        let output = self.buckets.output(upload).await?;
+        let marked: Vec<_> = parts.iter().map(|part| MarkedPart::new(token, part)).collect();
+        let tags = self.parts(output.upload.cloud).placed(&output, &marked).await?;
+        let receipt =
+            |(part, tag): (&MarkedPart<'_>, Option<String>)| tag.map(|tag| part.mark.receipt(&tag));
+        Ok(marked.iter().zip(tags).map(receipt).collect())
     }
 
     async fn settle(&self, token: &UploadToken) -> Result<(), ComposeError> {
         match OpenUpload::parse(token)? {
             OpenUpload::Local(upload) => local::settle(upload).await,
             // A bucket answers when a part is safe.
-            OpenUpload::S3(_) => Ok(()),
+            OpenUpload::Cloud(_) => Ok(()),
         }
     }
 
@@ -76,16 +200,40 @@ impl Compose for Composer {
     ) -> Result<(), ComposeError> {
         let upload = OpenUpload::parse(token)?;
         check_parts(upload.total(), parts)?;
+        let placed = |(part, receipt)| {
+            let mark = PartMark::of(token, part);
+            let number = part.number;
+            let tag = mark.tag(receipt).ok_or(ComposeError::Receipt { number })?;
+            Ok(PlacedPart { part, mark, tag })
+        };
+        let placed = parts.iter().map(|(part, receipt)| placed((part, receipt)));
+        let placed: Vec<_> = placed.collect::<Result<_, ComposeError>>()?;
         match upload {
-            OpenUpload::Local(upload) => local::finish(upload, parts).await,
-            OpenUpload::S3(upload) => self.s3.finish(&upload, parts).await,
+            OpenUpload::Local(upload) => local::finish(upload).await,
+            OpenUpload::Cloud(upload) => self.finish_in_cloud(upload, &placed).await,
         }
     }
 
     async fn abort(&self, token: &UploadToken) -> Result<(), ComposeError> {
         match OpenUpload::parse(token)? {
             OpenUpload::Local(upload) => local::abort(upload).await,
-            OpenUpload::S3(upload) => self.s3.abort(&upload).await,
+            OpenUpload::Cloud(upload) => self.clear(&self.buckets.output(upload).await?).await,
+        }
+    }
+
+    async fn reap(
+        &self,
+        folder: &ObjectUrl,
+        live: &[UploadToken],
+        older_than: Duration,
+        now: SystemTime,
+    ) -> Result<Reaped, ComposeError> {
+        match folder {
+            ObjectUrl::Local(folder) => local::reap(folder.clone(), live, older_than, now).await,
+            ObjectUrl::Bucket { cloud, bucket, key } => {
+                let bucket = self.buckets.bucket(*cloud, bucket).await?;
+                self.reap_in_cloud(&bucket, key, &Kept::new(live, older_than, now)).await
+            }
         }
     }
 }

@@ -64,28 +64,37 @@ pub enum ComposeError {
         /// The limit in bytes.
         max: u64,
     },
-    /// The server refused to copy a part.
-    #[error(
-        "the server refused to copy part {number} of {dst}: {status} {code}: {message}; if it \
-         can't copy parts at all, set PRESTAGE_S3_PART_COPY=false"
-    )]
-    Refused {
+    /// A part is not in place, whatever its receipt says.
+    #[error("part {number} of {dst} is not in place; place it again")]
+    Unplaced {
         /// Which part, from 0.
         number: u32,
         /// The output's address.
         dst: String,
-        /// HTTP status; 200 with an error in the body is an error too.
+    },
+    /// The server refused a request.
+    #[error(
+        "the server refused to {action} {dst}: {status} {code}: {message}; check what the \
+         credentials allow there (if it is an S3 server that can't copy parts, set \
+         PRESTAGE_S3_PART_COPY=false)"
+    )]
+    Refused {
+        /// What was asked for, as a verb.
+        action: String,
+        /// The output's address.
+        dst: String,
+        /// HTTP status; 200 with an error in the body is an error too. 0 if nothing was sent.
         status: u16,
-        /// S3's code.
+        /// The server's code.
         code: String,
-        /// S3's message.
+        /// The server's message.
         message: String,
     },
     /// The server could not be reached, or its answer was lost.
-    #[error("no answer to the copy of part {number} of {dst}: {source}; check the network")]
+    #[error("no answer to the request to {action} {dst}: {source}; check the network")]
     Unreachable {
-        /// Which part, from 0.
-        number: u32,
+        /// What was asked for, as a verb.
+        action: String,
         /// The output's address.
         dst: String,
         /// What happened; the address is taken out, for it is signed.
@@ -104,6 +113,11 @@ pub enum ComposeError {
 }
 
 impl ComposeError {
+    /// Whether the same request should be sent again at once: no client library did so already.
+    pub(super) fn is_worth_repeating(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::Refused { .. }) && self.is_transient()
+    }
+
     /// Whether the same step may succeed later without anybody's doing.
     pub fn is_transient(&self) -> bool {
         match self {
@@ -115,11 +129,17 @@ impl ComposeError {
     }
 }
 
-/// By S3's list of error codes; an error in the body of a 200 is judged by its code alone.
+/// By the lists of error codes of S3 and Azure; an error in the body of a 200 is judged by its code alone.
 fn is_transient_refusal(status: u16, code: &str) -> bool {
     let busy = matches!(
         code,
-        "InternalError" | "SlowDown" | "RequestTimeout" | "ServiceUnavailable" | "OperationAborted"
+        "InternalError"
+            | "SlowDown"
+            | "RequestTimeout"
+            | "ServiceUnavailable"
+            | "OperationAborted"
+            | "ServerBusy"
+            | "OperationTimedOut"
     );
     busy || status == 429 || (status >= 500 && status != 501)
 }

@@ -12,8 +12,9 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use rustix::io::Errno;
 
 use super::error::ComposeError;
+use super::memory::steps;
 use super::token::{LocalUpload, OpenUpload, PARTIAL_SUFFIX};
-use super::{PIECE, PIECES, Part, PartRules, Receipt, Source, UploadToken};
+use super::{PIECE, PIECES, Part, PartRules, Reaped, Source, UploadToken};
 use crate::error::{StoreError, off_thread};
 use crate::pack::sync_folder;
 
@@ -47,8 +48,7 @@ pub(super) async fn begin(
     .await
 }
 
-pub(super) async fn place(upload: LocalUpload, part: &Part) -> Result<Receipt, ComposeError> {
-    let receipt = receipt(part);
+pub(super) async fn place(upload: LocalUpload, part: &Part) -> Result<(), ComposeError> {
     let target = Arc::new(open_partial(&upload).await?);
     match part.source.objects.local_path(&part.source.key) {
         Some(path) => {
@@ -60,7 +60,7 @@ pub(super) async fn place(upload: LocalUpload, part: &Part) -> Result<Receipt, C
         }
         None => write_pieces(part, &target, &upload.partial).await?,
     }
-    Ok(receipt)
+    Ok(())
 }
 
 pub(super) async fn settle(upload: LocalUpload) -> Result<(), ComposeError> {
@@ -70,12 +70,6 @@ pub(super) async fn settle(upload: LocalUpload) -> Result<(), ComposeError> {
         Ok(durable.map_err(StoreError::io("make durable", &upload.partial))?)
     })
     .await
-}
-
-/// The receipt of a part that is in place. It names the part, so that one is not taken for another.
-fn receipt(part: &Part) -> Receipt {
-    let Part { number, dst_offset, len, .. } = part;
-    Receipt(format!("file:{number}:{dst_offset}:{len}"))
 }
 
 async fn open_partial(upload: &LocalUpload) -> Result<File, ComposeError> {
@@ -98,18 +92,17 @@ async fn check_unchanged(source: &Source) -> Result<(), StoreError> {
     let Some(expected) = &source.if_match else {
         return Ok(());
     };
-    let place = || source.objects.url(&source.key).to_string();
     match source.objects.head(&source.key).await? {
-        None => Err(StoreError::Missing { place: place() }),
+        None => Err(source.missing()),
         Some(facts) if facts.etag.as_ref() == Some(expected) => Ok(()),
-        Some(_) => Err(StoreError::Changed { place: place() }),
+        Some(_) => Err(source.changed()),
     }
 }
 
 /// From a store that is not a folder: a few pieces at a time, each written where it belongs.
 async fn write_pieces(part: &Part, target: &Arc<File>, partial: &Path) -> Result<(), ComposeError> {
     let Source { objects, key, offset, if_match } = &part.source;
-    stream::iter(pieces(part.len))
+    stream::iter(steps(part.len, PIECE))
         .map(|(at, bytes)| async move {
             let range = offset + at..offset + at + bytes;
             let body = objects.get_range_if(key, range, if_match.as_deref()).await?;
@@ -125,14 +118,6 @@ async fn write_pieces(part: &Part, target: &Arc<File>, partial: &Path) -> Result
         .try_collect::<()>()
         .await?;
     Ok(())
-}
-
-/// The pieces (offset, bytes) that `len` bytes are read in.
-pub(super) fn pieces(len: u64) -> impl Iterator<Item = (u64, u64)> {
-    (0..len.div_ceil(PIECE)).map(move |number| {
-        let at = number * PIECE;
-        (at, PIECE.min(len - at))
-    })
 }
 
 /// A range to be copied from file to file: offsets and length in bytes.
@@ -217,14 +202,7 @@ impl FileCopy {
     }
 }
 
-pub(super) async fn finish(
-    upload: LocalUpload,
-    parts: &[(Part, Receipt)],
-) -> Result<(), ComposeError> {
-    if let Some((part, _)) = parts.iter().find(|(part, given)| receipt(part) != *given) {
-        let number = part.number;
-        return Err(ComposeError::Receipt { number });
-    }
+pub(super) async fn finish(upload: LocalUpload) -> Result<(), ComposeError> {
     off_thread(upload.target.display().to_string(), move || rename(&upload)).await
 }
 
@@ -276,15 +254,13 @@ pub(super) async fn abort(upload: LocalUpload) -> Result<(), ComposeError> {
     .await
 }
 
-/// Removes hidden files in `folder` of compositions that nobody knows of: `live` are the tokens of
-/// all open ones, and files younger than `age` at `now` may belong to one that is just beginning.
-/// Returns how many were removed. Blocking.
-pub fn scrub_partials(
-    folder: &Path,
+/// Removes hidden files in `folder` of compositions that nobody knows of.
+pub(super) async fn reap(
+    folder: PathBuf,
     live: &[UploadToken],
+    older_than: Duration,
     now: SystemTime,
-    age: Duration,
-) -> Result<u64, StoreError> {
+) -> Result<Reaped, ComposeError> {
     let live: Vec<PathBuf> = live
         .iter()
         .filter_map(|token| match OpenUpload::parse(token) {
@@ -292,23 +268,36 @@ pub fn scrub_partials(
             _ => None,
         })
         .collect();
-    let mut removed = 0;
-    for entry in std::fs::read_dir(folder).map_err(StoreError::io("list", folder))? {
+    off_thread(folder.display().to_string(), move || {
+        let is_old = |at| now.duration_since(at).unwrap_or_default() >= older_than;
+        Ok(remove_partials(&folder, |path, modified| is_old(modified) && !live.contains(path))?)
+    })
+    .await
+}
+
+fn remove_partials(
+    folder: &Path,
+    is_abandoned: impl Fn(&PathBuf, SystemTime) -> bool,
+) -> Result<Reaped, StoreError> {
+    let mut reaped = Reaped::default();
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(reaped),
+        entries => entries.map_err(StoreError::io("list", folder))?,
+    };
+    for entry in entries {
         let entry = entry.map_err(StoreError::io("list", folder))?;
-        let path = entry.path();
-        let name = entry.file_name();
+        let (path, name) = (entry.path(), entry.file_name());
         let hidden = name
             .to_str()
             .is_some_and(|name| name.starts_with('.') && name.ends_with(PARTIAL_SUFFIX));
         let modified = entry.metadata().and_then(|metadata| metadata.modified());
-        let old = modified.is_ok_and(|at| now.duration_since(at).unwrap_or_default() >= age);
-        if hidden && old && !live.contains(&path) {
+        if hidden && modified.is_ok_and(|modified| is_abandoned(&path, modified)) {
             std::fs::remove_file(&path).map_err(StoreError::io("remove", &path))?;
             tracing::info!(file = %path.display(), "removed an abandoned composition");
-            removed += 1;
+            reaped.compositions += 1;
         }
     }
-    Ok(removed)
+    Ok(reaped)
 }
 
 #[cfg(test)]

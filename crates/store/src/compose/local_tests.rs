@@ -29,7 +29,7 @@ fn copying_by_hand_gives_the_same_bytes_as_the_kernel() {
 }
 
 #[tokio::test]
-async fn an_abandoned_composition_is_scrubbed_and_a_live_one_is_kept() {
+async fn an_abandoned_composition_is_reaped_and_a_live_one_is_kept() {
     let folder = tempfile::tempdir().unwrap();
     let composer = Composer::new(StoreOptions::default());
     let dst = ObjectUrl::Local(folder.path().join("w.wim"));
@@ -37,9 +37,13 @@ async fn an_abandoned_composition_is_scrubbed_and_a_live_one_is_kept() {
     let _dead = composer.begin(&dst, 10).await.unwrap();
     let hour = Duration::from_secs(3600);
     let (now, live) = (SystemTime::now(), [live]);
-    let scrub = |now| scrub_partials(folder.path(), &live, now, hour).unwrap();
-    assert_eq!(scrub(now), 0);
-    assert_eq!(scrub(now + 2 * hour), 1);
+    let out = ObjectUrl::Local(folder.path().to_owned());
+    let reap = async |now| composer.reap(&out, &live, hour, now).await.unwrap().compositions;
+    assert_eq!(reap(now).await, 0);
+    assert_eq!(reap(now + 2 * hour).await, 1);
+    assert_eq!(reap(now + 2 * hour).await, 0);
+    let nowhere = ObjectUrl::Local(folder.path().join("nowhere"));
+    assert_eq!(composer.reap(&nowhere, &[], hour, now).await.unwrap(), Reaped::default());
     composer.abort(&live[0]).await.unwrap();
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }

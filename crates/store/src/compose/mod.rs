@@ -3,20 +3,41 @@
 //! One process opens the composition with [`Compose::begin`]; the token goes to all others, which
 //! [`Compose::place`] their parts in any order; one finishes it. Until then nothing is to be seen
 //! under the output's name. Every step may be repeated, with the same result.
+//!
+//! Where bytes go:
+//!
+//! | output | a part of the same store | any other part |
+//! |---|---|---|
+//! | folder | copied by the kernel, blocks shared where they can be | through memory |
+//! | S3 | `UploadPartCopy` | through memory |
+//! | Azure | `Put Block From URL`; through memory if refused as unsupported | through memory |
+//! | Google | a whole object: nothing; a range: through memory into a temporary object | the same |
 
+mod azure;
+mod azure_blocks;
+mod cloud;
 mod composer;
 mod error;
+mod google;
+mod google_compose;
+mod http;
 mod local;
+mod memory;
+mod reap;
+mod receipt;
 mod s3;
 mod s3_copy;
+mod s3_list;
 mod token;
+
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 
 pub use composer::Composer;
 pub use error::ComposeError;
-pub use local::scrub_partials;
 
+use crate::error::StoreError;
 use crate::keys::ObjectKey;
 use crate::location::ObjectUrl;
 use crate::objects::Objects;
@@ -86,6 +107,16 @@ pub struct Source {
     pub if_match: Option<String>,
 }
 
+impl Source {
+    pub(crate) fn missing(&self) -> StoreError {
+        StoreError::Missing { place: self.objects.url(&self.key).to_string() }
+    }
+
+    pub(crate) fn changed(&self) -> StoreError {
+        StoreError::Changed { place: self.objects.url(&self.key).to_string() }
+    }
+}
+
 /// What an output's store asks of the parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PartRules {
@@ -99,7 +130,21 @@ pub struct PartRules {
     pub at_once: usize,
 }
 
+/// What was left behind and is removed now.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Reaped {
+    /// Compositions that were given up.
+    pub compositions: u64,
+    /// Temporary objects of compositions that had been given up before.
+    pub objects: u64,
+}
+
 /// Composes objects.
+///
+/// Each step may be repeated, by any process, after any failure: a part that is placed again is the
+/// same part; an output that is there already is told by the composition's id that it carries (a
+/// local one by its inode), so that finishing again after a lost answer succeeds, and does nothing
+/// to a newer output.
 #[async_trait]
 pub trait Compose: Send + Sync {
     /// What parts must be like that come from `from` and go to `dst`.
@@ -115,8 +160,22 @@ pub trait Compose: Send + Sync {
     /// before receipts are handed on, not after each.
     async fn settle(&self, token: &UploadToken) -> Result<(), ComposeError>;
 
+    /// The receipts of those of `parts` that are in place already, `None` for the others, in their
+    /// order. A merge that starts again asks this first, and places only what is missing.
+    ///
+    /// Each store is asked once: S3 for the upload's parts, Azure for the uncommitted blocks,
+    /// Google for the temporary objects. A folder doesn't know which ranges were written, so
+    /// nothing is in place there; nor are parts that are whole objects in Google's store, which
+    /// cost nothing to place. S3 knows a part by number and size alone: within one composition,
+    /// parts must always be cut in the same way.
+    async fn placed(
+        &self,
+        token: &UploadToken,
+        parts: &[Part],
+    ) -> Result<Vec<Option<Receipt>>, ComposeError>;
+
     /// Makes the output appear under its name, all at once, replacing what was there. The parts
-    /// must tile it exactly, in order.
+    /// must tile it exactly, in order, each with its own receipt of this composition.
     async fn finish(
         &self,
         token: &UploadToken,
@@ -124,7 +183,20 @@ pub trait Compose: Send + Sync {
     ) -> Result<(), ComposeError>;
 
     /// Gives a composition up and frees what it holds. A finished or unknown one is left alone.
+    /// Azure has no way to drop blocks: it does so by itself, a week after the last was written.
     async fn abort(&self, token: &UploadToken) -> Result<(), ComposeError>;
+
+    /// Gives up compositions of outputs directly in `folder` that nobody knows of: none of the
+    /// `live` tokens is theirs, and they were begun at least `older_than` before `now` (younger
+    /// ones may just be beginning elsewhere). Only what carries our own mark is touched: hidden
+    /// files `.<name>.<random>.partial` in a folder, objects below `.prestage/` in a bucket.
+    async fn reap(
+        &self,
+        folder: &ObjectUrl,
+        live: &[UploadToken],
+        older_than: Duration,
+        now: SystemTime,
+    ) -> Result<Reaped, ComposeError>;
 }
 
 /// Checks that the parts are all of the output: numbered from 0 and tiling it.

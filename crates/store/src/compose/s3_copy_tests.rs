@@ -27,60 +27,55 @@ async fn part(key: &str, if_match: Option<&str>) -> Part {
     }
 }
 
-fn upload() -> S3Upload {
-    S3Upload {
-        bucket: "media".into(),
-        key: "w.wim".into(),
-        upload: "id".into(),
-        total: 100,
-        before: None,
-    }
-}
-
-fn request<'a>(part: &'a Part, upload: &'a S3Upload) -> CopyRequest<'a> {
+fn request(part: &Part) -> CopyRequest<'_> {
     CopyRequest {
         bucket: "packs",
         path: part.source.objects.store_path(&part.source.key).unwrap(),
         part,
-        upload,
+        upload: "id",
+        dst: "s3://media/w.wim".into(),
     }
+}
+
+fn answer(status: u16, body: &str) -> Answer {
+    Answer { status, headers: Default::default(), body: body.into() }
 }
 
 #[tokio::test]
 async fn the_headers_name_the_encoded_source_its_range_and_its_tag() {
-    let (part, upload) = (part("a+b/ü%.pack", Some("\"tag\"")).await, upload());
-    let headers = request(&part, &upload).headers().unwrap();
+    let part = part("a+b/ü%.pack", Some("\"tag\"")).await;
+    let headers = request(&part).headers().unwrap();
     let values: Vec<_> = headers.iter().map(|(_, value)| value.to_str().unwrap()).collect();
     assert_eq!(values, ["/packs/pre%20fix/a%2Bb/%C3%BC%25.pack", "bytes=10-109", "\"tag\""]);
 }
 
 #[tokio::test]
 async fn only_an_answer_with_a_tag_is_a_success() {
-    let (part, upload) = (part("k", None).await, upload());
-    let request = request(&part, &upload);
-    let receipt = request.judge(200, RESULT.as_bytes()).unwrap();
-    assert_eq!(receipt.as_str(), "\"9b2cf5\"");
+    let part = part("k", None).await;
+    let request = request(&part);
+    let tag = request.judge(&answer(200, &RESULT)).unwrap();
+    assert_eq!(tag, "\"9b2cf5\"");
 
     let error = |code: &str| format!("<Error><Code>{code}</Code><Message>why</Message></Error>");
-    let late = request.judge(200, error("InternalError").as_bytes()).unwrap_err();
+    let late = request.judge(&answer(200, &error("InternalError"))).unwrap_err();
     assert!(late.is_transient(), "{late}");
-    let denied = request.judge(403, error("AccessDenied").as_bytes()).unwrap_err();
+    let denied = request.judge(&answer(403, &error("AccessDenied"))).unwrap_err();
     assert!(!denied.is_transient() && denied.to_string().contains("AccessDenied: why"));
     for body in
         ["", "not xml", "<CopyPartResult/>", "<CopyPartResult><ETag></ETag></CopyPartResult>"]
     {
-        assert!(request.judge(200, body.as_bytes()).is_err(), "{body}");
+        assert!(request.judge(&answer(200, &body)).is_err(), "{body}");
     }
-    assert!(request.judge(500, RESULT.as_bytes()).is_err());
+    assert!(request.judge(&answer(500, &RESULT)).is_err());
 }
 
 #[tokio::test]
 async fn what_is_gone_or_changed_is_told_apart() {
-    let (part, upload) = (part("k", None).await, upload());
-    let request = request(&part, &upload);
+    let part = part("k", None).await;
+    let request = request(&part);
     let judge = |status, code: &str| {
         let body = format!("<Error><Code>{code}</Code></Error>");
-        request.judge(status, body.as_bytes()).unwrap_err()
+        request.judge(&answer(status, &body)).unwrap_err()
     };
     assert!(matches!(judge(404, "NoSuchUpload"), ComposeError::Gone { .. }));
     assert!(matches!(judge(404, "NoSuchKey"), ComposeError::Store(StoreError::Missing { .. })));

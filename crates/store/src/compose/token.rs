@@ -4,9 +4,11 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::cloud::{MARKER_SUFFIX, OPEN_FOLDER};
 use super::error::ComposeError;
 use super::{Part, UploadToken};
-use crate::location::ObjectUrl;
+use crate::keys::{KeyError, ObjectKey};
+use crate::location::{Cloud, ObjectUrl};
 
 /// End of the hidden file's name.
 pub(super) const PARTIAL_SUFFIX: &str = ".partial";
@@ -16,7 +18,7 @@ pub(super) const PARTIAL_SUFFIX: &str = ".partial";
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub(super) enum OpenUpload {
     Local(LocalUpload),
-    S3(S3Upload),
+    Cloud(CloudUpload),
 }
 
 /// A hidden file beside the output.
@@ -30,15 +32,18 @@ pub(super) struct LocalUpload {
     pub inode: u64,
 }
 
-/// A multipart upload.
+/// A composition in a bucket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct S3Upload {
+pub(super) struct CloudUpload {
+    pub cloud: Cloud,
     pub bucket: String,
     pub key: String,
-    pub upload: String,
     pub total: u64,
-    /// What was under the key at the beginning (tag and time), to tell it from the new object.
-    pub before: Option<String>,
+    /// 32 hexadecimal digits that no other composition has.
+    pub id: String,
+    /// S3's own id of the multipart upload.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upload: Option<String>,
 }
 
 impl OpenUpload {
@@ -53,6 +58,9 @@ impl OpenUpload {
             Self::Local(local) if !local.is_ours() => Err(ComposeError::Token {
                 problem: "its file is not one that Prestage makes".to_owned(),
             }),
+            Self::Cloud(cloud) if !CloudUpload::is_id(&cloud.id) => {
+                Err(ComposeError::Token { problem: "its id is not a composition's".to_owned() })
+            }
             _ => Ok(upload),
         }
     }
@@ -60,14 +68,14 @@ impl OpenUpload {
     pub fn total(&self) -> u64 {
         match self {
             Self::Local(upload) => upload.total,
-            Self::S3(upload) => upload.total,
+            Self::Cloud(upload) => upload.total,
         }
     }
 
     pub fn dst(&self) -> ObjectUrl {
         match self {
             Self::Local(upload) => ObjectUrl::Local(upload.target.clone()),
-            Self::S3(upload) => upload.dst(),
+            Self::Cloud(upload) => upload.dst(),
         }
     }
 
@@ -96,9 +104,31 @@ impl LocalUpload {
     }
 }
 
-impl S3Upload {
+impl CloudUpload {
+    /// Whether a text may be an id: it becomes part of names.
+    pub fn is_id(text: &str) -> bool {
+        text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+    }
+
     pub fn dst(&self) -> ObjectUrl {
-        ObjectUrl::S3 { bucket: self.bucket.clone(), key: self.key.clone() }
+        let Self { cloud, bucket, key, .. } = self.clone();
+        ObjectUrl::Bucket { cloud, bucket, key }
+    }
+
+    pub fn bucket_url(&self) -> ObjectUrl {
+        let Self { cloud, bucket, .. } = self.clone();
+        ObjectUrl::Bucket { cloud, bucket, key: String::new() }
+    }
+
+    /// The object that is there while the composition is open.
+    pub fn marker(&self) -> Result<ObjectKey, KeyError> {
+        ObjectKey::new(format!("{}{MARKER_SUFFIX}", self.open_folder()))
+    }
+
+    /// Where parts lie as objects, in stores that take them so.
+    pub fn open_folder(&self) -> String {
+        let parent = self.key.rsplit_once('/').map(|(parent, _)| format!("{parent}/"));
+        format!("{}{OPEN_FOLDER}/{}", parent.unwrap_or_default(), self.id)
     }
 }
 
@@ -112,16 +142,39 @@ mod tests {
 
     #[test]
     fn a_token_survives_the_round_trip_and_a_stranger_is_refused() {
-        let upload = OpenUpload::S3(S3Upload {
-            bucket: "media".into(),
-            key: "a b/w.wim".into(),
-            upload: "id".into(),
-            total: 7,
-            before: None,
-        });
-        assert_eq!(OpenUpload::parse(&upload.token().unwrap()).unwrap(), upload);
+        let upload = cloud("0123456789abcdef0123456789abcdef");
+        let token = OpenUpload::Cloud(upload.clone()).token().unwrap();
+        assert_eq!(OpenUpload::parse(&token).unwrap(), OpenUpload::Cloud(upload));
         let strange = UploadToken::from("{}".to_owned());
         assert!(matches!(OpenUpload::parse(&strange), Err(ComposeError::Token { .. })));
+    }
+
+    #[test]
+    fn what_belongs_to_a_composition_lies_beside_its_output() {
+        let mut upload = cloud("0123456789abcdef0123456789abcdef");
+        let name = ".prestage/0123456789abcdef0123456789abcdef";
+        assert_eq!(upload.marker().unwrap().as_str(), format!("a b/{name}.open"));
+        upload.key = "w.wim".into();
+        assert_eq!(upload.open_folder(), name);
+    }
+
+    #[test]
+    fn an_id_that_would_lead_elsewhere_is_refused() {
+        for id in ["", "../../0123456789abcdef0123456789", "0123456789abcdef0123456789abcdef0"] {
+            let token = OpenUpload::Cloud(cloud(id)).token().unwrap();
+            assert!(OpenUpload::parse(&token).is_err(), "{id}");
+        }
+    }
+
+    fn cloud(id: &str) -> CloudUpload {
+        CloudUpload {
+            cloud: Cloud::S3,
+            bucket: "media".into(),
+            key: "a b/w.wim".into(),
+            total: 7,
+            id: id.into(),
+            upload: Some("its".into()),
+        }
     }
 
     #[test]

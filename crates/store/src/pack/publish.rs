@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::stream::{self, StreamExt, TryStreamExt};
-use object_store::aws::AmazonS3;
 use object_store::multipart::{MultipartStore, PartId};
 use object_store::path::Path as StorePath;
 use tempfile::NamedTempFile;
@@ -15,7 +14,7 @@ use super::index::{IndexError, PackIndex};
 use super::writer::FinishedPack;
 use crate::error::{StoreError, off_thread};
 use crate::keys::{ObjectKey, PackKey};
-use crate::objects::{Objects, PutOutcome, PutRule, StoreKind, make_private_folder};
+use crate::objects::{Objects, PutOutcome, PutRule, make_private_folder};
 
 /// Bytes of one uploaded part, and of an object that is uploaded whole.
 const UPLOAD_PART: u64 = 16 * 1024 * 1024;
@@ -113,21 +112,21 @@ impl Objects {
 
     /// Publishes a staged file under any key, all at once, replacing what was there.
     pub async fn put_staged(&self, key: &ObjectKey, pack: FinishedPack) -> Result<(), StoreError> {
-        match self.kind() {
-            StoreKind::Local(folder) => {
-                let target = folder.join(key.as_str());
-                let place = target.display().to_string();
-                off_thread(place, move || rename_into_place(pack.staging, &target)).await
-            }
-            StoreKind::S3 { client, .. } => {
-                let upload = Upload {
-                    objects: self.clone(),
-                    client: client.clone(),
-                    key: key.clone(),
-                    path: self.store_path(key)?,
-                };
-                upload.run(pack).await
-            }
+        if let Some(target) = self.local_path(key) {
+            let place = target.display().to_string();
+            return off_thread(place, move || rename_into_place(pack.staging, &target)).await;
+        }
+        let (objects, path) = (self.clone(), self.store_path(key)?);
+        match self.multipart() {
+            Some(client) => Upload { objects, client, key: key.clone(), path }.run(pack).await,
+            None => Err(self.failed(
+                "upload",
+                key,
+                object_store::Error::NotImplemented {
+                    operation: "multipart upload".to_owned(),
+                    implementer: self.root().to_string(),
+                },
+            )),
         }
     }
 }
@@ -150,7 +149,7 @@ pub(crate) fn sync_folder(folder: &Path) -> Result<(), StoreError> {
 /// One pack on its way into a bucket.
 struct Upload {
     objects: Objects,
-    client: Arc<AmazonS3>,
+    client: Arc<dyn MultipartStore>,
     key: ObjectKey,
     path: StorePath,
 }

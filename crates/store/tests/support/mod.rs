@@ -1,5 +1,9 @@
 //! What the integration tests share.
 #![allow(dead_code, unreachable_pub)]
 
+pub mod azurite;
 pub mod conformance;
+pub mod faults;
+pub mod front;
+pub mod google;
 pub mod seaweed;

@@ -18,6 +18,7 @@ const IDENTITIES: &str = r#"{"identities":[{"name":"t","credentials":
 /// The server, with the buckets `packs` and `media`.
 pub struct Seaweed {
     endpoint: String,
+    port: u16,
     /// Killed by its pid when dropped.
     _server: Child,
     _folder: tempfile::TempDir,
@@ -54,9 +55,13 @@ impl Seaweed {
             .kill_on_drop(true)
             .spawn()
             .unwrap();
-        let this = Self { endpoint, _server: server, _folder: folder };
+        let this = Self { endpoint, port: ports.s3, _server: server, _folder: folder };
         this.wait_ready(ports.s3).await;
         this
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     pub fn options(&self) -> StoreOptions {
