@@ -16,8 +16,7 @@ use prestage_store::{
 use prestage_wim::codec::{Codec, Encoder, ResourceSink, RunToJoin};
 
 use super::{
-    Tools,
-    content::{self, SourceProblem},
+    Tools, content,
     encode::{MadePack, codec_of, encode_problem, facts, finish},
     error::TaskError,
     parse_key,
@@ -50,7 +49,7 @@ pub fn encode_run(task: &v1::EncodeRunTask, tools: &Tools) -> Result<MadePack, T
             original_bytes: run.bytes,
             compressed: true,
         };
-        Ok::<_, SourceProblem>(finish(sink, vec![entry], facts(&task.content_id, codec))?)
+        finish(sink, vec![entry], facts(&task.content_id, codec))
     })
 }
 

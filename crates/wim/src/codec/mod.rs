@@ -2,6 +2,7 @@
 
 mod encode;
 mod file;
+mod join;
 mod packing;
 mod resource_writer;
 mod run;
@@ -13,7 +14,8 @@ mod window;
 
 pub use encode::Encoder;
 pub use file::{EncodedFile, FileToEncode, Progress};
-pub use run::{EncodedRun, JoinedFile, RunToJoin, join};
+pub use join::{JoinedFile, RunToJoin, join};
+pub use run::EncodedRun;
 pub use shrink::cannot_shrink;
 pub use sink::{MemorySink, Reservation, ResourceSink};
 pub use wimlib::{Compressor, Decompressor};
