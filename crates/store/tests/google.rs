@@ -10,7 +10,7 @@ use prestage_store::{
     Compose, Composer, ObjectKey, ObjectUrl, Objects, Part, PutRule, Receipt, Source, StoreError,
     StoreOptions, UploadToken,
 };
-use support::conformance::{Bench, conformance};
+use support::conformance::{Bench, SMALL_PART, conformance};
 use support::faults::{Faults, faults};
 use support::google::Google;
 
@@ -35,7 +35,15 @@ async fn run(server: &Google, objects: Objects, dst: &str) {
     let options = server.options();
     let (compose, other) = (Composer::new(options.clone()), Composer::new(options.clone()));
     let dst = ObjectUrl::parse(dst).unwrap();
-    conformance(&Bench { compose: &compose, other: &other, objects, dst, options }).await;
+    conformance(&Bench {
+        compose: &compose,
+        other: &other,
+        objects,
+        dst,
+        options,
+        part: SMALL_PART,
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -48,6 +56,7 @@ async fn what_goes_wrong_on_the_way_is_mended() {
         objects: server.open("gs://packs").await,
         dst: ObjectUrl::parse("gs://media/w.wim").unwrap(),
         options,
+        part: SMALL_PART,
     };
     bench.put_sources().await;
     faults(&bench, Faults { front: &server.front, place: PUT_PIECE, finish: COMPOSE }).await;

@@ -4,7 +4,7 @@
 mod support;
 
 use prestage_store::{Composer, ObjectUrl, Objects, StoreOptions};
-use support::conformance::{Bench, conformance};
+use support::conformance::{Bench, S3_PART, conformance};
 
 #[tokio::test]
 async fn local_to_local_conforms() {
@@ -17,6 +17,7 @@ async fn local_to_local_conforms() {
         objects: Objects::open_with(&packs, &StoreOptions::default()).await.unwrap(),
         dst: ObjectUrl::Local(out.join("w 11+.wim")),
         options: StoreOptions::default(),
+        part: S3_PART,
     };
     conformance(&bench).await;
     let left: Vec<_> = std::fs::read_dir(out).unwrap().map(|entry| entry.unwrap()).collect();

@@ -11,7 +11,7 @@ use prestage_store::{
     CHUNK, Compose, Composer, ObjectKey, ObjectUrl, Objects, PackIndex, PackKey, Part, PutRule,
     Source, StoreOptions,
 };
-use support::conformance::{Bench, conformance};
+use support::conformance::{Bench, S3_PART, conformance};
 use support::faults::{Faults, faults};
 use support::front::{Fault, Front};
 use support::seaweed::Seaweed;
@@ -36,7 +36,7 @@ async fn s3_conforms() {
 async fn run(compose: &Composer, objects: Objects, dst: &str, options: StoreOptions) {
     let other = Composer::new(options.clone());
     let dst = ObjectUrl::parse(dst).unwrap();
-    conformance(&Bench { compose, other: &other, objects, dst, options }).await;
+    conformance(&Bench { compose, other: &other, objects, dst, options, part: S3_PART }).await;
 }
 
 /// The server copies the parts: they may be larger than what goes through memory.
@@ -124,6 +124,7 @@ async fn what_goes_wrong_on_the_way(server: &Seaweed) {
             objects,
             dst: ObjectUrl::parse("s3://media/front/w.wim").unwrap(),
             options,
+            part: S3_PART,
         };
         bench.put_sources().await;
         faults(&bench, Faults { front: &front, place: PART_PUT, finish: COMPLETE }).await;
@@ -142,6 +143,7 @@ async fn an_error_in_an_answer_of_success_is_an_error(server: &Seaweed) {
         objects: Objects::open_with(&packs, &options).await.unwrap(),
         dst: ObjectUrl::parse("s3://media/front/200.wim").unwrap(),
         options,
+        part: S3_PART,
     };
     let error = |code: &str| {
         Fault::Answer(200, format!("<Error><Code>{code}</Code><Message>late</Message></Error>"))

@@ -62,8 +62,9 @@ pub async fn merge(task: &v1::MergeTask, tools: &Tools) -> Result<v1::MergeResul
     let output = output_url(&task.output)?;
     let (_, mut parts) = recipe_parts(&build, &output, tools).await?;
     parts.retain(|part| (task.first..=task.last).contains(&part.number));
-    let packs = local_packs(&parts, tools).await?;
     let token = UploadToken::from(task.upload.clone());
+    let mut placed = keep_placed(&mut parts, &token, &build, tools).await?;
+    let packs = local_packs(&parts, tools).await?;
     let at_once = tools.composer.part_rules(&output, &tools.objects).at_once;
     let mut placing = futures::stream::iter(parts)
         .map(|part| verified(part, &packs, tools))
@@ -71,7 +72,6 @@ pub async fn merge(task: &v1::MergeTask, tools: &Tools) -> Result<v1::MergeResul
         .map(|part| place(part, &token, &build, tools))
         .buffer_unordered(at_once);
     let mut settling = Settling::default();
-    let mut placed = Vec::new();
     while let Some(part) = placing.try_next().await? {
         placed.push(part);
         settling.go_on(&token, tools).await?;
@@ -80,6 +80,28 @@ pub async fn merge(task: &v1::MergeTask, tools: &Tools) -> Result<v1::MergeResul
     settling.finish(&token, tools).await?;
     placed.sort_by_key(|placed| placed.part);
     Ok(v1::MergeResult { parts: placed })
+}
+
+/// Takes those of the parts out that an earlier try of this task left in place; gives these.
+async fn keep_placed(
+    parts: &mut Vec<RecipePart>,
+    token: &UploadToken,
+    build: &BuildId,
+    tools: &Tools,
+) -> Result<Vec<v1::PlacedPart>, TaskError> {
+    let bound: Vec<_> = parts.iter().map(|part| part.bind(&tools.objects, build)).collect();
+    let receipts = tools.composer.placed(token, &bound).await?;
+    let mut placed = Vec::new();
+    for (part, receipt) in std::mem::take(parts).into_iter().zip(receipts) {
+        match receipt {
+            Some(receipt) => {
+                tools.advance(part.len);
+                placed.push(v1::PlacedPart { part: part.number, receipt: receipt.into() });
+            }
+            None => parts.push(part),
+        }
+    }
+    Ok(placed)
 }
 
 async fn place(

@@ -10,7 +10,7 @@ use crate::objects::Objects;
 use crate::options::StoreOptions;
 
 fn answer(status: u16, body: &str) -> Answer {
-    Answer { status, headers: Default::default(), body: body.into() }
+    Answer { status, body: body.into() }
 }
 
 fn step() -> Step {
@@ -36,6 +36,8 @@ async fn what_azure_does_not_copy_goes_another_way_and_the_rest_is_told_apart() 
     };
     assert!(judge_copy(&answer(201, ""), &part, &step()).unwrap());
     assert!(!judge(501, "NotImplemented").unwrap());
+    assert!(!judge(403, "CannotVerifyCopySource").unwrap());
+    assert!(judge(403, "AuthorizationFailure").is_err());
     let missing = judge(404, "CannotVerifyCopySource").unwrap_err();
     assert!(matches!(missing, ComposeError::Store(StoreError::Missing { .. })), "{missing}");
     let changed = judge(412, "SourceConditionNotMet").unwrap_err();

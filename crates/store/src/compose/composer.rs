@@ -22,6 +22,8 @@ use crate::options::StoreOptions;
 
 /// What a folder calls every part: it knows them by their ranges alone.
 const IN_FILE: &str = "file";
+/// Pause before a request that failed is sent again; it doubles, three times at most.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
 
 /// Composes outputs in local folders and in buckets, from packs in either.
 pub struct Composer {
@@ -70,7 +72,8 @@ impl Composer {
     ) -> Result<String, ComposeError> {
         let output = self.buckets.output(upload).await?;
         let place = || self.parts(output.upload.cloud).place(&output, part);
-        place.retry(ExponentialBuilder::default()).when(ComposeError::is_worth_repeating).await
+        let pauses = ExponentialBuilder::default().with_min_delay(FIRST_PAUSE).with_jitter();
+        place.retry(pauses).when(ComposeError::is_worth_repeating).await
     }
 
     async fn finish_in_cloud(

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::stream;
-use http::{HeaderMap, Request};
+use http::Request;
 use object_store::PutPayload;
 use serde::Deserialize;
 
@@ -32,7 +32,6 @@ pub(super) struct Step {
 /// What a server said.
 pub(super) struct Answer {
     pub status: u16,
-    pub headers: HeaderMap,
     pub body: Vec<u8>,
 }
 
@@ -46,8 +45,8 @@ impl Http {
         let sent = async {
             let request = request.map(streamed).try_into()?;
             let answer = self.client()?.execute(request).await?;
-            let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
-            Ok(Answer { status, headers, body: limited(answer).await? })
+            let status = answer.status().as_u16();
+            Ok(Answer { status, body: limited(answer).await? })
         };
         sent.await.map_err(|source| step.unreachable(source))
     }

@@ -38,7 +38,7 @@ fn request(part: &Part) -> CopyRequest<'_> {
 }
 
 fn answer(status: u16, body: &str) -> Answer {
-    Answer { status, headers: Default::default(), body: body.into() }
+    Answer { status, body: body.into() }
 }
 
 #[tokio::test]
@@ -53,7 +53,7 @@ async fn the_headers_name_the_encoded_source_its_range_and_its_tag() {
 async fn only_an_answer_with_a_tag_is_a_success() {
     let part = part("k", None).await;
     let request = request(&part);
-    let tag = request.judge(&answer(200, &RESULT)).unwrap();
+    let tag = request.judge(&answer(200, RESULT)).unwrap();
     assert_eq!(tag, "\"9b2cf5\"");
 
     let error = |code: &str| format!("<Error><Code>{code}</Code><Message>why</Message></Error>");
@@ -64,9 +64,9 @@ async fn only_an_answer_with_a_tag_is_a_success() {
     for body in
         ["", "not xml", "<CopyPartResult/>", "<CopyPartResult><ETag></ETag></CopyPartResult>"]
     {
-        assert!(request.judge(&answer(200, &body)).is_err(), "{body}");
+        assert!(request.judge(&answer(200, body)).is_err(), "{body}");
     }
-    assert!(request.judge(&answer(500, &RESULT)).is_err());
+    assert!(request.judge(&answer(500, RESULT)).is_err());
 }
 
 #[tokio::test]

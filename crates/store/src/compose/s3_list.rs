@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     fn page(body: &str) -> Option<Page> {
-        judge(&Answer { status: 200, headers: Default::default(), body: body.into() })
+        judge(&Answer { status: 200, body: body.into() })
     }
 
     #[test]

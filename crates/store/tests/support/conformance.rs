@@ -11,10 +11,11 @@ use prestage_store::{
 };
 
 /// S3's minimum for a part, and a bit, so that offsets are odd.
-const PART: u64 = 5 * 1024 * 1024 + 17;
+pub const S3_PART: u64 = 5 * 1024 * 1024 + 17;
+/// For stores without a minimum.
+pub const SMALL_PART: u64 = 300_007;
 const PARTS: u64 = 3;
 const LAST: u64 = 1234;
-const TOTAL: u64 = PARTS * PART + LAST;
 
 /// One implementation, one kind of output, one kind of source.
 pub struct Bench<'a> {
@@ -27,6 +28,8 @@ pub struct Bench<'a> {
     pub dst: ObjectUrl,
     /// How to open the output's store.
     pub options: StoreOptions,
+    /// Bytes of all parts but the last.
+    pub part: u64,
 }
 
 /// Runs the whole suite.
@@ -57,7 +60,7 @@ impl Bench<'_> {
 
     pub async fn put_sources(&self) {
         for number in 0..2 {
-            let body: Vec<u8> = (0..2 * PART + 100).map(|at| byte(number, at)).collect();
+            let body: Vec<u8> = (0..2 * self.part + 100).map(|at| byte(number, at)).collect();
             let key = Self::key(number);
             let put = self.objects.put_small(&key, body.into(), PutRule::Overwrite);
             let _ = put.await.unwrap();
@@ -68,8 +71,8 @@ impl Bench<'_> {
     fn part(&self, number: u64) -> Part {
         Part {
             number: number as u32,
-            dst_offset: number * PART,
-            len: if number == PARTS { LAST } else { PART },
+            dst_offset: number * self.part,
+            len: if number == PARTS { LAST } else { self.part },
             source: Source {
                 objects: self.objects.clone(),
                 key: Self::key(number % 2),
@@ -77,6 +80,10 @@ impl Bench<'_> {
                 if_match: None,
             },
         }
+    }
+
+    fn total(&self) -> u64 {
+        PARTS * self.part + LAST
     }
 
     pub fn parts(&self) -> Vec<Part> {
@@ -93,7 +100,7 @@ impl Bench<'_> {
     }
 
     pub async fn begin(&self) -> UploadToken {
-        self.compose.begin(&self.dst, TOTAL).await.unwrap()
+        self.compose.begin(&self.dst, self.total()).await.unwrap()
     }
 
     /// Places the parts from last to first, some at once, by two processes which have got the token.
@@ -121,7 +128,7 @@ impl Bench<'_> {
 
     pub async fn assert_whole(&self) {
         let found = self.output().await.unwrap();
-        assert_eq!(found.len() as u64, TOTAL);
+        assert_eq!(found.len() as u64, self.total());
         assert!(found == self.expected(), "the output's bytes are not the parts'");
     }
 
@@ -258,7 +265,7 @@ async fn sources_that_are_not_what_was_pinned_are_refused(bench: &Bench<'_>) {
     let missing = bench.compose.place(&token, &missing).await.unwrap_err();
     assert!(matches!(missing, ComposeError::Store(StoreError::Missing { .. })), "{missing}");
     let mut short = bench.part(0);
-    short.source.offset = PART + 101;
+    short.source.offset = bench.part + 101;
     let short = bench.compose.place(&token, &short).await.unwrap_err();
     assert!(!short.is_transient(), "{short}");
     bench.compose.abort(&token).await.unwrap();

@@ -14,6 +14,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::client::legacy::{Client, connect::HttpConnector};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use percent_encoding::percent_decode_str;
 use tokio::net::{TcpListener, TcpStream};
 
 pub type Asked = Request<Bytes>;
@@ -45,7 +46,7 @@ struct Rule {
 /// A request that came by.
 #[derive(Debug, Clone)]
 pub struct Seen {
-    /// Method, path and query.
+    /// Method, path and query, decoded.
     pub line: String,
     /// Bytes of the body.
     pub bytes: usize,
@@ -110,7 +111,9 @@ impl Front {
 
     /// Every fault happened.
     pub fn assert_all_failed(&self) {
-        assert!(self.notes.lock().unwrap().rules.is_empty(), "a fault did not happen");
+        let notes = self.notes.lock().unwrap();
+        let left: Vec<_> = notes.rules.iter().map(|rule| (rule.method, &rule.needle)).collect();
+        assert!(left.is_empty(), "{left:?} did not fail; asked were {:#?}", notes.seen);
     }
 
     /// What was asked since the last call.
@@ -148,7 +151,8 @@ async fn reply(
 ) -> Result<Response<Full<Bytes>>, Lost> {
     let (parts, body) = asked.into_parts();
     let body = body.collect().await.map_err(|_| Lost)?.to_bytes();
-    let line = format!("{} {}", parts.method, parts.uri);
+    let uri = parts.uri.to_string();
+    let line = format!("{} {}", parts.method, percent_decode_str(&uri).decode_utf8_lossy());
     let fault = {
         let mut notes = notes.lock().unwrap();
         notes.seen.push(Seen { line: line.clone(), bytes: body.len() });

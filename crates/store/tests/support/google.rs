@@ -32,6 +32,7 @@ impl Google {
         let server = Command::new(binary())
             .args(["-scheme", "http", "-backend", "memory", "-host", "127.0.0.1"])
             .args(["-port", &port.to_string(), "-log-level", "error"])
+            .args(["-public-host", &format!("127.0.0.1:{port}")])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
