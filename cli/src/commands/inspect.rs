@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use prestage_media::{Secret, SecretSource, variables, volume};
-use prestage_wim::{Wim, codec::Format, metadata::ImageTree};
+use prestage_wim::{Wim, metadata::ImageTree};
 use serde_json::{Value, json};
 
 use crate::{
@@ -30,11 +30,7 @@ pub async fn inspect(args: &InspectArgs, output: Output) -> Result<(), CliError>
     let document = json!({
         "medium": medium.url.to_string(),
         "bytes": medium.bytes,
-        "format": match wim.header.format {
-            Some(Format::Lzx) => "LZX",
-            Some(Format::Xpress) => "XPRESS",
-            None => "none",
-        },
+        "format": wim.header.format.map_or("none".into(), |format| format.to_string()),
         "chunk_bytes": wim.header.chunk_bytes,
         "guid": hex::encode(wim.header.guid),
         "images": wim.header.image_count,

@@ -327,13 +327,9 @@ fn planned_codec(
     let chunk_bytes =
         if os.format.is_some() { os.chunk_bytes } else { prestage_wim::codec::CHUNK_BYTES };
     let codec = profile.codec(format, chunk_bytes);
-    let format = match codec.format {
-        Format::Lzx => "lzx",
-        Format::Xpress => "xpress",
-    };
     Ok(PlannedCodec {
         profile: name.to_owned(),
-        format: format.into(),
+        format: codec.format.to_string().to_ascii_lowercase(),
         chunk_bytes: codec.chunk_bytes,
         level: codec.level,
     })

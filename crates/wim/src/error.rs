@@ -1,6 +1,6 @@
 //! What can be wrong with a WIM, or with writing one.
 
-use crate::hash::Sha1Hash;
+use crate::{hash::Sha1Hash, set::SetProblem};
 
 /// An error about a WIM. Messages name the structure and its place; callers add which file it is.
 #[derive(Debug, thiserror::Error)]
@@ -30,8 +30,11 @@ pub enum WimError {
         /// Bytes that are there.
         size: u64,
     },
-    /// A form of WIM that can't be spliced.
-    #[error("{what} is not supported yet: {advice}")]
+    /// The files are not one whole split WIM.
+    #[error(transparent)]
+    Set(#[from] SetProblem),
+    /// A form of WIM that can't be read.
+    #[error("{what} is not supported: {advice}")]
     NotSupported {
         /// What was met.
         what: String,

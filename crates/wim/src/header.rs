@@ -1,5 +1,7 @@
 //! The 208-byte header and the 24-byte resource headers (wimlib 1.14.4 `header.h`, `resource.h`).
 
+use std::ops::RangeInclusive;
+
 use crate::{
     bytes::{Le, put},
     codec::{CHUNK_BYTES, Format},
@@ -95,6 +97,10 @@ pub struct Header {
     pub chunk_bytes: u32,
     /// The WIM's GUID: the parts of a split WIM share it.
     pub guid: [u8; 16],
+    /// Which part of a split WIM this file is, from 1; 1 of a whole WIM.
+    pub part: u16,
+    /// How many parts there are; 1 of a whole WIM.
+    pub parts: u16,
     /// Number of images.
     pub image_count: u32,
     /// The bootable image, 0 for none.
@@ -126,26 +132,13 @@ impl Header {
         }
         let flags = bytes.u32_at(0x10);
         refuse_other_kinds(bytes, flags)?;
-        let format = match (flags & FLAG_XPRESS != 0, flags & FLAG_LZX != 0) {
-            (true, _) => Some(Format::Xpress),
-            (_, true) => Some(Format::Lzx),
-            _ => None,
-        };
-        let mut chunk_bytes = bytes.u32_at(0x14);
-        if format.is_some() && chunk_bytes == 0 {
-            chunk_bytes = CHUNK_BYTES;
-        }
-        let sane = 12..=21;
-        if format.is_some()
-            && !(chunk_bytes.is_power_of_two() && sane.contains(&chunk_bytes.trailing_zeros()))
-        {
-            let problem = format!("chunk size {chunk_bytes} is not one that a WIM can have");
-            return Err(WimError::malformed("header", 0x14, problem));
-        }
+        let (format, chunk_bytes) = compression(bytes, flags)?;
         Ok(Self {
             format,
             chunk_bytes,
             guid: bytes.array_at(0x18),
+            part: bytes.u16_at(0x28),
+            parts: bytes.u16_at(0x2a),
             image_count: bytes.u32_at(0x2c),
             boot_index: bytes.u32_at(0x78),
             rpfix: flags & FLAG_RPFIX != 0,
@@ -159,20 +152,28 @@ impl Header {
     /// The 208 bytes of it.
     pub fn write(&self) -> [u8; HEADER_BYTES as usize] {
         let mut flags = if self.rpfix { FLAG_RPFIX } else { 0 };
+        if self.parts > 1 {
+            flags |= FLAG_SPANNED;
+        }
+        let mut version = VERSION;
         match self.format {
             Some(Format::Lzx) => flags |= FLAG_COMPRESSED | FLAG_LZX,
             Some(Format::Xpress) => flags |= FLAG_COMPRESSED | FLAG_XPRESS,
+            Some(Format::Lzms) => {
+                flags |= FLAG_COMPRESSED | FLAG_LZMS;
+                version = VERSION_SOLID;
+            }
             None => {}
         }
         let mut out = [0; HEADER_BYTES as usize];
         put(&mut out, 0, MAGIC);
         put(&mut out, 0x08, &(HEADER_BYTES as u32).to_le_bytes());
-        put(&mut out, 0x0c, &VERSION.to_le_bytes());
+        put(&mut out, 0x0c, &version.to_le_bytes());
         put(&mut out, 0x10, &flags.to_le_bytes());
         put(&mut out, 0x14, &self.chunk_bytes.to_le_bytes());
         put(&mut out, 0x18, &self.guid);
-        put(&mut out, 0x28, &1u16.to_le_bytes());
-        put(&mut out, 0x2a, &1u16.to_le_bytes());
+        put(&mut out, 0x28, &self.part.to_le_bytes());
+        put(&mut out, 0x2a, &self.parts.to_le_bytes());
         put(&mut out, 0x2c, &self.image_count.to_le_bytes());
         put(&mut out, 0x30, &self.blob_table.write());
         put(&mut out, 0x48, &self.xml.write());
@@ -183,22 +184,46 @@ impl Header {
     }
 }
 
-fn refuse_other_kinds(bytes: &[u8], flags: u32) -> Result<()> {
-    let refused = |what: &str, advice| Err(WimError::NotSupported { what: what.into(), advice });
-    let version = bytes.u32_at(0x0c);
-    if version == VERSION_SOLID || flags & FLAG_LZMS != 0 {
-        let advice =
-            "export it as a plain WIM with 'wimlib-imagex export SRC all DST --compress=LZX'";
-        return refused("a solid or LZMS WIM (ESD)", advice);
+/// The chunk sizes that a format can have in a WIM, as powers of two (wimlib 1.14.4 `wimlib.h`).
+pub(crate) fn chunk_orders(format: Format) -> RangeInclusive<u32> {
+    match format {
+        Format::Xpress => 12..=16,
+        Format::Lzx => 15..=21,
+        Format::Lzms => 15..=30,
     }
-    if version != VERSION {
+}
+
+/// Whether chunks of `format` can have so many bytes.
+pub(crate) fn is_chunk_size(format: Format, chunk_bytes: u32) -> bool {
+    chunk_bytes.is_power_of_two() && chunk_orders(format).contains(&chunk_bytes.trailing_zeros())
+}
+
+fn compression(bytes: &[u8], flags: u32) -> Result<(Option<Format>, u32)> {
+    let formats =
+        [(FLAG_XPRESS, Format::Xpress), (FLAG_LZX, Format::Lzx), (FLAG_LZMS, Format::Lzms)];
+    let format = formats.into_iter().find(|(flag, _)| flags & flag != 0).map(|(_, format)| format);
+    let chunk_bytes = bytes.u32_at(0x14);
+    let Some(known) = format else {
+        return Ok((None, chunk_bytes));
+    };
+    let chunk_bytes = if chunk_bytes == 0 { CHUNK_BYTES } else { chunk_bytes };
+    if !is_chunk_size(known, chunk_bytes) {
+        let problem = format!("{known} has no chunks of {chunk_bytes} bytes in a WIM");
+        return Err(WimError::malformed("header", 0x14, problem));
+    }
+    Ok((format, chunk_bytes))
+}
+
+fn refuse_other_kinds(bytes: &[u8], flags: u32) -> Result<()> {
+    let version = bytes.u32_at(0x0c);
+    if version != VERSION && version != VERSION_SOLID {
         let problem = format!("version {version:#x} is not that of a WIM ({VERSION:#x})");
         return Err(WimError::malformed("header", 0x0c, problem));
     }
     let (part, parts) = (bytes.u16_at(0x28), bytes.u16_at(0x2a));
-    if flags & FLAG_SPANNED != 0 || (part, parts) != (1, 1) {
-        let advice = "join the parts first with 'wimlib-imagex join'";
-        return refused(&format!("a split WIM (this is part {part} of {parts})"), advice);
+    if part == 0 || part > parts {
+        let problem = format!("there is no part {part} of {parts}");
+        return Err(WimError::malformed("header", 0x28, problem));
     }
     if flags & FLAG_WRITE_IN_PROGRESS != 0 {
         let problem = "it is marked as being written: whoever wrote it did not finish";

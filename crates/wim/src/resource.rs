@@ -1,146 +1,102 @@
-//! Reading a resource: plain content, or a chunk table and chunks.
-//!
-//! The table of a resource of N chunks has N-1 entries of 4 bytes (8 above 4 GiB); entry i is the
-//! offset of chunk i+1 from the end of the table. A chunk as long as its content is plain.
+//! Reading a resource's content, a few MiB at a time.
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 use bytes::Bytes;
 
+pub use crate::chunks::{table_entries, table_entry_bytes};
 use crate::{
-    bytes::Le,
+    chunks::{Chunks, READ_BYTES, unpack},
     codec::{Decompressor, Format},
     error::{Result, WimError},
     header::ResourceHeader,
     source::{RangeRead, read_structure},
 };
 
-/// Stored bytes that are read at once.
-const READ_BYTES: u64 = 4 << 20;
-
-/// Entries in the chunk table of a resource of `original` bytes.
-pub fn table_entries(original: u64, chunk_bytes: u32) -> u64 {
-    original.div_ceil(u64::from(chunk_bytes)).saturating_sub(1)
-}
-
-/// Bytes of one entry of the chunk table.
-pub fn table_entry_bytes(original: u64) -> u64 {
-    if original > u64::from(u32::MAX) { 8 } else { 4 }
-}
-
-/// Reads one resource from its beginning to its end, a few MiB at a time.
+/// Reads a run of a resource's content from its beginning to its end.
 pub struct ResourceReader<'a> {
     source: &'a dyn RangeRead,
-    resource: ResourceHeader,
-    chunk_bytes: u64,
-    /// Offsets in the file where chunks begin, and the end; empty for a plain resource.
-    bounds: Vec<u64>,
+    chunks: Arc<Chunks>,
     decompressor: Option<Decompressor>,
-    next_chunk: usize,
-    next_plain: u64,
+    /// What is still to be read of the content.
+    left: Range<u64>,
 }
 
 impl<'a> ResourceReader<'a> {
-    /// Reads the chunk table.
+    /// Reads the chunk table of a resource that is not solid.
     pub async fn open(
         source: &'a dyn RangeRead,
         resource: ResourceHeader,
         format: Option<Format>,
         chunk_bytes: u32,
     ) -> Result<Self> {
-        let end = resource.end()?;
-        if end > source.size() {
-            let (start, size) = (resource.offset, source.size());
-            return Err(WimError::Truncated { structure: "resource", start, end, size });
-        }
-        let mut reader = Self {
-            source,
-            resource,
-            chunk_bytes: u64::from(chunk_bytes),
-            bounds: Vec::new(),
-            decompressor: None,
-            next_chunk: 0,
-            next_plain: 0,
-        };
-        if resource.compressed {
-            let Some(format) = format else {
-                let problem = "it is marked compressed in a WIM without compression";
-                return Err(WimError::malformed("resource", resource.offset, problem));
-            };
-            reader.bounds = chunk_bounds(source, &resource, chunk_bytes).await?;
-            reader.decompressor = Some(Decompressor::new(format, chunk_bytes)?);
-        } else if resource.stored_bytes != resource.original_bytes {
-            let problem = "a plain resource has two different sizes";
-            return Err(WimError::malformed("resource", resource.offset, problem));
-        }
-        Ok(reader)
+        let chunks = Chunks::read(source, &resource, format, chunk_bytes).await?;
+        let content = 0..chunks.original_bytes;
+        Self::of(source, Arc::new(chunks), content)
+    }
+
+    /// A reader of `content`, which lies in the content of these chunks.
+    pub(crate) fn of(
+        source: &'a dyn RangeRead,
+        chunks: Arc<Chunks>,
+        content: Range<u64>,
+    ) -> Result<Self> {
+        let decompressor = chunks.decompressor()?;
+        Ok(Self { source, chunks, decompressor, left: content })
     }
 
     /// The next piece of the content; `None` at its end.
     pub async fn next(&mut self) -> Result<Option<Bytes>> {
-        if self.resource.compressed { self.next_chunks().await } else { self.next_raw().await }
-    }
-
-    async fn next_raw(&mut self) -> Result<Option<Bytes>> {
-        let left = self.resource.stored_bytes - self.next_plain;
-        if left == 0 {
+        if self.left.is_empty() {
             return Ok(None);
         }
-        let start = self.resource.offset + self.next_plain;
-        let take = left.min(READ_BYTES);
-        self.next_plain += take;
-        Ok(Some(read_structure(self.source, "resource", start..start + take).await?))
+        let (first, last) = self.next_chunks();
+        let stored = read_structure(self.source, "resource", self.chunks.stored(first, last));
+        let stored = stored.await?;
+        let content = self.chunks.content(first, last);
+        let unpacked = self.unpack(first, last, stored).await?;
+        let end = content.end.min(self.left.end);
+        let piece = self.left.start - content.start..end - content.start;
+        self.left.start = end;
+        Ok(Some(unpacked.slice(piece.start as usize..piece.end as usize)))
     }
 
-    async fn next_chunks(&mut self) -> Result<Option<Bytes>> {
-        let first = self.next_chunk;
-        if first + 1 >= self.bounds.len() {
-            return Ok(None);
-        }
-        let mut last = first + 1;
-        while last + 1 < self.bounds.len()
-            && self.bounds[last + 1] - self.bounds[first] <= READ_BYTES
-        {
-            last += 1;
-        }
-        let range = self.bounds[first]..self.bounds[last];
-        let stored = read_structure(self.source, "resource", range).await?;
-        self.next_chunk = last;
-        let from = first as u64 * self.chunk_bytes;
-        let to = self.resource.original_bytes.min(last as u64 * self.chunk_bytes);
-        let mut out = vec![0u8; (to - from) as usize];
-        for (chunk, content) in (first..last).zip(out.chunks_mut(self.chunk_bytes as usize)) {
-            let base = self.bounds[first];
-            let range =
-                (self.bounds[chunk] - base) as usize..(self.bounds[chunk + 1] - base) as usize;
-            self.unpack(&stored[range], content)?;
-        }
-        Ok(Some(out.into()))
+    /// The chunk that is next, and those behind it that are read with it.
+    fn next_chunks(&self) -> (usize, usize) {
+        let chunk_bytes = self.chunks.chunk_bytes;
+        let first = (self.left.start / chunk_bytes) as usize;
+        let wanted = self.left.end.div_ceil(chunk_bytes) as usize;
+        let together = (READ_BYTES / chunk_bytes).max(1) as usize;
+        (first, wanted.min(first + together))
     }
 
-    fn unpack(&mut self, stored: &[u8], content: &mut [u8]) -> Result<()> {
-        if stored.len() == content.len() {
-            content.copy_from_slice(stored);
-            return Ok(());
-        }
-        let offset = self.resource.offset;
-        match &mut self.decompressor {
-            Some(decompressor) => decompressor.decompress(stored, content).map_err(|_| {
-                WimError::malformed(
-                    "resource",
-                    offset,
-                    "a chunk does not decompress: it is damaged",
-                )
-            }),
-            None => Err(WimError::malformed("resource", offset, "a plain resource has chunks")),
-        }
+    async fn unpack(&mut self, first: usize, last: usize, stored: Bytes) -> Result<Bytes> {
+        let Some(decompressor) = self.decompressor.take() else {
+            return Ok(stored);
+        };
+        let chunks = self.chunks.clone();
+        let work = move || {
+            let mut decompressor = Some(decompressor);
+            let out = unpack_chunks(&chunks, first, last, &stored, &mut decompressor);
+            (out, decompressor)
+        };
+        // A chunk of 64 MiB takes longer than the executor should wait.
+        let (out, decompressor) = if self.chunks.chunk_bytes > READ_BYTES {
+            tokio::task::spawn_blocking(work).await.map_err(std::io::Error::other)?
+        } else {
+            work()
+        };
+        self.decompressor = decompressor;
+        out.map(Bytes::from)
     }
 
     /// The whole content, which must be at most `limit` bytes.
     pub async fn read_all(mut self, limit: u64) -> Result<Vec<u8>> {
-        if self.resource.original_bytes > limit {
-            let problem = format!("{} bytes are more than {limit}", self.resource.original_bytes);
-            return Err(WimError::malformed("resource", self.resource.offset, problem));
+        let bytes = self.left.end - self.left.start;
+        if bytes > limit {
+            let problem = format!("{bytes} bytes are more than {limit}");
+            let offset = self.chunks.stored(0, 0).start;
+            return Err(WimError::malformed("resource", offset, problem));
         }
         let mut out = Vec::new();
         while let Some(piece) = self.next().await? {
@@ -150,44 +106,20 @@ impl<'a> ResourceReader<'a> {
     }
 }
 
-async fn chunk_bounds(
-    source: &dyn RangeRead,
-    resource: &ResourceHeader,
-    chunk_bytes: u32,
-) -> Result<Vec<u64>> {
-    let malformed = |problem: &str| WimError::malformed("chunk table", resource.offset, problem);
-    let entry = table_entry_bytes(resource.original_bytes);
-    let entries = table_entries(resource.original_bytes, chunk_bytes);
-    let table_bytes = entries
-        .checked_mul(entry)
-        .filter(|&bytes| bytes <= resource.stored_bytes)
-        .ok_or_else(|| malformed("it is longer than its resource"))?;
-    let range: Range<u64> = resource.offset..resource.offset + table_bytes;
-    let table = read_structure(source, "chunk table", range).await?;
-    let base = resource.offset + table_bytes;
-    let end = resource.end()?;
-    let mut bounds = Vec::with_capacity(entries as usize + 2);
-    bounds.push(base);
-    for at in (0..table.len()).step_by(entry as usize) {
-        let offset = if entry == 4 { u64::from(table.u32_at(at)) } else { table.u64_at(at) };
-        let bound = base.checked_add(offset).filter(|&bound| bound <= end);
-        let bound = bound.ok_or_else(|| malformed("a chunk lies outside of its resource"))?;
-        let longest = u64::from(chunk_bytes);
-        match bounds.last() {
-            Some(&previous) if bound > previous && bound - previous <= longest => {
-                bounds.push(bound)
-            }
-            _ => {
-                return Err(malformed("a chunk is empty, longer than its content, or goes back"));
-            }
-        }
+fn unpack_chunks(
+    chunks: &Chunks,
+    first: usize,
+    last: usize,
+    stored: &[u8],
+    decompressor: &mut Option<Decompressor>,
+) -> Result<Vec<u8>> {
+    let content = chunks.content(first, last);
+    let base = chunks.stored(first, last).start;
+    let mut out = vec![0u8; (content.end - content.start) as usize];
+    for (chunk, content) in (first..last).zip(out.chunks_mut(chunks.chunk_bytes as usize)) {
+        let range = chunks.stored(chunk, chunk + 1);
+        let stored = &stored[(range.start - base) as usize..(range.end - base) as usize];
+        unpack(decompressor, stored, content, range.start)?;
     }
-    let last = bounds.last().copied().unwrap_or(base);
-    if resource.original_bytes > 0 {
-        if end <= last || end - last > u64::from(chunk_bytes) {
-            return Err(malformed("the last chunk is empty or longer than its content"));
-        }
-        bounds.push(end);
-    }
-    Ok(bounds)
+    Ok(out)
 }

@@ -68,7 +68,7 @@ impl Closing {
             if index == input.boot_index {
                 boot_metadata = resource;
             }
-            blobs.push(Blob { resource, references: 1, sha1: encoded.file.sha1 });
+            blobs.push(Blob::new(resource, 1, encoded.file.sha1));
         }
         let blob_table = append(&mut tail, input.tail_start, &blob_table::write(&blobs));
         debug_assert_eq!(blob_table.stored_bytes as usize, blobs.len() * ENTRY_BYTES);
@@ -79,6 +79,8 @@ impl Closing {
             format: Some(input.codec.format),
             chunk_bytes: input.codec.chunk_bytes,
             guid: input.guid,
+            part: 1,
+            parts: 1,
             image_count: input.metadata.len() as u32,
             boot_index: input.boot_index,
             rpfix: input.rpfix,

@@ -11,6 +11,7 @@ use crate::{
     hash::Sha1Hash,
     header::HEADER_BYTES,
     integrity,
+    set::Part,
     source::read_structure,
     wim::{Wim, check},
 };
@@ -72,18 +73,28 @@ pub async fn verify(
 ) -> Result<Verified> {
     let mut verified = verify_structure(wim).await?;
     let files = wim.blobs.iter().filter(|blob| !blob.resource.metadata).copied();
-    let hashed = futures::stream::iter(files)
-        .map(|blob| {
-            let wim = wim.clone();
-            let task = tokio::task::spawn(async move { hash_blob(&wim, blob).await });
-            async move { task.await.map_err(std::io::Error::other)? }
-        })
-        .buffer_unordered(parallel.max(1));
-    let totals = hashed
-        .inspect_ok(|bytes| progress(*bytes))
-        .try_fold((0u64, 0u64), |(count, sum), bytes| async move { Ok((count + 1, sum + bytes)) });
+    let (solid, own): (Vec<Blob>, Vec<Blob>) = files.partition(|blob| blob.solid.is_some());
+    let own = own.into_iter().map(|blob| {
+        let wim = wim.clone();
+        tokio::task::spawn(async move { hash_blob(&wim, blob).await.map(|bytes| (1, bytes)) })
+    });
+    let solid = (0..wim.solid_resources().len()).map(|number| {
+        let inside = |blob: &&Blob| blob.solid == Some(number as u32);
+        let blobs: Vec<Blob> = solid.iter().filter(inside).copied().collect();
+        let wim = wim.clone();
+        tokio::task::spawn(async move { hash_solid(&wim, number, blobs).await })
+    });
+    let totals = futures::stream::iter(own.chain(solid))
+        .map(|task| async move { task.await.map_err(std::io::Error::other)? })
+        .buffer_unordered(parallel.max(1))
+        .inspect_ok(|(_, bytes)| progress(*bytes))
+        .try_fold((0u64, 0u64), |(count, sum), (blobs, bytes): (u64, u64)| async move {
+            Ok((count + blobs, sum + bytes))
+        });
     (verified.resources, verified.content_bytes) = totals.await?;
-    verified.integrity_chunks = verify_integrity(wim, parallel).await?;
+    for part in wim.parts() {
+        verified.integrity_chunks += verify_integrity(part, parallel).await?;
+    }
     Ok(verified)
 }
 
@@ -98,13 +109,47 @@ async fn hash_blob(wim: &Wim, blob: Blob) -> Result<u64> {
     Ok(blob.resource.original_bytes)
 }
 
-async fn verify_integrity(wim: &Arc<Wim>, parallel: usize) -> Result<u64> {
-    let header = &wim.header;
+/// Unpacks a solid resource once, from its beginning to its end; gives how many contents it has,
+/// and their bytes.
+async fn hash_solid(wim: &Wim, number: usize, mut blobs: Vec<Blob>) -> Result<(u64, u64)> {
+    blobs.sort_by_key(|blob| (blob.resource.offset, blob.resource.original_bytes));
+    let mut reader = wim.read_solid(number)?;
+    let (mut piece, mut at) = (reader.next().await?.unwrap_or_default(), 0u64);
+    let mut total = 0;
+    for blob in &blobs {
+        let mut wanted = blob.resource.offset;
+        let end = wanted + blob.resource.original_bytes;
+        if wanted < at {
+            let problem = format!("the content {} lies over another one", blob.sha1);
+            return Err(WimError::malformed("solid resource", wanted, problem));
+        }
+        let mut sha1 = Sha1::new();
+        while wanted < end {
+            while at + piece.len() as u64 <= wanted {
+                at += piece.len() as u64;
+                let next = reader.next().await?;
+                piece = next.ok_or_else(|| {
+                    WimError::malformed("solid resource", at, "it ends before its contents do")
+                })?;
+            }
+            let from = (wanted - at) as usize;
+            let to = piece.len().min((end - at) as usize);
+            sha1.update(&piece[from..to]);
+            wanted = at + to as u64;
+        }
+        check(blob, Sha1Hash(sha1.finalize().into()))?;
+        total += blob.resource.original_bytes;
+    }
+    Ok((blobs.len() as u64, total))
+}
+
+async fn verify_integrity(part: &Part, parallel: usize) -> Result<u64> {
+    let (header, source) = (&part.header, &part.source);
     if header.integrity.stored_bytes == 0 {
         return Ok(0);
     }
     let range = header.integrity.offset..header.integrity.end()?;
-    let table = read_structure(&**wim.source(), "integrity table", range).await?;
+    let table = read_structure(&**source, "integrity table", range).await?;
     let (chunk, hashes) = integrity::parse(&table)?;
     let end = header.blob_table.end()?;
     let expected = (end - HEADER_BYTES.min(end)).div_ceil(chunk);
@@ -115,10 +160,9 @@ async fn verify_integrity(wim: &Arc<Wim>, parallel: usize) -> Result<u64> {
     futures::stream::iter((0u64..).zip(hashes))
         .map(|(number, expected)| {
             let start = HEADER_BYTES + number * chunk;
-            let wim = wim.clone();
             let range = start..(start + chunk).min(end);
             async move {
-                let bytes = read_structure(&**wim.source(), "integrity chunk", range).await?;
+                let bytes = read_structure(&**source, "integrity chunk", range).await?;
                 let hashing = tokio::task::spawn_blocking(move || Sha1Hash::of(&bytes));
                 let actual = hashing.await.map_err(std::io::Error::other)?;
                 if actual == expected {

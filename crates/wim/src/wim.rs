@@ -1,7 +1,8 @@
-//! A WIM that lies somewhere and is read by ranges.
+//! A WIM that lies somewhere, in one file or split into several, and is read by ranges.
 
 use std::{
     collections::HashMap,
+    ops::Range,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -10,12 +11,15 @@ use std::{
 
 use crate::{
     blob_table::{self, Blob},
+    chunks::Chunks,
     error::{Result, WimError},
     hash::Sha1Hash,
-    header::{HEADER_BYTES, Header},
+    header::Header,
     metadata::ImageTree,
     resource::ResourceReader,
-    source::{RangeRead, read_structure},
+    set::{Part, open_parts},
+    solid::{self, SolidResource},
+    source::RangeRead,
     xml::{self, ImageInfo},
 };
 
@@ -23,32 +27,58 @@ use crate::{
 const TABLE_BYTES_MAX: u64 = 1 << 30;
 const XML_BYTES_MAX: u64 = 64 << 20;
 
-/// An open WIM: header, blob table and XML data are in memory.
+/// An open WIM: headers, blob tables and XML data are in memory.
 pub struct Wim {
-    source: Arc<dyn RangeRead>,
-    /// The header.
+    parts: Vec<Part>,
+    /// The header, of the first part if there are several.
     pub header: Header,
-    /// Resources in the order of the blob table, metadata included.
+    /// Contents in the order of the blob tables, metadata included.
     pub blobs: Vec<Blob>,
+    solid: Vec<SolidResource>,
     /// The XML data.
     pub xml: String,
     file_resources_decompressed: AtomicU64,
 }
 
 impl Wim {
-    /// Reads header, blob table and XML data.
+    /// Reads header, blob table and XML data of a WIM in one file.
     pub async fn open(source: Arc<dyn RangeRead>) -> Result<Self> {
-        let start = read_structure(&*source, "header", 0..HEADER_BYTES.min(source.size())).await?;
-        let header = Header::parse(&start)?;
-        let table = plain(&*source, &header, "blob table", TABLE_BYTES_MAX).await?;
-        let blobs = blob_table::parse(&table, source.size())?;
-        let xml = xml::decode(&plain(&*source, &header, "XML data", XML_BYTES_MAX).await?)?;
-        Ok(Self { source, header, blobs, xml, file_resources_decompressed: AtomicU64::new(0) })
+        Self::open_set(vec![source]).await
     }
 
-    /// Where it is read from.
+    /// The same of a WIM whose parts are given in any order: GUIDs, part numbers and totals must
+    /// agree, and every part must be there once.
+    pub async fn open_set(sources: Vec<Arc<dyn RangeRead>>) -> Result<Self> {
+        let parts = open_parts(sources).await?;
+        let header = parts[0].header.clone();
+        let (mut blobs, mut solid) = (Vec::new(), Vec::new());
+        for part in &parts {
+            let table = plain(part, "blob table", part.header.blob_table, TABLE_BYTES_MAX).await?;
+            let mut entries = blob_table::parse(&table, part.source.size())?;
+            // As wimlib does: entries that say another part are not this part's.
+            entries.retain(|entry| entry.part == part.header.part);
+            let entries = solid::assign(entries, &*part.source, &mut solid).await?;
+            blobs.extend(entries.into_iter().filter(is_used));
+        }
+        let xml = plain(&parts[0], "XML data", header.xml, XML_BYTES_MAX).await?;
+        let xml = xml::decode(&xml)?;
+        let file_resources_decompressed = AtomicU64::new(0);
+        Ok(Self { parts, header, blobs, solid, xml, file_resources_decompressed })
+    }
+
+    /// Its files, in order.
+    pub fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+
+    /// Where it is read from; the first part of a split WIM.
     pub fn source(&self) -> &Arc<dyn RangeRead> {
-        &self.source
+        &self.parts[0].source
+    }
+
+    /// Its solid resources, which blobs name by their index.
+    pub fn solid_resources(&self) -> &[SolidResource] {
+        &self.solid
     }
 
     /// What the XML data says of each image.
@@ -66,7 +96,7 @@ impl Wim {
     /// The uncompressed metadata of image `index`, its SHA-1 checked.
     pub async fn metadata(&self, index: u32) -> Result<Vec<u8>> {
         let blob = self.metadata_blob(index)?;
-        let metadata = self.open_resource(blob).await?.read_all(TABLE_BYTES_MAX).await?;
+        let metadata = self.open_blob(blob).await?.read_all(TABLE_BYTES_MAX).await?;
         check(blob, Sha1Hash::of(&metadata))?;
         Ok(metadata)
     }
@@ -76,29 +106,71 @@ impl Wim {
         ImageTree::parse(self.metadata(index).await?)
     }
 
-    /// File resources by the SHA-1 of their content.
+    /// Contents of files by their SHA-1.
     pub fn blobs_by_sha1(&self) -> HashMap<Sha1Hash, Blob> {
         let files = self.blobs.iter().filter(|blob| !blob.resource.metadata);
         files.map(|blob| (blob.sha1, *blob)).collect()
     }
 
-    /// Reads a resource's content.
+    /// Reads a blob's content. In a solid resource that unpacks whole chunks of up to 64 MiB: to
+    /// read many blobs use [`crate::unpack::Unpacker`].
     pub async fn read_blob(&self, blob: &Blob) -> Result<ResourceReader<'_>> {
         if !blob.resource.metadata {
-            self.file_resources_decompressed.fetch_add(1, Ordering::Relaxed);
+            self.count_decompressed();
         }
-        self.open_resource(blob).await
+        self.open_blob(blob).await
     }
 
-    async fn open_resource(&self, blob: &Blob) -> Result<ResourceReader<'_>> {
-        let Header { format, chunk_bytes, .. } = self.header;
-        ResourceReader::open(&*self.source, blob.resource, format, chunk_bytes).await
+    async fn open_blob(&self, blob: &Blob) -> Result<ResourceReader<'_>> {
+        let (chunks, content) = self.chunks_of(blob).await?;
+        ResourceReader::of(self.source_of(blob), chunks, content)
+    }
+
+    /// The chunks that a blob's content lies in, and where.
+    pub(crate) async fn chunks_of(&self, blob: &Blob) -> Result<(Arc<Chunks>, Range<u64>)> {
+        if let Some(solid) = blob.solid {
+            let start = blob.resource.offset;
+            let content = start..start + blob.resource.original_bytes;
+            return Ok((self.solid[solid as usize].chunks.clone(), content));
+        }
+        let part = self.part_of(blob);
+        let Header { format, chunk_bytes, .. } = part.header;
+        let chunks = Chunks::read(&*part.source, &blob.resource, format, chunk_bytes).await?;
+        let content = 0..chunks.original_bytes;
+        Ok((Arc::new(chunks), content))
+    }
+
+    /// All of a solid resource's content.
+    pub(crate) fn read_solid(&self, number: usize) -> Result<ResourceReader<'_>> {
+        let SolidResource { part, chunks, .. } = &self.solid[number];
+        let source = &*self.parts[usize::from(part - 1)].source;
+        ResourceReader::of(source, chunks.clone(), 0..chunks.original_bytes)
+    }
+
+    fn part_of(&self, blob: &Blob) -> &Part {
+        &self.parts[usize::from(blob.part - 1)]
+    }
+
+    /// The file that a blob lies in.
+    pub(crate) fn source_of(&self, blob: &Blob) -> &dyn RangeRead {
+        &*self.part_of(blob).source
+    }
+
+    pub(crate) fn count_decompressed(&self) {
+        self.file_resources_decompressed.fetch_add(1, Ordering::Relaxed);
     }
 
     /// How many file resources were opened for their content. A splice leaves this at 0.
     pub fn file_resources_decompressed(&self) -> u64 {
         self.file_resources_decompressed.load(Ordering::Relaxed)
     }
+}
+
+/// Entries that name nothing are left out, as wimlib does: empty contents, and metadata that no
+/// image has (there is some in the WinPE images of the WAIK).
+fn is_used(blob: &Blob) -> bool {
+    let nothing = blob.sha1.is_zero() || blob.resource.original_bytes == 0;
+    !(nothing || blob.resource.metadata && blob.references == 0)
 }
 
 pub(crate) fn check(blob: &Blob, actual: Sha1Hash) -> Result<()> {
@@ -109,12 +181,12 @@ pub(crate) fn check(blob: &Blob, actual: Sha1Hash) -> Result<()> {
 }
 
 async fn plain(
-    source: &dyn RangeRead,
-    header: &Header,
+    part: &Part,
     structure: &'static str,
+    resource: crate::ResourceHeader,
     limit: u64,
 ) -> Result<Vec<u8>> {
-    let resource = if structure == "blob table" { header.blob_table } else { header.xml };
+    let (source, header) = (&*part.source, &part.header);
     if resource.end()? > source.size() {
         let (start, end, size) = (resource.offset, resource.end()?, source.size());
         return Err(WimError::Truncated { structure, start, end, size });

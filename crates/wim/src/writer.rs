@@ -88,7 +88,7 @@ impl WimWriter {
                     compressed: file.compressed,
                     ..Default::default()
                 };
-                let blob = Blob { resource, references: 0, sha1: file.sha1 };
+                let blob = Blob::new(resource, 0, file.sha1);
                 self.blobs.entry(file.sha1).or_insert(blob);
                 file.sha1
             })

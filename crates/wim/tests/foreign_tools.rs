@@ -1,54 +1,19 @@
 //! Our WIMs read by wimlib-imagex and 7-Zip, and wimlib's WIMs read by us.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use std::{io::Cursor, path::Path, process::Command, sync::Arc};
+mod support;
 
-use object_store::local::LocalFileSystem;
+use std::io::Cursor;
+
 use prestage_wim::{
-    ObjectSource, Sha1Hash, Wim,
+    Sha1Hash,
     codec::{Codec, FileToEncode, Format},
     metadata::{ATTRIBUTE_REPARSE_POINT, ImageTree, NewEntry, Reparse},
     verify,
     writer::WimWriter,
     xml,
 };
-
-/// Runs a tool and returns what it printed. A missing tool is a failure that names its package.
-fn run(tool: &str, args: &[&str]) -> String {
-    let output = Command::new(tool).args(args).output().unwrap_or_else(|error| {
-        panic!("{tool}: {error}: install Debian's packages wimtools and p7zip-full")
-    });
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{tool} {args:?}: {text}{errors}");
-    text
-}
-
-async fn open(path: &Path) -> Arc<Wim> {
-    let store = LocalFileSystem::new_with_prefix(path.parent().unwrap()).unwrap();
-    let name = path.file_name().unwrap().to_str().unwrap();
-    let source = ObjectSource::open(Arc::new(store), name.into()).await.unwrap();
-    Arc::new(Wim::open(Arc::new(source)).await.unwrap())
-}
-
-fn noise(len: usize, seed: u64) -> Vec<u8> {
-    let mut state = seed;
-    std::iter::repeat_with(|| {
-        state =
-            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) as u8
-    })
-    .take(len)
-    .collect()
-}
-
-fn text(len: usize, seed: u64) -> Vec<u8> {
-    noise(len / 4 + 1, seed)
-        .iter()
-        .flat_map(|b| format!("{:03} ", b % 50).into_bytes())
-        .take(len)
-        .collect()
-}
+use support::{TIME, noise, open, pool, run, text};
 
 fn file(content: Vec<u8>) -> FileToEncode {
     FileToEncode {
@@ -56,12 +21,6 @@ fn file(content: Vec<u8>) -> FileToEncode {
         open: Box::new(move || Ok(Box::new(Cursor::new(content.clone())))),
     }
 }
-
-fn pool() -> Arc<rayon::ThreadPool> {
-    Arc::new(rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap())
-}
-
-const TIME: u64 = 133_000_000_000_000_000;
 
 /// Small, chunk-edge and many-window contents; text, noise, and both in one file.
 fn contents() -> Vec<Vec<u8>> {

@@ -55,7 +55,7 @@ pub fn assemble(task: &v1::AssembleTask, tools: &Tools) -> Result<v1::AssembleRe
         if !owners.contains_key(&sha1) {
             resource.offset += inline_start;
             let references = references.get(&sha1).copied().unwrap_or(0);
-            blobs.push(Blob { resource, references, sha1 });
+            blobs.push(Blob::new(resource, references, sha1));
         }
     }
     blobs.sort_by_key(|blob| blob.resource.offset);
@@ -257,7 +257,7 @@ fn lay_out(
                 compressed: resource.compressed,
                 ..Default::default()
             };
-            blobs.push(Blob { resource, references: references[sha1], sha1: *sha1 });
+            blobs.push(Blob::new(resource, references[sha1], *sha1));
         }
     }
     Ok((layout, blobs))

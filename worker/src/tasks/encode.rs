@@ -94,10 +94,7 @@ pub fn finish(
 
 /// What a pack says of itself.
 pub fn facts(content_id: &str, codec: Codec) -> PackFacts {
-    let format = match codec.format {
-        Format::Lzx => "lzx",
-        Format::Xpress => "xpress",
-    };
+    let format = codec.format.to_string().to_ascii_lowercase();
     PackFacts {
         content_id: content_id.to_owned(),
         codec: format!("{format} {} {}", codec.chunk_bytes, codec.level),

@@ -139,8 +139,11 @@ fn wim_advice(error: &WimError) -> &'static str {
              the distribution points, then build again"
         }
         WimError::NoSuchImage { .. } => "choose an index that 'wimlib-imagex info' or DISM shows",
-        WimError::NotSupported { .. } => "give a plain WIM file",
-        WimError::Collision { .. } | WimError::Sha1Collision { .. } => "see above",
+        // These say in their own text what to do.
+        WimError::Set(_)
+        | WimError::NotSupported { .. }
+        | WimError::Collision { .. }
+        | WimError::Sha1Collision { .. } => "see above",
         WimError::Codec { .. } => "see whether the machine has memory left",
         WimError::Io(error) if error.kind() == std::io::ErrorKind::StorageFull => FULL_DISK,
         WimError::Io(_) | WimError::Store(_) => "see whether the storage can be read and written",
@@ -152,6 +155,7 @@ fn wim_retry(error: &WimError) -> v1::Retry {
         WimError::Codec { .. } | WimError::Io(_) | WimError::Store(_) => v1::Retry::OtherWorker,
         WimError::Malformed { .. }
         | WimError::Truncated { .. }
+        | WimError::Set(_)
         | WimError::NotSupported { .. }
         | WimError::NoSuchImage { .. }
         | WimError::WrongHash { .. }

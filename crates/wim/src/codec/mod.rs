@@ -21,13 +21,26 @@ pub use sink::{MemorySink, Reservation, ResourceSink};
 pub use wimlib::{Compressor, Decompressor};
 pub use window::WINDOW_BYTES;
 
-/// The compression formats that Microsoft's tools read in a non-solid WIM.
+/// The compression formats of a WIM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Format {
     /// LZX, the default of DISM and of the wizard.
     Lzx,
     /// XPRESS (Huffman), faster and larger.
     Xpress,
+    /// LZMS, of ESD files: smallest, slow to make. Media never have it: they could be neither
+    /// mounted nor serviced.
+    Lzms,
+}
+
+impl std::fmt::Display for Format {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Lzx => "LZX",
+            Self::Xpress => "XPRESS",
+            Self::Lzms => "LZMS",
+        })
+    }
 }
 
 /// The chunk size of every WIM that Microsoft's tools read, in bytes.
@@ -62,6 +75,8 @@ impl Profile {
     /// and the OS image's resources are taken over as they are, so they decide it.
     pub fn codec(self, format: Format, chunk_bytes: u32) -> Codec {
         let level = match (self, format) {
+            // wimlib's own default, whatever the profile: no medium is made with it.
+            (_, Format::Lzms) => 50,
             (Self::Fast, Format::Lzx) => 8,
             (Self::Fast, Format::Xpress) => 15,
             (Self::Balanced, Format::Lzx) => 20,

@@ -15,6 +15,7 @@ fn wimlib_type(format: Format) -> sys::wimlib_compression_type {
     match format {
         Format::Xpress => sys::wimlib_compression_type_WIMLIB_COMPRESSION_TYPE_XPRESS,
         Format::Lzx => sys::wimlib_compression_type_WIMLIB_COMPRESSION_TYPE_LZX,
+        Format::Lzms => sys::wimlib_compression_type_WIMLIB_COMPRESSION_TYPE_LZMS,
     }
 }
 
