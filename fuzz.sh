@@ -6,13 +6,11 @@ cd "$(dirname "$0")"
 seconds=${1:-3}
 shift || true
 
-# What cargo-fuzz passes, without a sanitizer (which would need nightly).
-coverage=(-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4
-    -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table
-    -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1 --cfg fuzzing)
-triple=$(rustc -vV | sed -n 's/^host: //p')
-RUSTFLAGS="${coverage[*]}" cargo build --locked --manifest-path fuzz/Cargo.toml --target "$triple" --bins
-programs=${CARGO_TARGET_DIR:-fuzz/target}/$triple/debug
+# Only Prestage's own crates count what they cover; all others are those of the ordinary build.
+cd fuzz
+RUSTC_WRAPPER=$PWD/instrument.sh cargo build --locked --bins
+programs=$(cargo metadata --locked --no-deps --format-version 1 | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/debug
+cd ..
 
 [ $# -gt 0 ] || set -- $(cd fuzz/fuzz_targets && printf '%s\n' *.rs | sed 's/\.rs$//')
 # New inputs go to a folder of their own: only minimised ones belong into the kept corpus.

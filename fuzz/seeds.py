@@ -18,7 +18,9 @@ HASH = hashlib.sha256(b"").hexdigest().upper()
 def keep(target, name, data):
     folder = CORPUS / target
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"seed-{name}").write_bytes(data.encode() if isinstance(data, str) else data)
+    path = folder / f"seed-{name}"
+    if not path.exists():
+        path.write_bytes(data.encode() if isinstance(data, str) else data)
 
 
 def wimlib(*arguments):
@@ -111,6 +113,7 @@ def messages():
         field(8, packed(3, 2, 1)), field(9, b"tree"), field(10, b"<WIM/>"),
         field(11, "PS100012.3"), field(12, "lzx 32768 20"),
         field(13, field(1, "wimlib") + field(2, "1.14.4")),
+        field(14, bytes(range(32))),
     ])
     keep("pack_index", "message", index)
     keep("pack_index", "empty-message", b"")

@@ -22,9 +22,9 @@ mod wim_xml;
 
 use crate::{Allowance, Target};
 
-/// A reader that takes at most 512 bytes of content for one stored byte, held up to four times
+/// A reader that takes at most 256 bytes of content for one stored byte, held up to four times
 /// (grown vector, its older copy, and what was parsed).
-const COMPRESSED: Allowance = Allowance { for_each_byte: 4 * 512, fixed: 24 << 20 };
+const COMPRESSED: Allowance = Allowance { for_each_byte: 4 * 256, fixed: 24 << 20 };
 
 /// Every parser.
 pub static TARGETS: &[Target] = &[

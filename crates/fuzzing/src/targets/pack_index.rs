@@ -1,7 +1,7 @@
 //! The index of a pack: as an object, or (when the input is none) as the message inside one, so
 //! that mutations need not pass the compression. What is accepted is written and read the same.
 
-use prestage_store::PackIndex;
+use prestage_store::{PackIndex, pack::PackContents};
 
 const MAGIC: &[u8] = b"PRSTPKIX";
 
@@ -23,8 +23,12 @@ pub(super) fn check(input: &[u8]) {
 
 fn wrapped(message: &[u8]) -> Vec<u8> {
     let body = zstd::bulk::compress(message, 1).unwrap_or_default();
-    let mut object = MAGIC.to_vec();
-    object.extend(1u32.to_le_bytes());
+    let empty = PackIndex::new("fuzz", PackContents::default());
+    let mut object = match empty.and_then(|index| index.encode("fuzz")) {
+        // Magic and version.
+        Ok(object) => object[..12].to_vec(),
+        Err(error) => panic!("an empty index is refused: {error}"),
+    };
     object.extend((message.len() as u64).to_le_bytes());
     object.extend(body);
     object

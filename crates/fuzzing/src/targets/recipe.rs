@@ -3,7 +3,8 @@
 
 use prestage_store::{PartRules, Recipe, recipe::check_tiling};
 
-const RULES: PartRules = PartRules { min_bytes: 0, max_bytes: 5 << 30, max_parts: 10_000 };
+const RULES: PartRules =
+    PartRules { min_bytes: 0, max_bytes: 5 << 30, max_parts: 10_000, at_once: 1 };
 
 pub(super) fn check(input: &[u8]) {
     let Ok(recipe) = Recipe::decode(input) else {
