@@ -39,7 +39,7 @@ pub static TARGETS: &[Target] = &[
     plain("content_library", content_library::check),
     // `{},` becomes a row of a hundred bytes, and two readers hold all rows.
     with("admin_service", admin_service::check, Allowance { for_each_byte: 192, fixed: 4 << 20 }),
-    plain("site_file", site_file::check),
+    with("site_file", site_file::check, TOML),
     plain("task_sequence", task_sequence::check),
     plain("variables_file", variables_file::check),
     plain("variables_text", variables_text::check),
@@ -48,9 +48,12 @@ pub static TARGETS: &[Target] = &[
     // Two bytes may be a segment of 48, in vectors that grow, on both sides of the conversion.
     with("recipe", recipe::check, Allowance { for_each_byte: 192, fixed: 4 << 20 }),
     plain("upload_token", upload_token::check),
-    plain("spec_toml", spec_toml::check),
+    with("spec_toml", spec_toml::check, TOML),
     plain("spec_json", spec_json::check),
 ];
+
+/// `{a` or `a` in a line is a table or an error of more than a hundred bytes to the TOML reader.
+const TOML: Allowance = Allowance { for_each_byte: 192, fixed: 4 << 20 };
 
 const fn plain(name: &'static str, check: fn(&[u8])) -> Target {
     with(name, check, Allowance::PLAIN)
