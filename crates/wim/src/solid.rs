@@ -41,7 +41,7 @@ pub(crate) async fn assign(
             blobs.extend_from_slice(run);
             continue;
         }
-        let (resources, contents): (Vec<_>, Vec<_>) =
+        let (resources, contents): (Vec<&Blob>, Vec<&Blob>) =
             run.iter().partition(|entry| entry.resource.original_bytes == RESOURCE_MARK);
         let first = solid.len();
         for entry in resources {

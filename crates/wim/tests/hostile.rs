@@ -122,13 +122,9 @@ async fn a_sparse_file_is_read_in_small_pieces() {
     assert!(longest <= 4 << 20, "{longest} bytes at once");
 }
 
-/// Metadata of 64 MiB zeros in a file of less than 200 KB.
-#[tokio::test]
-async fn metadata_that_shrank_beyond_belief_is_refused() {
-    let (stored, mut resource) = zeros(2048);
-    (resource.offset, resource.metadata) = (208, true);
-    let blob = Blob::new(resource, 1, Sha1Hash([1; 20]));
-    let table = blob_table::write(&[blob]);
+/// A WIM of one image with `stored` behind its header.
+async fn open(format: Format, stored: &[u8], blobs: &[Blob]) -> Result<Wim> {
+    let table = blob_table::write(blobs);
     let text = xml::encode("<WIM><IMAGE INDEX=\"1\"/></WIM>");
     let plain = |offset: usize, bytes: usize| ResourceHeader {
         offset: offset as u64,
@@ -137,13 +133,13 @@ async fn metadata_that_shrank_beyond_belief_is_refused() {
         ..ResourceHeader::default()
     };
     let mut file = vec![0; 208];
-    file.extend(&stored);
+    file.extend(stored);
     let blob_table = plain(file.len(), table.len());
     file.extend(&table);
     let xml = plain(file.len(), text.len());
     file.extend(&text);
     let header = Header {
-        format: Some(Format::Lzx),
+        format: Some(format),
         chunk_bytes: CHUNK_BYTES,
         guid: [7; 16],
         part: 1,
@@ -157,7 +153,37 @@ async fn metadata_that_shrank_beyond_belief_is_refused() {
         integrity: ResourceHeader::default(),
     };
     file[..208].copy_from_slice(&header.write());
-    let wim = Wim::open(Arc::new(Memory(file.into()))).await.unwrap();
+    Wim::open(Arc::new(Memory(file.into()))).await
+}
+
+/// Metadata of 64 MiB zeros in a file of less than 200 KB.
+#[tokio::test]
+async fn metadata_that_shrank_beyond_belief_is_refused() {
+    let (stored, mut resource) = zeros(2048);
+    (resource.offset, resource.metadata) = (208, true);
+    let blob = Blob::new(resource, 1, Sha1Hash([1; 20]));
+    let wim = open(Format::Lzx, &stored, &[blob]).await.unwrap();
     let refused = wim.metadata(1).await;
     assert!(matches!(refused, Err(WimError::Malformed { .. })), "{}", problem(refused));
+}
+
+/// Thousands of entries that name one solid resource would hold its table thousands of times.
+#[tokio::test]
+async fn solid_resources_that_overlap_are_refused() {
+    let chunks = 1000u32;
+    let mut stored = (u64::from(chunks) * u64::from(CHUNK_BYTES)).to_le_bytes().to_vec();
+    stored.extend([CHUNK_BYTES, 3].map(u32::to_le_bytes).concat());
+    stored.extend(1u32.to_le_bytes().repeat(chunks as usize));
+    stored.extend(vec![0; chunks as usize]);
+    let resource = ResourceHeader {
+        offset: 208,
+        stored_bytes: stored.len() as u64,
+        original_bytes: 1 << 32,
+        compressed: true,
+        solid: true,
+        ..ResourceHeader::default()
+    };
+    let entry = Blob::new(resource, 1, Sha1Hash([1; 20]));
+    assert!(open(Format::Lzms, &stored, &[entry]).await.is_ok());
+    assert!(problem(open(Format::Lzms, &stored, &[entry; 20]).await).contains("over each other"));
 }
