@@ -73,12 +73,12 @@ def parts_of_wim(name, data):
         size, offset, original, _ = resource_header(data, at)
         if size and size == original and not data.startswith(b"WLP"):
             keep(target, name, data[offset:offset + size])
-    if "xpress" in name or "lzx" in name or name == "none":
+    if any(kind in name for kind in ("xpress", "lzx", "lzms", "none")):
         resources(name, data)
 
 
 def resources(name, data):
-    kind = 0 if "lzx" in name else 1
+    kind = 0 if "lzx" in name else 2 if "lzms" in name else 1
     exponent = struct.unpack_from("<I", data, 0x14)[0].bit_length() - 13
     size, offset, _, _ = resource_header(data, 0x30)
     for number, at in enumerate(range(offset, offset + size, 50)):

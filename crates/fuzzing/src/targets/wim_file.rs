@@ -11,8 +11,9 @@ use prestage_wim::{RangeRead, Result, Wim, WimError, verify};
 use tokio::runtime::{Builder, Runtime};
 
 /// Content of all resources that is read in one run: a small file may claim very much, and reading
-/// it in bounded memory takes the time that it takes.
-const CONTENT_BYTES_MAX: u64 = 64 << 20;
+/// it takes the time that it takes. It bounds a chunk too, which is in memory as a whole: those of
+/// LZMS may have up to 1 GiB.
+const CONTENT_BYTES_MAX: u64 = 16 << 20;
 
 pub(super) fn check(input: &[u8]) {
     let memory = Arc::new(Memory(Bytes::copy_from_slice(input)));
@@ -27,6 +28,8 @@ async fn read(wim: &Arc<Wim>) {
     let _ = wim.images();
     let claimed = |blob: &prestage_wim::Blob| blob.resource.original_bytes;
     let total = wim.blobs.iter().map(claimed).fold(0, u64::saturating_add);
+    let solid = wim.solid_resources().iter().map(|solid| solid.resource.original_bytes);
+    let total = solid.fold(total, u64::saturating_add);
     if total > CONTENT_BYTES_MAX {
         return;
     }

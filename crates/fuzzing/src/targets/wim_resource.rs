@@ -7,17 +7,22 @@ use prestage_wim::{ResourceHeader, codec::Format, resource::ResourceReader};
 use super::wim_file::{Memory, runtime};
 
 /// More content than this is only claimed by a table that is mostly noise.
-const CONTENT_BYTES_MAX: u64 = 32 << 20;
-/// The reader hands out a few MiB at a time, and at least one chunk (of 2 MiB at most).
-const PIECE_BYTES_MAX: usize = 8 << 20;
+const CONTENT_BYTES_MAX: u64 = 16 << 20;
+/// What the reader hands out at a time, unless a chunk has more.
+const PIECE_BYTES_MAX: u32 = 4 << 20;
 
 pub(super) fn check(input: &[u8]) {
     let Some((choices, stored)) = input.split_first_chunk::<8>() else {
         return;
     };
     let [kind, exponent, a, b, c, d, _, _] = *choices;
-    let format = [Some(Format::Lzx), Some(Format::Xpress), None][usize::from(kind % 3)];
-    let chunk_bytes = 1u32 << (12 + exponent % 10);
+    let format = match kind % 4 {
+        0 => Some(Format::Lzx),
+        1 => Some(Format::Xpress),
+        2 => Some(Format::Lzms),
+        _ => None,
+    };
+    let chunk_bytes = 1u32 << (12 + exponent % 14);
     let resource = ResourceHeader {
         stored_bytes: stored.len() as u64,
         original_bytes: u64::from(u32::from_le_bytes([a, b, c, d])),
@@ -38,7 +43,8 @@ async fn read(source: &Memory, resource: ResourceHeader, format: Option<Format>,
     loop {
         match reader.next().await {
             Ok(Some(piece)) => {
-                assert!(piece.len() <= PIECE_BYTES_MAX, "a piece of {} bytes", piece.len());
+                let longest = PIECE_BYTES_MAX.max(chunk_bytes) as usize;
+                assert!(piece.len() <= longest, "a piece of {} bytes", piece.len());
                 content_bytes += piece.len() as u64;
             }
             Ok(None) => break assert_eq!(content_bytes, resource.original_bytes),
