@@ -26,6 +26,10 @@ bench *ARGS:
     cargo build --release --locked -p prestage-cli
     python3 tests/bench/bench.py {{ARGS}}
 
+# Fuzz every parser, or some, for so many seconds each
+fuzz SECONDS='60' *TARGETS:
+    ./fuzz.sh {{SECONDS}} {{TARGETS}}
+
 # Build the sample medium into ./sample-out
 sample:
     ./sample.sh

@@ -88,11 +88,11 @@ pub enum RecipeError {
     },
     /// The medium is too large for the output's store.
     #[error(
-        "the medium needs {parts} parts, the output's store takes {max}; write it to a store where \
+        "the medium needs {parts} parts or more, the output's store takes {max}; write it to a store where \
          the packs are too, so that larger parts can be copied on the server"
     )]
     ManyParts {
-        /// How many parts it would take.
+        /// How many parts it would take at least.
         parts: u64,
         /// The store's maximum.
         max: u32,
@@ -201,6 +201,11 @@ impl Recipe {
     /// Cuts the recipe into parts of at most `rules.max_bytes`, at chunk starts. The same recipe
     /// and rules give the same parts, so every worker knows them by number.
     pub fn parts(&self, rules: &PartRules) -> Result<Vec<RecipePart>, RecipeError> {
+        // Counted before they are cut: a damaged recipe may claim a medium of 2^60 bytes.
+        let least = self.total_bytes.div_ceil(rules.max_bytes.max(1));
+        if least > u64::from(rules.max_parts) {
+            return Err(RecipeError::ManyParts { parts: least, max: rules.max_parts });
+        }
         let mut parts = Vec::new();
         for segment in &self.segments {
             cut(segment, rules.max_bytes, &mut parts);

@@ -62,7 +62,7 @@ fn parts_are_cut_at_chunk_starts() {
 fn rules_that_cannot_be_kept_are_an_error() {
     let few = PartRules { max_parts: 3, ..rules(100 * MIB) };
     let many = sample().parts(&few).unwrap_err();
-    assert_eq!(many, RecipeError::ManyParts { parts: 6, max: 3 });
+    assert_eq!(many, RecipeError::ManyParts { parts: 4, max: 3 });
     let glue = |dst_offset, len| Segment {
         dst_offset,
         len,
@@ -91,4 +91,14 @@ proptest! {
         let ranges = parts.iter().map(|part| (part.dst_offset, part.len));
         prop_assert_eq!(check_tiling(recipe.total_bytes(), ranges), Ok(()));
     }
+}
+
+#[test]
+fn a_medium_beyond_all_stores_is_refused_before_it_is_cut() {
+    let total = 1 << 60;
+    let source = SegmentSource::Glue { offset: 0 };
+    let recipe = Recipe::new(total, vec![Segment { dst_offset: 0, len: total, source }]).unwrap();
+    let parts = total.div_ceil(5 * 1024 * MIB);
+    let refused = recipe.parts(&rules(5 * 1024 * MIB));
+    assert_eq!(refused, Err(RecipeError::ManyParts { parts, max: 10_000 }));
 }

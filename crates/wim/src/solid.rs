@@ -35,15 +35,22 @@ pub(crate) async fn assign(
     solid: &mut Vec<SolidResource>,
 ) -> Result<Vec<Blob>> {
     let mut blobs = Vec::with_capacity(entries.len());
+    let mut solid_bytes = 0u64;
     for run in entries.chunk_by(|a, b| a.resource.solid == b.resource.solid) {
         if !run[0].resource.solid {
             blobs.extend_from_slice(run);
             continue;
         }
-        let (resources, contents): (Vec<_>, Vec<_>) =
+        let (resources, contents): (Vec<&Blob>, Vec<&Blob>) =
             run.iter().partition(|entry| entry.resource.original_bytes == RESOURCE_MARK);
         let first = solid.len();
         for entry in resources {
+            // Counted before their tables are read: thousands could share one large table.
+            solid_bytes = solid_bytes.saturating_add(entry.resource.stored_bytes);
+            if solid_bytes > source.size() {
+                let problem = "solid resources lie over each other";
+                return Err(WimError::malformed("blob table", entry.resource.offset, problem));
+            }
             solid.push(read(entry, source).await?);
         }
         let mut starts = vec![0u64];

@@ -14,7 +14,7 @@ use crate::{
     chunks::Chunks,
     error::{Result, WimError},
     hash::Sha1Hash,
-    header::Header,
+    header::{Header, ResourceHeader},
     metadata::ImageTree,
     resource::ResourceReader,
     set::{Part, open_parts},
@@ -26,6 +26,9 @@ use crate::{
 /// Above this a table is not believed: 20 million blobs, or 500,000 files of the longest paths.
 const TABLE_BYTES_MAX: u64 = 1 << 30;
 const XML_BYTES_MAX: u64 = 64 << 20;
+/// Nor are more bytes of a table for one stored byte: 100,000 empty files with names in sequence
+/// shrink to a hundredth, and nothing real does better.
+const TABLE_RATIO_MAX: u64 = 256;
 
 /// An open WIM: headers, blob tables and XML data are in memory.
 pub struct Wim {
@@ -96,7 +99,9 @@ impl Wim {
     /// The uncompressed metadata of image `index`, its SHA-1 checked.
     pub async fn metadata(&self, index: u32) -> Result<Vec<u8>> {
         let blob = self.metadata_blob(index)?;
-        let metadata = self.open_blob(blob).await?.read_all(TABLE_BYTES_MAX).await?;
+        let stored_in = blob.solid.map(|solid| &self.solid[solid as usize].resource);
+        let limit = table_limit(stored_in.unwrap_or(&blob.resource), TABLE_BYTES_MAX);
+        let metadata = self.open_blob(blob).await?.read_all(limit).await?;
         check(blob, Sha1Hash::of(&metadata))?;
         Ok(metadata)
     }
@@ -183,7 +188,7 @@ pub(crate) fn check(blob: &Blob, actual: Sha1Hash) -> Result<()> {
 async fn plain(
     part: &Part,
     structure: &'static str,
-    resource: crate::ResourceHeader,
+    resource: ResourceHeader,
     limit: u64,
 ) -> Result<Vec<u8>> {
     let (source, header) = (&*part.source, &part.header);
@@ -193,6 +198,11 @@ async fn plain(
     }
     ResourceReader::open(source, resource, header.format, header.chunk_bytes)
         .await?
-        .read_all(limit)
+        .read_all(table_limit(&resource, limit))
         .await
+}
+
+/// The most content that a structure may have which is held in memory.
+fn table_limit(resource: &ResourceHeader, limit: u64) -> u64 {
+    limit.min(resource.stored_bytes.saturating_mul(TABLE_RATIO_MAX))
 }

@@ -41,6 +41,8 @@ pub struct NewImageInfo {
     pub statistics: TreeStatistics,
 }
 
+const CUT_OFF: &str = "it ends inside an element: it was cut off";
+
 fn malformed(problem: impl std::fmt::Display) -> WimError {
     WimError::malformed("XML data", 0, problem.to_string())
 }
@@ -64,7 +66,6 @@ pub fn images(xml: &str) -> Result<Vec<ImageInfo>> {
     let mut images = Vec::new();
     let mut path: Vec<String> = Vec::new();
     let mut text = String::new();
-    let mut version: Vec<String> = Vec::new();
     loop {
         match reader.read_event().map_err(malformed)? {
             Event::Start(start) => {
@@ -72,7 +73,6 @@ pub fn images(xml: &str) -> Result<Vec<ImageInfo>> {
                 text.clear();
                 if path.len() == 2 && path[1] == "IMAGE" {
                     images.push(ImageInfo { index: index_of(&start)?, ..ImageInfo::default() });
-                    version.clear();
                 }
                 check_depth(&path)?;
             }
@@ -80,12 +80,13 @@ pub fn images(xml: &str) -> Result<Vec<ImageInfo>> {
             Event::GeneralRef(reference) => text.push_str(&resolve(&reference)?),
             Event::End(_) => {
                 if let Some(image) = images.last_mut() {
-                    note_element(image, &path, &text, &mut version);
+                    note_element(image, &path, &text);
                 }
                 path.pop();
                 text.clear();
             }
-            Event::Eof => return Ok(images),
+            Event::Eof if path.is_empty() => return Ok(images),
+            Event::Eof => return Err(malformed(CUT_OFF)),
             _ => {}
         }
     }
@@ -95,7 +96,7 @@ fn check_depth(path: &[String]) -> Result<()> {
     if path.len() > 64 { Err(malformed("its elements are nested too deeply")) } else { Ok(()) }
 }
 
-fn note_element(image: &mut ImageInfo, path: &[String], text: &str, version: &mut Vec<String>) {
+fn note_element(image: &mut ImageInfo, path: &[String], text: &str) {
     let below: Vec<&str> = path.iter().skip(2).map(String::as_str).collect();
     match below.as_slice() {
         ["NAME"] => image.name = text.to_owned(),
@@ -104,8 +105,10 @@ fn note_element(image: &mut ImageInfo, path: &[String], text: &str, version: &mu
         ["WINDOWS", "ARCH"] => image.architecture = text.trim().parse().ok(),
         ["WINDOWS", "EDITIONID"] => image.edition = text.to_owned(),
         ["WINDOWS", "VERSION", "MAJOR" | "MINOR" | "BUILD" | "SPBUILD"] => {
-            version.push(text.trim().to_owned());
-            image.version = version.join(".");
+            if !image.version.is_empty() {
+                image.version.push('.');
+            }
+            image.version.push_str(text.trim());
         }
         _ => {}
     }
@@ -156,7 +159,8 @@ pub fn grafted(xml: &str, index: u32, image: &NewImageInfo, resources_end: u64) 
     loop {
         let event = reader.read_event().map_err(malformed)?;
         match &event {
-            Event::Eof => break,
+            Event::Eof if depth == 0 => break,
+            Event::Eof => return Err(malformed(CUT_OFF)),
             Event::Start(start) => {
                 depth += 1;
                 if depth == 2 && name_of(start) == "IMAGE" && index_of(start)? == index {

@@ -1,5 +1,7 @@
 //! Which content a step names, and what it leaves to run time.
 
+use std::collections::{HashMap, HashSet};
+
 use super::command::{switch, words};
 use super::sequence::{Step, StepVariable};
 use crate::ids::{application_model_name, is_package_id};
@@ -57,9 +59,17 @@ const PACKAGE_VARIABLES: [&str; 5] = [
     "UsmtPackage",
 ];
 
+/// What was found so far. One variable may name tens of thousands, so repetition is looked up.
+#[derive(Default)]
+struct Finder {
+    content: StepContent,
+    places: HashMap<StepTarget, usize>,
+    told: HashSet<String>,
+}
+
 /// Finds the content that a step names in its command line and its variables.
 pub fn step_content(step: &Step) -> StepContent {
-    let mut found = StepContent::default();
+    let mut found = Finder::default();
     for word in words(&step.action) {
         if let Some((name, value)) = switch(&word) {
             from_switch(&mut found, step, &name, value);
@@ -77,16 +87,16 @@ pub fn step_content(step: &Step) -> StepContent {
     }
     if step.is_type("AutoApply") && !step.is_type("AutoApplyDriverPackage") {
         let what = "picks drivers from the driver catalogue by the computer's hardware";
-        found.dynamic.push(what.to_owned());
+        found.content.dynamic.push(what.to_owned());
     }
-    if step.is_type("DownloadPackageContent") && found == StepContent::default() {
+    if step.is_type("DownloadPackageContent") && found.content == StepContent::default() {
         let what = "downloads the packages that OSDDownloadDownloadPackages names";
-        found.dynamic.push(what.to_owned());
+        found.content.dynamic.push(what.to_owned());
     }
-    found
+    found.content
 }
 
-fn from_switch(found: &mut StepContent, step: &Step, name: &str, value: &str) {
+fn from_switch(found: &mut Finder, step: &Step, name: &str, value: &str) {
     let program = words(&step.action).first().map(|p| p.to_ascii_lowercase()).unwrap_or_default();
     match name {
         "app" => applications(found, value),
@@ -111,7 +121,7 @@ fn takes(program: &str, switch: &str) -> bool {
     }
 }
 
-fn from_variable(found: &mut StepContent, step: &Step, variable: &StepVariable) {
+fn from_variable(found: &mut Finder, step: &Step, variable: &StepVariable) {
     let applies = |name: &str| holds_packages(name);
     if applies(&variable.property) || applies(&variable.name) {
         let usage = content_use(step, "");
@@ -138,7 +148,7 @@ fn content_use(step: &Step, switch: &str) -> ContentUse {
     }
 }
 
-fn packages(found: &mut StepContent, step: &Step, place: &str, value: &str, usage: ContentUse) {
+fn packages(found: &mut Finder, step: &Step, place: &str, value: &str, usage: ContentUse) {
     for part in value.split([',', ';', ' ']).map(str::trim).filter(|part| !part.is_empty()) {
         if is_package_id(part) {
             add_target(found, StepTarget::Package(part.to_ascii_uppercase()), usage);
@@ -149,7 +159,7 @@ fn packages(found: &mut StepContent, step: &Step, place: &str, value: &str, usag
     }
 }
 
-fn applications(found: &mut StepContent, value: &str) {
+fn applications(found: &mut Finder, value: &str) {
     for part in value.split([',', ';']).map(str::trim) {
         if let Some(model) = application_model_name(part) {
             add_target(found, StepTarget::Application(model), ContentUse::Other);
@@ -160,15 +170,17 @@ fn applications(found: &mut StepContent, value: &str) {
 }
 
 /// One use of a target is kept; the variable of a step repeats what its command says.
-fn add_target(found: &mut StepContent, target: StepTarget, usage: ContentUse) {
-    match found.targets.iter_mut().find(|(known, _)| *known == target) {
+fn add_target(found: &mut Finder, target: StepTarget, usage: ContentUse) {
+    let targets = &mut found.content.targets;
+    let place = *found.places.entry(target.clone()).or_insert(targets.len());
+    match targets.get_mut(place) {
         Some((_, known)) => *known = (*known).min(usage),
-        None => found.targets.push((target, usage)),
+        None => targets.push((target, usage)),
     }
 }
 
-fn add_dynamic(found: &mut StepContent, what: String) {
-    if !found.dynamic.contains(&what) {
-        found.dynamic.push(what);
+fn add_dynamic(found: &mut Finder, what: String) {
+    if found.told.insert(what.clone()) {
+        found.content.dynamic.push(what);
     }
 }

@@ -37,8 +37,6 @@ pub struct Step {
     pub name: String,
     /// `SMS_TaskSequence_…Action`.
     pub step_type: String,
-    /// The groups around it, outermost first.
-    pub groups: Vec<String>,
     /// It, or a group around it, is disabled.
     pub disabled: bool,
     /// The command line.
@@ -82,7 +80,7 @@ impl Sequence {
         };
         let mut sequence =
             Self { version: outer.attribute("version").map(str::to_owned), ..Self::default() };
-        sequence.walk(outer, &mut Vec::new(), false);
+        sequence.walk(outer, false);
         let references = all.iter().filter(|element| element.is("referenceList"));
         sequence.references = references
             .flat_map(|list| &list.children)
@@ -95,29 +93,25 @@ impl Sequence {
     }
 
     /// Depth is bounded by the parser.
-    fn walk(&mut self, parent: &Element, groups: &mut Vec<String>, disabled: bool) {
+    fn walk(&mut self, parent: &Element, disabled: bool) {
         for child in &parent.children {
             let disabled = disabled || is_true(child.attribute("disable"));
-            let name = child.attribute("name").unwrap_or_default().to_owned();
             if child.is("group") {
-                groups.push(name);
-                self.walk(child, groups, disabled);
-                groups.pop();
+                self.walk(child, disabled);
             } else if child.is("step") || child.is("subtasksequence") {
-                self.steps.push(step(child, name, groups.clone(), disabled));
+                self.steps.push(step(child, disabled));
             }
         }
     }
 }
 
-fn step(element: &Element, name: String, groups: Vec<String>, disabled: bool) -> Step {
+fn step(element: &Element, disabled: bool) -> Step {
     let child = |wanted: &str| element.children.iter().find(|child| child.is(wanted));
     let variables = child("defaultVarList").map(|list| list.children.as_slice());
     let variables = variables.unwrap_or_default().iter().filter(|v| v.is("variable"));
     Step {
-        name,
+        name: element.attribute("name").unwrap_or_default().to_owned(),
         step_type: element.attribute("type").unwrap_or_default().to_owned(),
-        groups,
         disabled,
         action: child("action").map(|a| a.text.trim().to_owned()).unwrap_or_default(),
         variables: variables

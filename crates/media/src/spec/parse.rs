@@ -1,6 +1,6 @@
 //! From the tree to a spec.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use time::OffsetDateTime;
@@ -244,13 +244,13 @@ fn customization(table: &mut TableReader<'_>, report: &mut Report<'_>) -> Option
 
 fn variables(table: &TableReader<'_>, report: &mut Report<'_>) -> BTreeMap<String, VariableValue> {
     let mut variables = BTreeMap::new();
+    let mut twins: HashMap<String, &str> = HashMap::new();
     for entry in table.all() {
         let key = table.key(&entry.name);
         if let Some((what, advice)) = variable_names::objection(&entry.name) {
             report.problem(&entry.name_span, &key, what, advice);
         }
-        let twin = |known: &&String| known.eq_ignore_ascii_case(&entry.name);
-        if let Some(twin) = variables.keys().find(twin) {
+        if let Some(twin) = twins.insert(entry.name.to_ascii_lowercase(), &entry.name) {
             let what = format!("it is the same variable as {twin}: case does not count");
             report.problem(&entry.name_span, &key, what, "remove one of them");
         }

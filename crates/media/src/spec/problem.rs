@@ -46,7 +46,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// All that is wrong with a spec, in the order of the file. Displays one block for each problem.
+/// What is wrong with a spec, in the order of the file: all of it, or the first hundred. Displays one block for each problem.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct SpecError {
     /// The problems; never empty.
@@ -65,12 +65,17 @@ impl fmt::Display for SpecError {
     }
 }
 
+/// Problems, and warnings, that are told at most. A file that is no spec has one in every line,
+/// and nobody reads so many.
+const TOLD_MAX: usize = 100;
+
 /// Collects problems and warnings while a spec is read.
 pub(super) struct Report<'a> {
     file: &'a str,
     text: &'a str,
     problems: Vec<(usize, Problem)>,
     warnings: Vec<(usize, Problem)>,
+    untold_problems: usize,
 }
 
 /// Bytes of the text that something stands in; absent for JSON.
@@ -78,7 +83,7 @@ pub(super) type Span = Option<Range<usize>>;
 
 impl<'a> Report<'a> {
     pub(super) const fn new(file: &'a str, text: &'a str) -> Self {
-        Self { file, text, problems: Vec::new(), warnings: Vec::new() }
+        Self { file, text, problems: Vec::new(), warnings: Vec::new(), untold_problems: 0 }
     }
 
     pub(super) fn problem(
@@ -88,6 +93,10 @@ impl<'a> Report<'a> {
         what: impl Into<String>,
         advice: impl Into<String>,
     ) {
+        if self.problems.len() == TOLD_MAX {
+            self.untold_problems += 1;
+            return;
+        }
         let entry = self.entry(span, key, what.into(), advice.into());
         self.problems.push(entry);
     }
@@ -99,8 +108,10 @@ impl<'a> Report<'a> {
         what: impl Into<String>,
         advice: impl Into<String>,
     ) {
-        let entry = self.entry(span, key, what.into(), advice.into());
-        self.warnings.push(entry);
+        if self.warnings.len() < TOLD_MAX {
+            let entry = self.entry(span, key, what.into(), advice.into());
+            self.warnings.push(entry);
+        }
     }
 
     fn entry(&self, span: &Span, key: &str, what: String, advice: String) -> (usize, Problem) {
@@ -110,12 +121,24 @@ impl<'a> Report<'a> {
         (start.unwrap_or(0), Problem { place, key: key.to_owned(), what, advice })
     }
 
+    fn untold(&self) -> Option<Problem> {
+        (self.untold_problems > 0).then(|| Problem {
+            place: Place { file: self.file.to_owned(), position: None },
+            key: String::new(),
+            what: format!("{} more problems are not listed", self.untold_problems),
+            advice: "correct those above first".to_owned(),
+        })
+    }
+
     /// The warnings, or every problem, in the order of the file.
     pub(super) fn finish(self) -> Result<Vec<Problem>, SpecError> {
         if self.problems.is_empty() {
             return Ok(in_order(self.warnings));
         }
-        Err(SpecError { problems: in_order(self.problems) })
+        let untold = self.untold();
+        let mut problems = in_order(self.problems);
+        problems.extend(untold);
+        Err(SpecError { problems })
     }
 }
 

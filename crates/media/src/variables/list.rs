@@ -1,5 +1,6 @@
 //! An ordered list of variables.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::secret::Secret;
@@ -7,49 +8,55 @@ use crate::secret::Secret;
 /// Task sequence variables in the order in which they were set. Names compare without regard to
 /// case, as in a task sequence. Values are treated as secrets: `Debug` shows names only.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct MediaVariables(Vec<(String, Secret)>);
+pub struct MediaVariables {
+    list: Vec<(String, Secret)>,
+    /// Places in the list by lower-case name: a file may name hundreds of thousands.
+    places: BTreeMap<String, usize>,
+}
 
 impl MediaVariables {
     /// No variables.
     #[must_use]
     pub const fn new() -> Self {
-        Self(Vec::new())
+        Self { list: Vec::new(), places: BTreeMap::new() }
     }
 
     /// Sets a variable; one that is there keeps its place and spelling and gets the new value.
     pub fn set(&mut self, name: &str, value: Secret) {
-        match self.0.iter_mut().find(|(known, _)| known.eq_ignore_ascii_case(name)) {
+        let place = *self.places.entry(name.to_ascii_lowercase()).or_insert(self.list.len());
+        match self.list.get_mut(place) {
             Some((_, old)) => *old = value,
-            None => self.0.push((name.to_owned(), value)),
+            None => self.list.push((name.to_owned(), value)),
         }
     }
 
     /// The value of a variable.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Secret> {
-        self.0.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+        let place = *self.places.get(&name.to_ascii_lowercase())?;
+        self.list.get(place).map(|(_, value)| value)
     }
 
     /// The names, which are no secret, in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|(name, _)| name.as_str())
+        self.list.iter().map(|(name, _)| name.as_str())
     }
 
     /// Names and values in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Secret)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value))
+        self.list.iter().map(|(name, value)| (name.as_str(), value))
     }
 
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.list.len()
     }
 
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.list.is_empty()
     }
 }
 
@@ -71,6 +78,16 @@ mod tests {
         variables.set("osdtimezone", "CET".into());
         assert_eq!(variables.names().collect::<Vec<_>>(), ["OSDTimeZone", "Other"]);
         assert_eq!(variables.get("OSDTIMEZONE").unwrap().expose(), "CET");
+    }
+
+    #[test]
+    fn a_file_of_nothing_but_variables_takes_time_by_their_number() {
+        let mut variables = MediaVariables::new();
+        for number in 0..300_000 {
+            variables.set(&format!("Variable{number}"), "x".into());
+        }
+        assert_eq!(variables.len(), 300_000);
+        assert_eq!(variables.get("VARIABLE299999").unwrap().expose(), "x");
     }
 
     #[test]

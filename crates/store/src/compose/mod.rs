@@ -81,6 +81,13 @@ macro_rules! opaque_text {
 opaque_text!(UploadToken);
 opaque_text!(Receipt);
 
+impl UploadToken {
+    /// Where the composition's output is to appear.
+    pub fn output(&self) -> Result<ObjectUrl, ComposeError> {
+        Ok(token::OpenUpload::parse(self)?.dst())
+    }
+}
+
 /// A range of the output and where its bytes are taken from.
 #[derive(Debug, Clone)]
 pub struct Part {

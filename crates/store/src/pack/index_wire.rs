@@ -16,6 +16,10 @@ use super::{ChunkDigests, Sha1Digest, Sha256Digest};
 /// than 100 MiB of metadata.
 pub const INDEX_LIMIT: u64 = 256 * 1024 * 1024;
 
+/// More bytes of message for one stored byte than this are not believed. Digests don't shrink at
+/// all; trees of 100,000 empty files shrink to a hundredth.
+const RATIO_MAX: u64 = 256;
+
 const MAGIC: &[u8; 8] = b"PRSTPKIX";
 const VERSION: u32 = 2;
 const HEAD: usize = 20;
@@ -104,6 +108,9 @@ fn decompress(object: &[u8]) -> Result<Bytes, String> {
     let length = u64::from_le_bytes(length);
     if length > INDEX_LIMIT {
         return Err(format!("says it has {length} bytes, more than {INDEX_LIMIT}"));
+    }
+    if length > (body.len() as u64).saturating_mul(RATIO_MAX) {
+        return Err(format!("says it has {length} bytes in {} stored ones", body.len()));
     }
     let mut message = Vec::new();
     zstd::stream::read::Decoder::with_buffer(body)
@@ -256,6 +263,11 @@ mod tests {
         let mut huge = object.to_vec();
         huge[19] = 1;
         assert!(refused(&huge).contains("more than"));
+        let zeros = vec![0; 16 << 20];
+        let mut bomb = object[..12].to_vec();
+        bomb.extend((zeros.len() as u64).to_le_bytes());
+        bomb.extend(zstd::bulk::compress(&zeros, LEVEL).unwrap());
+        assert!(refused(&bomb).contains("stored ones"));
     }
 
     proptest! {

@@ -25,6 +25,13 @@ pub(crate) fn align8(n: usize) -> usize {
     n.div_ceil(8) * 8
 }
 
+/// A length that `bytes` claim for themselves, padded, if that many are there.
+fn aligned_within(length: u64, bytes: &[u8]) -> Option<usize> {
+    // Compared before it is padded: padding 2^64 - 1 overflows.
+    let length = usize::try_from(length).ok().filter(|&length| length <= bytes.len())?;
+    Some(align8(length)).filter(|&padded| padded <= bytes.len())
+}
+
 /// A stream of an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stream {
@@ -51,7 +58,7 @@ impl<'a> EntryView<'a> {
         if rest.len() < FIXED_BYTES {
             return Err(malformed("it is cut off"));
         }
-        let length = usize::try_from(length).ok().map(align8).filter(|&n| n <= rest.len());
+        let length = aligned_within(length, rest);
         let length = length.ok_or_else(|| malformed("it is longer than the metadata"))?;
         let names = usize::from(rest.u16_at(98)) + usize::from(rest.u16_at(100));
         if FIXED_BYTES + names > length || rest.u16_at(98) % 2 != 0 || rest.u16_at(100) % 2 != 0 {
@@ -61,8 +68,8 @@ impl<'a> EntryView<'a> {
         for _ in 0..rest.u16_at(96) {
             let stream = rest.get(end..).filter(|stream| stream.len() >= STREAM_FIXED_BYTES);
             let stream = stream.ok_or_else(|| malformed("its streams are cut off"))?;
-            let bytes = usize::try_from(stream.u64_at(0)).ok().map(align8);
-            let bytes = bytes.filter(|&n| n <= stream.len() && n >= STREAM_FIXED_BYTES);
+            let bytes = aligned_within(stream.u64_at(0), stream);
+            let bytes = bytes.filter(|&n| n >= STREAM_FIXED_BYTES);
             let bytes = bytes.ok_or_else(|| malformed("a stream of it is cut off"))?;
             let name = usize::from(stream.u16_at(36));
             if STREAM_FIXED_BYTES + name > bytes || name % 2 != 0 {

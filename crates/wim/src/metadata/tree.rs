@@ -90,6 +90,7 @@ impl ImageTree {
 
     fn read_directories(&mut self) -> Result<()> {
         let mut seen = HashSet::new();
+        let mut read_bytes = 0;
         let mut waiting = vec![Self::ROOT];
         while let Some(directory) = waiting.pop() {
             let offset = self.entry(directory).subdir_offset();
@@ -110,6 +111,12 @@ impl ImageTree {
                     waiting.push(child);
                 }
                 at += len;
+                read_bytes += len;
+                // Lists that begin at different places of each other would grow without end.
+                if read_bytes > self.bytes.len() {
+                    let problem = "lists of entries lie over each other";
+                    return Err(WimError::malformed("directory entry", offset, problem));
+                }
             }
             self.nodes[directory.0 as usize].children = Some(children);
         }

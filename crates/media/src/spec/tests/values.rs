@@ -112,3 +112,18 @@ fn single_values_are_checked() {
     one_problem("\"thorough\"", "\"best\"", "output.codec", "\"fast\", \"balanced\"");
     one_problem("\"administrator-approval\"", "1", "security.user_device_affinity", "1 does not");
 }
+
+#[test]
+fn a_file_that_is_no_spec_has_a_hundred_problems_told() {
+    let text: String = (0..2_000).map(|n| format!("k{n} = 1\n")).collect();
+    let problems = parse(&text).unwrap_err().problems;
+    assert_eq!(problems.len(), 101);
+    assert!(problems[100].what.contains("more problems"), "{}", problems[100]);
+}
+
+#[test]
+fn many_variables_take_time_by_their_number() {
+    let variables: String = (0..40_000).map(|n| format!("V{n} = \"x\"\n")).collect();
+    let checked = parse(&format!("{LEAST}[customization.variables]\n{variables}")).unwrap();
+    assert_eq!(checked.spec.customization.variables.len(), 40_000);
+}
