@@ -88,9 +88,9 @@ fn several_problems_are_told_at_once() {
     demo.edit_spec("PS100123", "PS1");
     demo.edit_spec(
         "file = \"out/w11-sample.wim\"",
-        "file = \"out/w11-sample.wim\"\nsplit_mib = 3800",
+        "file = \"out/w11-sample.wim\"\nsplit_mib = 4096",
     );
-    fails(&demo, 2, &["unatended", "PS1", "split_mib", "not supported yet"]);
+    fails(&demo, 2, &["unatended", "PS1", "split_mib", "from 16 to 4095"]);
 }
 
 #[test]

@@ -206,7 +206,7 @@ impl Engine {
         for build_id in self.pipeline.builds_with_objects().await? {
             let known = self.store.build(&build_id).await?;
             if known.is_some_and(|(build, _)| build.state.is_ended()) {
-                self.give_up(build_id, None);
+                self.give_up(build_id, Vec::new());
             }
         }
         Ok(())
@@ -374,8 +374,12 @@ impl Engine {
 
     fn ended(&mut self, build_id: &str, record: BuildRecord) {
         let state = record.state;
-        let open = assembled(&results(&self.scheduler, build_id)).map(|a| a.upload.clone());
-        let open = open.filter(|_| state != BuildState::Done);
+        let mut open = Vec::new();
+        if state != BuildState::Done
+            && let Some(assembled) = assembled(&results(&self.scheduler, build_id))
+        {
+            open.extend(assembled.volumes.iter().map(|volume| volume.upload.clone()));
+        }
         self.give_up(build_id.to_owned(), open);
         self.show_record(build_id, record);
         self.builds.remove(build_id);
@@ -396,10 +400,10 @@ impl Engine {
     }
 
     /// Frees what a build held, away from the engine: a store may take its time.
-    fn give_up(&mut self, build_id: String, upload: Option<String>) {
+    fn give_up(&mut self, build_id: String, uploads: Vec<String>) {
         let (pipeline, now) = (self.pipeline.clone(), self.clock.now());
         self.clean_up.spawn(async move {
-            if let Err(error) = pipeline.give_up(&build_id, upload, now).await {
+            if let Err(error) = pipeline.give_up(&build_id, uploads, now).await {
                 tracing::warn!(build_id, %error, "what the build left could not be removed");
             }
         });

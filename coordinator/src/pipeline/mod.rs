@@ -138,22 +138,22 @@ impl MediaPipeline {
         Ok(vec![v1::Sidecar { suffix: MANIFEST_SUFFIX.into(), body: body.into() }])
     }
 
-    /// Frees what a build holds when it has ended: its own objects, and its composition if that
-    /// is still open.
+    /// Frees what a build holds when it has ended: its own objects, and those of its compositions
+    /// that are still open.
     pub async fn give_up(
         &self,
         build_id: &str,
-        upload: Option<String>,
+        uploads: Vec<String>,
         now: OffsetDateTime,
     ) -> Result<(), PipelineError> {
-        if let Some(upload) = upload
-            && let Err(error) = self.composer.abort(&UploadToken::from(upload)).await
-        {
-            tracing::warn!(build_id, %error, "the composition could not be given up");
+        for upload in uploads {
+            if let Err(error) = self.composer.abort(&UploadToken::from(upload)).await {
+                tracing::warn!(build_id, %error, "the composition could not be given up");
+            }
         }
-        let build = BuildId::new(build_id)?;
-        for key in [build.glue(), build.recipe(), build.placements()] {
-            self.objects.delete(&key).await?;
+        let mut own = self.objects.list(&BuildId::new(build_id)?.folder());
+        while let Some(object) = own.next().await {
+            self.objects.delete(&object?.key).await?;
         }
         // Workers that were killed meanwhile left staging files; those of live ones are locked.
         self.objects.scrub(now.into()).await?;

@@ -163,6 +163,11 @@ impl BuildId {
         StoredObject::Recipe(self.clone(), volume).key()
     }
 
+    /// What the keys of all objects of the build begin with.
+    pub fn folder(&self) -> String {
+        format!("builds/{self}")
+    }
+
     /// Where the build's placements lie.
     pub fn placements(&self) -> ObjectKey {
         StoredObject::Placements(self.clone()).key()
