@@ -7,11 +7,11 @@
 //!          tail of the volume: metadata, blob table, XML, integrity table
 //! ```
 //!
-//! A pack of at least one whole chunk is *aligned* (unless that would make the padding more than
-//! 1 %: then the smallest of them are treated like small packs): it starts on the chunk grid, so
-//! its chunk digests go into the integrity table unread. The *seam* in front of the next one takes
-//! resources of small packs (*loose* ones), then zeros (holes are legal: reference, the WIM
-//! format).
+//! A pack of at least one whole chunk is *aligned*: it starts on the chunk grid, so its chunk
+//! digests go into the integrity table unread. The *seam* in front of the next one takes resources
+//! of small packs (*loose* ones), then zeros (holes are legal: reference, the WIM format). Where
+//! that would leave more than 1 % of zeros, resources at the end of aligned packs become loose too,
+//! as many as it takes.
 //!
 //! A medium is one volume or, when it is split, several of a bounded size. A pack that doesn't fit
 //! is cut between two resources; its next *piece* opens the next volume as far behind a chunk start
@@ -20,12 +20,14 @@
 //! What the store copies and what is *glue* is another matter, which moves no byte: see
 //! [`CopyRule`].
 
+mod aligned;
 mod filling;
 mod volume;
 
+use self::aligned::Aligned;
 use self::filling::Filling;
 pub use self::volume::{KnownChunk, Origin, Stretch, Volume};
-use crate::chunks::{HEADER_BYTES, whole_chunks};
+use crate::chunks::HEADER_BYTES;
 use crate::keys::PackKey;
 
 /// A pack, as far as the layout has to know it.
@@ -176,22 +178,19 @@ impl Layout {
     ) -> Result<Self, LayoutError> {
         let room = room.unwrap_or(VolumeRoom::UNBOUNDED);
         check(packs, &room)?;
-        let mut on_grid: Vec<bool> = packs.iter().map(|p| whole_chunks(p.bytes) > 0).collect();
+        let mut aligned = Aligned::all(packs);
         loop {
-            let filling = Filling::plan(packs, &on_grid, room);
+            let filling = Filling::plan(packs, &aligned, room);
             let layout = Self::of(packs, copy_rule, filling);
             let sum = |of: fn(&Volume) -> u64| layout.volumes.iter().map(of).sum::<u64>();
-            if sum(Volume::padding) <= sum(Volume::payload_end) / PADDING_SHARE {
+            let allowed = sum(Volume::payload_end) / PADDING_SHARE;
+            let padding = sum(Volume::padding);
+            if padding <= allowed {
                 return Ok(layout);
             }
-            // The smallest gain least by being copied, and their resources fill seams: an eighth
-            // of those left at a time, for there may be many. With no pack left on the grid there
-            // is no padding.
-            let mut aligned: Vec<usize> = (0..packs.len()).filter(|&at| on_grid[at]).collect();
-            aligned.sort_by_key(|&at| (packs[at].bytes, at));
-            for &smallest in aligned.iter().take(aligned.len().div_ceil(8)) {
-                on_grid[smallest] = false;
-            }
+            // With no pack left on the grid there is no padding. A part of what is allowed at
+            // least, so that the last few bytes don't take a round each.
+            aligned.loosen(packs, (padding - allowed).max(allowed / 8));
         }
     }
 

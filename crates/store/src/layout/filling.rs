@@ -4,6 +4,7 @@
 use std::cmp::Reverse;
 use std::ops::Range;
 
+use super::aligned::Aligned;
 use super::{LayoutPack, VolumeRoom};
 use crate::chunks::{CHUNK, HEADER_BYTES};
 
@@ -62,16 +63,16 @@ pub(super) struct Filling {
 }
 
 impl Filling {
-    /// Fills volumes with the packs: those `on_grid` aligned, the others resource by resource.
-    pub fn plan(packs: &[LayoutPack], on_grid: &[bool], room: VolumeRoom) -> Self {
+    /// Fills volumes with the packs: what is aligned, then the other resources one by one.
+    pub fn plan(packs: &[LayoutPack], aligned: &Aligned, room: VolumeRoom) -> Self {
         let mut filling = Self { room, volumes: Vec::new(), loose: Vec::new() };
         filling.open();
         for (number, pack) in packs.iter().enumerate() {
-            if on_grid[number] {
-                filling.place_pack(number, pack);
-            } else {
-                filling.loosen(number, pack, 0..pack.resources.len());
+            let count = aligned.count(number);
+            if count > 0 {
+                filling.place_pack(number, pack, count);
             }
+            filling.loosen(number, pack, count..pack.resources.len());
         }
         filling.place_loose();
         filling.sort(packs);
@@ -112,28 +113,33 @@ impl Filling {
         }));
     }
 
-    /// Puts a pack into the first volume that has room for all of it, or cuts it.
-    fn place_pack(&mut self, number: usize, pack: &LayoutPack) {
-        let all = Cut { range: 0..pack.bytes, resources: 0..pack.resources.len() };
+    /// Puts the first `count` resources of a pack into the first volume that has room for all of
+    /// them, or cuts it.
+    fn place_pack(&mut self, number: usize, pack: &LayoutPack, count: usize) {
+        let end = match count == pack.resources.len() {
+            true => pack.bytes,
+            false => pack.resources[count - 1].end(),
+        };
+        let all = Cut { range: 0..end, resources: 0..count };
         let has_room = |volume: &OpenVolume| volume.fits(&all, self.room.entry);
         match self.volumes.iter().position(has_room) {
             Some(volume) => self.volumes[volume].push(number, all, self.room.entry),
-            None => self.cut_pack(number, pack),
+            None => self.cut_pack(number, pack, count),
         }
     }
 
     /// Puts a pack's pieces into the last volume and new ones.
-    fn cut_pack(&mut self, number: usize, pack: &LayoutPack) {
-        let (mut at, count) = (0, pack.resources.len());
+    fn cut_pack(&mut self, number: usize, pack: &LayoutPack, count: usize) {
+        let mut at = 0;
         while at < count {
             if !Cut::of(pack, at..count).has_whole_chunk() {
                 return self.loosen(number, pack, at..count);
             }
             let mut last = self.volumes.len() - 1;
-            let mut next = self.furthest(last, pack, at);
+            let mut next = self.furthest(last, pack, at..count);
             if !Cut::of(pack, at..next).has_whole_chunk() && !self.volumes[last].is_empty() {
                 last = self.open();
-                next = self.furthest(last, pack, at);
+                next = self.furthest(last, pack, at..count);
             }
             let cut = Cut::of(pack, at..next);
             if cut.has_whole_chunk() {
@@ -148,11 +154,12 @@ impl Filling {
         }
     }
 
-    /// How far resources from `at` on fit into a volume.
-    fn furthest(&self, volume: usize, pack: &LayoutPack, at: usize) -> usize {
+    /// How far these resources fit into a volume.
+    fn furthest(&self, volume: usize, pack: &LayoutPack, resources: Range<usize>) -> usize {
         let volume = &self.volumes[volume];
-        let fits = |next: usize| volume.fits(&Cut::of(pack, at..next), self.room.entry);
-        let (mut low, mut high) = (at, pack.resources.len());
+        let Range { start, end } = resources;
+        let fits = |next: usize| volume.fits(&Cut::of(pack, start..next), self.room.entry);
+        let (mut low, mut high) = (start, end);
         while low < high {
             let middle = low + (high - low).div_ceil(2);
             if fits(middle) {

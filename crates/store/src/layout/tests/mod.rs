@@ -185,3 +185,22 @@ fn less_than_one_percent_of_a_real_medium_is_padding_and_nearly_all_is_copied() 
     assert!(share(volume.padding()) < 0.01, "{}", share(volume.padding()));
     assert!(share(glue_bytes(volume)) < 0.05, "{}", share(glue_bytes(volume)));
 }
+
+/// Few packs of middling size: their seams would be a few per cent of the medium, and hardly
+/// anything is loose by itself.
+#[test]
+fn only_what_fills_the_seams_is_loosened() {
+    let mut seed = 7;
+    let mut sizes = |count: usize, from, below| -> Vec<u64> {
+        (0..count).map(|_| drawn(&mut seed, from, below)).collect()
+    };
+    let mut packs = vec![sizes(9_000, 200, 140_000)];
+    packs.extend((0..10).map(|_| sizes(8, 2_000_000, 18_000_000)));
+    let packs: Vec<_> = (0..).zip(&packs).map(|(name, sizes)| pack(name, sizes)).collect();
+    let layout = Layout::plan(&packs, CopyRule::WholePieces, None).unwrap();
+    let volume = only(&layout);
+    let waste: u64 = packs.iter().map(|pack| CHUNK - pack.bytes % CHUNK).sum();
+    assert!(waste > volume.payload_end() / 50, "the packs waste little by themselves");
+    assert!(volume.padding() <= volume.payload_end() / 100, "{}", volume.padding());
+    assert!(glue_bytes(volume) < waste * 11 / 10, "{} of {waste}", glue_bytes(volume));
+}
