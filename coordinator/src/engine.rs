@@ -4,6 +4,8 @@
 //! locked and the database has one writer. What takes long (listing contents, composing) is done
 //! elsewhere.
 
+mod reap;
+
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
@@ -88,6 +90,8 @@ pub(crate) struct Engine {
     clean_up: tokio::task::JoinSet<()>,
     /// Ends of builds that the database did not take: tried again at the next tick.
     owed: BTreeMap<String, BuildRecord>,
+    /// When abandoned compositions are looked for next: at once, at first.
+    reap_at: Option<Duration>,
 }
 
 /// Loads the running builds and starts the engine. It ends at `shutdown`; builds go on at the next
@@ -111,6 +115,7 @@ pub(crate) async fn start(
         work,
         clean_up: tokio::task::JoinSet::new(),
         owed: BTreeMap::new(),
+        reap_at: None,
     };
     for (record, tasks) in engine.store.running().await? {
         let span = prestage_telemetry::span_under(
@@ -417,6 +422,9 @@ impl Engine {
             }
         }
         self.pay_what_is_owed().await;
+        if let Err(error) = self.reap_when_due().await {
+            tracing::error!(%error, "abandoned compositions can't be looked for");
+        }
         while self.clean_up.try_join_next().is_some() {}
         let builds: Vec<String> = self.builds.keys().cloned().collect();
         for build_id in builds {
