@@ -3,7 +3,10 @@
 
 mod support;
 
-use std::path::PathBuf;
+use std::{
+    path::PathBuf,
+    time::{Duration, SystemTime},
+};
 
 use support::{Demo, assert_clean, files_below, ok, prestage, refused};
 
@@ -88,9 +91,9 @@ fn several_problems_are_told_at_once() {
     demo.edit_spec("PS100123", "PS1");
     demo.edit_spec(
         "file = \"out/w11-sample.wim\"",
-        "file = \"out/w11-sample.wim\"\nsplit_mib = 3800",
+        "file = \"out/w11-sample.wim\"\nsplit_mib = 4096",
     );
-    fails(&demo, 2, &["unatended", "PS1", "split_mib", "not supported yet"]);
+    fails(&demo, 2, &["unatended", "PS1", "split_mib", "from 16 to 4095"]);
 }
 
 #[test]
@@ -164,4 +167,24 @@ fn a_full_disk_under_the_medium() {
     let left = files_below(&disk.0);
     assert!(left.is_empty(), "{left:?}");
     assert_clean(&demo);
+}
+
+/// A worker that is killed between opening a composition and saying so leaves a hidden file.
+#[test]
+fn what_a_killed_worker_left_beside_a_medium_is_removed_when_nobody_can_need_it() {
+    let demo = Demo::new();
+    ok(&demo.build("out.wim", "data", &[]));
+    let left = |name: &str, age: Duration| {
+        let path = demo.path(name);
+        let file = std::fs::File::create(&path).unwrap();
+        file.set_modified(SystemTime::now() - age).unwrap();
+        path
+    };
+    let day = Duration::from_secs(24 * 3600);
+    let abandoned = left(".out.wim.AbCd12.partial", day + Duration::from_secs(60));
+    let young = left(".out.wim.AbCd34.partial", day / 2);
+    let other = left("out.wim.AbCd56.partial", 2 * day);
+    ok(&demo.build("out.wim", "data", &[]));
+    assert!(!abandoned.exists(), "an abandoned composition is still there");
+    assert!(young.exists() && other.exists(), "something of somebody else's was removed");
 }

@@ -4,6 +4,8 @@
 //! locked and the database has one writer. What takes long (listing contents, composing) is done
 //! elsewhere.
 
+mod reap;
+
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
@@ -88,6 +90,8 @@ pub(crate) struct Engine {
     clean_up: tokio::task::JoinSet<()>,
     /// Ends of builds that the database did not take: tried again at the next tick.
     owed: BTreeMap<String, BuildRecord>,
+    /// When abandoned compositions are looked for next: at once, at first.
+    reap_at: Option<Duration>,
 }
 
 /// Loads the running builds and starts the engine. It ends at `shutdown`; builds go on at the next
@@ -111,6 +115,7 @@ pub(crate) async fn start(
         work,
         clean_up: tokio::task::JoinSet::new(),
         owed: BTreeMap::new(),
+        reap_at: None,
     };
     for (record, tasks) in engine.store.running().await? {
         let span = prestage_telemetry::span_under(
@@ -206,7 +211,7 @@ impl Engine {
         for build_id in self.pipeline.builds_with_objects().await? {
             let known = self.store.build(&build_id).await?;
             if known.is_some_and(|(build, _)| build.state.is_ended()) {
-                self.give_up(build_id, None);
+                self.give_up(build_id, Vec::new());
             }
         }
         Ok(())
@@ -374,8 +379,12 @@ impl Engine {
 
     fn ended(&mut self, build_id: &str, record: BuildRecord) {
         let state = record.state;
-        let open = assembled(&results(&self.scheduler, build_id)).map(|a| a.upload.clone());
-        let open = open.filter(|_| state != BuildState::Done);
+        let mut open = Vec::new();
+        if state != BuildState::Done
+            && let Some(assembled) = assembled(&results(&self.scheduler, build_id))
+        {
+            open.extend(assembled.volumes.iter().map(|volume| volume.upload.clone()));
+        }
         self.give_up(build_id.to_owned(), open);
         self.show_record(build_id, record);
         self.builds.remove(build_id);
@@ -396,10 +405,10 @@ impl Engine {
     }
 
     /// Frees what a build held, away from the engine: a store may take its time.
-    fn give_up(&mut self, build_id: String, upload: Option<String>) {
+    fn give_up(&mut self, build_id: String, uploads: Vec<String>) {
         let (pipeline, now) = (self.pipeline.clone(), self.clock.now());
         self.clean_up.spawn(async move {
-            if let Err(error) = pipeline.give_up(&build_id, upload, now).await {
+            if let Err(error) = pipeline.give_up(&build_id, uploads, now).await {
                 tracing::warn!(build_id, %error, "what the build left could not be removed");
             }
         });
@@ -413,6 +422,9 @@ impl Engine {
             }
         }
         self.pay_what_is_owed().await;
+        if let Err(error) = self.reap_when_due().await {
+            tracing::error!(%error, "abandoned compositions can't be looked for");
+        }
         while self.clean_up.try_join_next().is_some() {}
         let builds: Vec<String> = self.builds.keys().cloned().collect();
         for build_id in builds {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use prestage_media::{Secret, SecretSource, variables, volume};
-use prestage_wim::{Wim, metadata::ImageTree};
+use prestage_wim::{Part, Wim, metadata::ImageTree};
 use serde_json::{Value, json};
 
 use crate::{
@@ -36,7 +36,8 @@ pub async fn inspect(args: &InspectArgs, output: Output) -> Result<(), CliError>
         "images": wim.header.image_count,
         "boot_index": wim.header.boot_index,
         "integrity_table": wim.header.integrity.stored_bytes > 0,
-        "padding_bytes": padding(wim),
+        "padding_bytes": wim.parts().iter().map(|part| padding(wim, part)).sum::<u64>(),
+        "volumes": wim.parts().iter().map(|part| volume(wim, part)).collect::<Vec<_>>(),
         "os_image": image.map(|image| json!({
             "name": image.name,
             "description": image.description,
@@ -64,13 +65,28 @@ fn password(args: &InspectArgs) -> Result<Option<Secret>, CliError> {
     source.read().map(Some).map_err(|error| CliError::wrong(error.to_string(), ""))
 }
 
-/// Bytes between resources that belong to nothing.
-fn padding(wim: &Wim) -> u64 {
-    let header = &wim.header;
+fn volume(wim: &Wim, part: &Part) -> Value {
+    let (bytes, padding) = (part.source.size(), padding(wim, part));
+    json!({
+        "name": part.source.name(),
+        "bytes": bytes,
+        "padding_bytes": padding,
+        "padding_percent": percent(padding, bytes),
+    })
+}
+
+/// Bytes of a volume that are in no resource and no table.
+fn padding(wim: &Wim, part: &Part) -> u64 {
+    let header = &part.header;
     let tables = [header.blob_table, header.xml, header.integrity];
-    let resources = wim.blobs.iter().map(|blob| blob.resource).chain(tables);
+    let own = wim.blobs.iter().filter(|blob| blob.part == header.part);
+    let resources = own.map(|blob| blob.resource).chain(tables);
     let used: u64 = resources.map(|resource| resource.stored_bytes).sum();
-    wim.source().size().saturating_sub(used + prestage_wim::HEADER_BYTES)
+    part.source.size().saturating_sub(used + prestage_wim::HEADER_BYTES)
+}
+
+fn percent(part: u64, whole: u64) -> f64 {
+    part as f64 * 100.0 / whole.max(1) as f64
 }
 
 fn contents(tree: &ImageTree, wim: &Wim, manifest: Option<&Value>) -> Vec<Value> {
@@ -161,6 +177,20 @@ async fn media_variables(
     }
 }
 
+/// The volumes of a split medium.
+fn volumes(document: &Value) -> String {
+    let mut rows = table(&["volume", "size", "padding"]);
+    for volume in list(document, "volumes") {
+        let (size, padding) = (number(volume, "bytes"), number(volume, "padding_bytes"));
+        rows.add_row([
+            text(volume, "name").to_owned(),
+            bytes(size),
+            format!("{} ({:.2} %)", bytes(padding), percent(padding, size)),
+        ]);
+    }
+    format!("{rows}\n\n")
+}
+
 fn show(document: &Value) -> String {
     let os = &document["os_image"];
     let padding = number(document, "padding_bytes");
@@ -172,7 +202,7 @@ fn show(document: &Value) -> String {
         text(document, "format"),
         number(document, "chunk_bytes") / 1024,
         bytes(padding),
-        padding as f64 * 100.0 / number(document, "bytes").max(1) as f64,
+        percent(padding, number(document, "bytes")),
         text(os, "name"),
         text(os, "edition"),
         text(os, "version"),
@@ -181,6 +211,9 @@ fn show(document: &Value) -> String {
         number(document, "directories"),
         bytes(number(document, "content_bytes")),
     );
+    if list(document, "volumes").count() > 1 {
+        out.push_str(&volumes(document));
+    }
     let mut rows = table(&["folder", "content", "name", "files", "size"]);
     for content in list(document, "contents") {
         rows.add_row([

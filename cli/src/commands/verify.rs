@@ -35,6 +35,7 @@ pub async fn verify(args: &MediumArgs, output: Output) -> Result<(), CliError> {
     let document = json!({
         "medium": place,
         "bytes": medium.bytes,
+        "volumes": medium.wim.parts().len(),
         "ok": true,
         "images": verified.images,
         "entries": verified.entries,

@@ -148,6 +148,7 @@ impl Maker<'_> {
             output: output.into(),
             os_content_id: plan.os_image.content.content_id.clone(),
             rpfix: plan.os_image.rpfix,
+            split_bytes: u64::from(plan.split_mib.unwrap_or(0)) << 20,
         });
         NewTask {
             task_id: "assemble".into(),

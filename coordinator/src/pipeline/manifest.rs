@@ -31,12 +31,42 @@ pub struct Manifest<'a> {
 }
 
 /// The medium, as its manifest and a build's report have it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Medium {
+    /// Its bytes, those of all volumes together.
+    pub bytes: u64,
+    /// Bytes of them that carry nothing.
+    pub padding_bytes: u64,
+    /// Its volumes in order: one, unless the medium is split.
+    pub volumes: Vec<MediumVolume>,
+}
+
+/// A file of a medium.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MediumVolume {
+    /// Its name, without the folder.
+    pub name: String,
     /// Its bytes.
     pub bytes: u64,
     /// Bytes of them that carry nothing.
     pub padding_bytes: u64,
+}
+
+impl Medium {
+    /// What was assembled.
+    pub fn new(assembled: &v1::AssembleResult) -> Self {
+        let volume = |volume: &v1::AssembledVolume| MediumVolume {
+            name: volume.output.rsplit('/').next().unwrap_or_default().to_owned(),
+            bytes: volume.bytes,
+            padding_bytes: volume.padding_bytes,
+        };
+        let volumes: Vec<_> = assembled.volumes.iter().map(volume).collect();
+        Self {
+            bytes: volumes.iter().map(|volume| volume.bytes).sum(),
+            padding_bytes: volumes.iter().map(|volume| volume.padding_bytes).sum(),
+            volumes,
+        }
+    }
 }
 
 /// Names a plan. Two media of one plan are the same.
@@ -50,10 +80,7 @@ impl<'a> Manifest<'a> {
         Self {
             format: 1,
             name: &plan.name,
-            medium: Medium {
-                bytes: assembled.medium_bytes,
-                padding_bytes: assembled.padding_bytes,
-            },
+            medium: Medium::new(assembled),
             plan_sha256: plan_sha256(plan_json),
             site_code: &plan.site_code,
             media_guid: &plan.media_guid,

@@ -48,25 +48,27 @@ impl MediaPipeline {
         }
     }
 
+    /// The merges of all volumes, numbered throughout.
     fn merges(&self, build: &BuildRecord, assembled: &v1::AssembleResult) -> Vec<NewTask> {
-        let count = assembled.parts.len();
-        let merge = |(number, range): (usize, &v1::PartRange)| {
-            let work = Work::Merge(v1::MergeTask {
+        let count: usize = assembled.volumes.iter().map(|volume| volume.parts.len()).sum();
+        let volumes = (1..).zip(&assembled.volumes);
+        let merges = volumes.flat_map(|(number, volume)| {
+            volume.parts.iter().map(move |range| v1::MergeTask {
                 build_id: build.build_id.clone(),
-                upload: assembled.upload.clone(),
+                volume: number,
+                upload: volume.upload.clone(),
                 first: range.first,
                 last: range.last,
-                output: build.output.clone(),
-            });
-            self.task(
-                format!("merge-{number:05}"),
-                "merge",
-                format!("merge {} of {count}", number + 1),
-                work,
-                range.bytes,
-            )
+                output: volume.output.clone(),
+            })
+        });
+        let bytes = assembled.volumes.iter().flat_map(|volume| &volume.parts);
+        let bytes = bytes.map(|range| range.bytes);
+        let merge = |(number, (merge, bytes)): (usize, (v1::MergeTask, u64))| {
+            let label = format!("merge {} of {count}", number + 1);
+            self.task(format!("merge-{number:05}"), "merge", label, Work::Merge(merge), bytes)
         };
-        assembled.parts.iter().enumerate().map(merge).collect()
+        merges.zip(bytes).enumerate().map(merge).collect()
     }
 
     /// The publish task, once every merge is there.
@@ -78,26 +80,17 @@ impl MediaPipeline {
         let Some(assembled) = assembled(results) else {
             return Ok(FollowUp::default());
         };
-        let mut parts: Vec<v1::PlacedPart> = results
-            .values()
-            .filter_map(|result| match &result.work {
-                Some(task_result::Work::Merge(merge)) => Some(merge.parts.clone()),
-                _ => None,
-            })
-            .flatten()
+        let volumes: Option<Vec<_>> = (1..)
+            .zip(&assembled.volumes)
+            .map(|(number, volume)| placed_volume(number, volume, results))
             .collect();
-        let needed: u64 =
-            assembled.parts.iter().map(|range| u64::from(range.last - range.first) + 1).sum();
-        if (parts.len() as u64) < needed {
+        let Some(volumes) = volumes else {
             return Ok(FollowUp::default());
-        }
-        parts.sort_by_key(|placed| placed.part);
+        };
         let plan = BuildPlan::parse(&build.plan_json)?;
         let work = Work::Publish(v1::PublishTask {
             build_id: build.build_id.clone(),
-            upload: assembled.upload.clone(),
-            output: build.output.clone(),
-            parts,
+            volumes,
             sidecars: self.sidecars(&plan, &build.plan_json, assembled)?,
         });
         let label = "verify and publish".to_owned();
@@ -135,6 +128,27 @@ pub fn assembled<'a>(results: &Results<'a>) -> Option<&'a v1::AssembleResult> {
     })
 }
 
+/// A volume (from 1) with its placed parts, once all are there.
+fn placed_volume(
+    number: u32,
+    volume: &v1::AssembledVolume,
+    results: &Results<'_>,
+) -> Option<v1::PlacedVolume> {
+    let merges = results.values().filter_map(|result| match &result.work {
+        Some(task_result::Work::Merge(merge)) if merge.volume == number => Some(&merge.parts),
+        _ => None,
+    });
+    let mut parts: Vec<v1::PlacedPart> = merges.flatten().cloned().collect();
+    let needed: u64 =
+        volume.parts.iter().map(|range| u64::from(range.last - range.first) + 1).sum();
+    parts.sort_by_key(|placed| placed.part);
+    (parts.len() as u64 >= needed).then(|| v1::PlacedVolume {
+        output: volume.output.clone(),
+        upload: volume.upload.clone(),
+        parts,
+    })
+}
+
 fn report(
     build: &BuildRecord,
     results: &Results<'_>,
@@ -148,8 +162,7 @@ fn report(
             content.decompressed_files += pack.file_resources_decompressed;
         }
     }
-    let padding_bytes = assembled(results).map_or(0, |assembled| assembled.padding_bytes);
-    let medium = Medium { bytes: published.bytes, padding_bytes };
+    let medium = assembled(results).map(Medium::new).unwrap_or_default();
     let plan = BuildPlan::parse(&build.plan_json)?;
     report_json(&plan, &published.output, medium, content)
 }

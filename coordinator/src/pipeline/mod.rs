@@ -8,11 +8,13 @@ mod placements;
 mod report;
 mod unchanged;
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use prestage_proto::v1;
 use prestage_store::{
-    BuildId, Compose, Composer, Objects, PutRule, StoreError, UploadToken, keys::KeyError,
+    BuildId, Compose, Composer, ObjectUrl, Objects, PutRule, StoreError, UploadToken,
+    compose::{ComposeError, Reaped},
+    keys::KeyError,
     pack::PackReadError,
 };
 use prost::Message;
@@ -31,6 +33,10 @@ use manifest::{MANIFEST_SUFFIX, Manifest};
 use placements::inline_files;
 use report::{ContentBytes, report_json};
 use unchanged::unchanged_medium;
+
+/// Compositions that nobody here knows of are left alone for so long: they may be another
+/// coordinator's, and no merge takes a day.
+const ABANDONED_AFTER: Duration = Duration::from_secs(24 * 3600);
 
 /// The pipeline of prestaged media over one object store.
 pub struct MediaPipeline {
@@ -56,6 +62,9 @@ pub enum PipelineError {
     /// A pack.
     #[error(transparent)]
     Pack(#[from] PackReadError),
+    /// A composition.
+    #[error(transparent)]
+    Compose(#[from] ComposeError),
     /// A listing.
     #[error(transparent)]
     Listing(#[from] ListingError),
@@ -138,25 +147,40 @@ impl MediaPipeline {
         Ok(vec![v1::Sidecar { suffix: MANIFEST_SUFFIX.into(), body: body.into() }])
     }
 
-    /// Frees what a build holds when it has ended: its own objects, and its composition if that
-    /// is still open.
+    /// Frees what a build holds when it has ended: its own objects, and those of its compositions
+    /// that are still open.
     pub async fn give_up(
         &self,
         build_id: &str,
-        upload: Option<String>,
+        uploads: Vec<String>,
         now: OffsetDateTime,
     ) -> Result<(), PipelineError> {
-        if let Some(upload) = upload
-            && let Err(error) = self.composer.abort(&UploadToken::from(upload)).await
-        {
-            tracing::warn!(build_id, %error, "the composition could not be given up");
+        for upload in uploads {
+            if let Err(error) = self.composer.abort(&UploadToken::from(upload)).await {
+                tracing::warn!(build_id, %error, "the composition could not be given up");
+            }
         }
-        let build = BuildId::new(build_id)?;
-        for key in [build.glue(), build.recipe(), build.placements()] {
-            self.objects.delete(&key).await?;
+        let mut own = self.objects.list(&BuildId::new(build_id)?.folder());
+        while let Some(object) = own.next().await {
+            self.objects.delete(&object?.key).await?;
         }
         // Workers that were killed meanwhile left staging files; those of live ones are locked.
         self.objects.scrub(now.into()).await?;
+        Ok(())
+    }
+
+    /// Gives up what compositions left in a folder of media, but for the `live` ones.
+    pub async fn reap(
+        &self,
+        folder: &str,
+        live: &[UploadToken],
+        now: OffsetDateTime,
+    ) -> Result<(), PipelineError> {
+        let folder = ObjectUrl::parse(folder).map_err(StoreError::from)?;
+        let reaped = self.composer.reap(&folder, live, ABANDONED_AFTER, now.into()).await?;
+        if reaped != Reaped::default() {
+            tracing::info!(%folder, ?reaped, "removed what abandoned compositions left");
+        }
         Ok(())
     }
 

@@ -26,6 +26,7 @@ pub fn report_json(
             "output": output,
             "bytes": medium.bytes,
             "padding_bytes": medium.padding_bytes,
+            "volumes": medium.volumes,
         },
         "content_bytes": { "made": content.made, "reused": content.reused },
         "os_file_resources_decompressed": content.decompressed_files,

@@ -5,7 +5,7 @@ use prestage_store::{ObjectKey, ObjectUrl, Objects, StoreError, StoreOptions};
 use prestage_wim::{HEADER_BYTES, Header};
 use serde::Deserialize;
 
-use super::manifest::{MANIFEST_SUFFIX, Medium, plan_sha256};
+use super::manifest::{MANIFEST_SUFFIX, Medium, MediumVolume, plan_sha256};
 use crate::plan::BuildPlan;
 
 /// Largest manifest that is read, in bytes.
@@ -45,12 +45,29 @@ async fn look(
     if manifest.plan_sha256 != plan_sha256(plan_json) {
         return Ok(None);
     }
-    let facts = objects.head(&key).await?;
-    if facts.is_none_or(|facts| facts.bytes != manifest.medium.bytes) {
-        return Ok(None);
+    for (number, volume) in (1..).zip(&manifest.medium.volumes) {
+        if !is_volume(&objects, volume, number, plan).await? {
+            return Ok(None);
+        }
     }
-    // The manifest is written after the medium, so another plan's medium may lie beside it.
+    let names = key.as_str() == manifest.medium.volumes.first().map_or("", |first| &first.name);
+    Ok(names.then_some(manifest.medium))
+}
+
+/// Whether the file beside the manifest is that volume. The manifest is written after the medium,
+/// so another plan's medium may lie there.
+async fn is_volume(
+    objects: &Objects,
+    volume: &MediumVolume,
+    number: u16,
+    plan: &BuildPlan,
+) -> Result<bool, StoreError> {
+    let key = ObjectKey::new(volume.name.as_str())?;
+    let facts = objects.head(&key).await?;
+    if facts.is_none_or(|facts| facts.bytes != volume.bytes) {
+        return Ok(false);
+    }
     let header = objects.get_range(&key, 0..HEADER_BYTES).await?;
-    let ours = Header::parse(&header).is_ok_and(|header| hex::encode(header.guid) == plan.wim_guid);
-    Ok(ours.then_some(manifest.medium))
+    Ok(Header::parse(&header)
+        .is_ok_and(|header| hex::encode(header.guid) == plan.wim_guid && header.part == number))
 }

@@ -44,6 +44,9 @@ pub struct BuildPlan {
     pub run_bytes: u64,
     /// Whether the WIM carries an integrity table.
     pub integrity_table: bool,
+    /// Most MiB of each volume of a split medium.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split_mib: Option<u32>,
     /// The medium's time stamp, a FILETIME.
     pub created: u64,
     /// The WIM's GUID, 32 hex digits.

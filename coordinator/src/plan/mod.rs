@@ -2,6 +2,7 @@
 
 mod document;
 mod images;
+mod large_files;
 mod listings;
 mod output;
 mod planner;
@@ -12,7 +13,7 @@ mod shards;
 
 pub use document::*;
 pub use listings::{ListingError, ListingStore, to_wire};
-pub use output::{OutputError, check_output};
+pub use output::{OutputError, check_output, medium_output};
 pub use planner::MediaPlanner;
 pub use problems::PlanFailure;
 pub use seal::{SealError, SealKey};

@@ -24,3 +24,14 @@ pub fn check_output(output: &str) -> Result<ObjectUrl, OutputError> {
     }
     Ok(url)
 }
+
+/// Where a medium appears that is asked for at `output`: a split one, as its first volume.
+pub fn medium_output(output: String, split_mib: Option<u32>) -> Result<String, OutputError> {
+    let url = check_output(&output)?;
+    if split_mib.is_none() {
+        return Ok(output);
+    }
+    let first = url.volume(1)?.to_string();
+    check_output(&first)?;
+    Ok(first)
+}

@@ -18,6 +18,7 @@ use super::{
     About, BuildPlan, ListingStore, PLAN_FORMAT, PlannedCodec, PlannedContent, PlannedImage,
     PlannedTaskSequence, SealKey, Totals, boot_pack,
     images::{ImageFile, look_into},
+    large_files::large_files,
     output::check_output,
     problems::PlanFailure,
     secrets::{Generated, GivenSecrets, generate},
@@ -110,6 +111,7 @@ impl MediaPlanner {
         let mut warnings: Vec<String> =
             resolution.warnings.iter().map(ToString::to_string).collect();
         warnings.extend(generated.warnings);
+        warnings.extend(large_files(spec.output.split_mib, &resolution));
         Ok(BuildPlan {
             format: PLAN_FORMAT,
             name: spec.name.clone(),
@@ -129,6 +131,7 @@ impl MediaPlanner {
             codec,
             run_bytes: self.run_bytes,
             integrity_table: spec.output.integrity_table,
+            split_mib: spec.output.split_mib,
             created: generated.created,
             wim_guid: generated.wim_guid,
             media_guid: generated.media_guid,

@@ -12,7 +12,7 @@ use crate::{
     clock::Clock,
     engine::{Command, EngineHandle},
     pipeline::{MediaPipeline, PipelineError},
-    plan::{BuildPlan, MediaPlanner, PlanFailure, check_output},
+    plan::{BuildPlan, MediaPlanner, PlanFailure, medium_output},
     records::{BuildRecord, BuildState, NewTask},
     state::{Created, StateStore},
 };
@@ -40,7 +40,8 @@ impl MediaApi {
         let build_id = (self.new_id)();
         let span = tracing::info_span!("build", build_id, medium = plan.name, otel.kind = "server");
         let output = if request.output.is_empty() { plan.output.clone() } else { request.output };
-        check_output(&output).map_err(|error| Status::invalid_argument(error.to_string()))?;
+        let output = medium_output(output, plan.split_mib);
+        let output = output.map_err(|error| Status::invalid_argument(error.to_string()))?;
         let begun = self.begin(&build_id, &plan, &request.plan_json, &output);
         let (tasks, report_json) = begun.instrument(span.clone()).await?;
         let request_id =
@@ -66,7 +67,8 @@ impl MediaApi {
             Created::New => Ok(build_id),
             Created::Existing(existing) => {
                 // The request was made before; what was begun for it now is not needed.
-                if let Err(error) = self.pipeline.give_up(&build_id, None, self.clock.now()).await {
+                let given_up = self.pipeline.give_up(&build_id, Vec::new(), self.clock.now());
+                if let Err(error) = given_up.await {
                     tracing::warn!(build_id, %error, "what a repeated request left stays behind");
                 }
                 Ok(existing)

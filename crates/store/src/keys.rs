@@ -153,14 +153,19 @@ impl BuildId {
         &self.0
     }
 
-    /// Where the build's glue lies.
-    pub fn glue(&self) -> ObjectKey {
-        StoredObject::Glue(self.clone()).key()
+    /// Where the glue of the build's volume `volume` (from 1) lies.
+    pub fn glue(&self, volume: u32) -> ObjectKey {
+        StoredObject::Glue(self.clone(), volume).key()
     }
 
-    /// Where the build's recipe lies.
-    pub fn recipe(&self) -> ObjectKey {
-        StoredObject::Recipe(self.clone()).key()
+    /// Where the recipe of the build's volume `volume` (from 1) lies.
+    pub fn recipe(&self, volume: u32) -> ObjectKey {
+        StoredObject::Recipe(self.clone(), volume).key()
+    }
+
+    /// What the keys of all objects of the build begin with.
+    pub fn folder(&self) -> String {
+        format!("builds/{self}")
     }
 
     /// Where the build's placements lie.
@@ -190,10 +195,10 @@ pub enum StoredObject {
     Pack(PackKey),
     /// What is in the pack; present means that the pack is complete.
     Index(PackKey),
-    /// The bytes of a medium that come from no pack copy.
-    Glue(BuildId),
-    /// What goes where in a medium.
-    Recipe(BuildId),
+    /// The bytes of a medium's volume (from 1) that come from no pack copy.
+    Glue(BuildId, u32),
+    /// What goes where in a medium's volume (from 1).
+    Recipe(BuildId, u32),
     /// Which files go where in the volume.
     Placements(BuildId),
 }
@@ -204,8 +209,8 @@ impl StoredObject {
         ObjectKey(match self {
             Self::Pack(pack) => pack_path(pack, "pack"),
             Self::Index(pack) => pack_path(pack, "index"),
-            Self::Glue(build) => format!("builds/{build}/glue"),
-            Self::Recipe(build) => format!("builds/{build}/recipe"),
+            Self::Glue(build, volume) => format!("builds/{build}/glue.{volume}"),
+            Self::Recipe(build, volume) => format!("builds/{build}/recipe.{volume}"),
             Self::Placements(build) => format!("builds/{build}/placements"),
         })
     }
@@ -220,9 +225,16 @@ impl StoredObject {
                 Some((pack, "index")) => Self::Index(pack.parse()?),
                 _ => return Err(unknown()),
             },
-            ["builds", build, "glue"] => Self::Glue(build.parse()?),
-            ["builds", build, "recipe"] => Self::Recipe(build.parse()?),
             ["builds", build, "placements"] => Self::Placements(build.parse()?),
+            ["builds", build, file] => {
+                let (kind, volume) = file.split_once('.').ok_or_else(unknown)?;
+                let volume = volume.parse().map_err(|_| unknown())?;
+                match kind {
+                    "glue" => Self::Glue(build.parse()?, volume),
+                    "recipe" => Self::Recipe(build.parse()?, volume),
+                    _ => return Err(unknown()),
+                }
+            }
             _ => return Err(unknown()),
         };
         // A pack in the wrong folder would never be found again.
@@ -246,8 +258,8 @@ mod tests {
         vec![
             StoredObject::Pack(pack),
             StoredObject::Index(pack),
-            StoredObject::Glue(build.clone()),
-            StoredObject::Recipe(build.clone()),
+            StoredObject::Glue(build.clone(), 1),
+            StoredObject::Recipe(build.clone(), 27),
             StoredObject::Placements(build),
         ]
     }
@@ -267,8 +279,8 @@ mod tests {
         assert_eq!(key.pack().as_str(), format!("packs/ab/{hex}.pack"));
         assert_eq!(key.index().as_str(), format!("packs/ab/{hex}.index"));
         let build = BuildId::new("7").unwrap();
-        assert_eq!(build.glue().as_str(), "builds/7/glue");
-        assert_eq!(build.recipe().as_str(), "builds/7/recipe");
+        assert_eq!(build.glue(1).as_str(), "builds/7/glue.1");
+        assert_eq!(build.recipe(2).as_str(), "builds/7/recipe.2");
         assert_eq!(build.placements().as_str(), "builds/7/placements");
     }
 
@@ -279,6 +291,8 @@ mod tests {
             format!("packs/cd/{hex}.pack"),
             format!("packs/ab/{hex}.tmp"),
             "builds/7/else".into(),
+            "builds/7/glue".into(),
+            "builds/7/glue.01".into(),
             "packs/ab/short.pack".into(),
         ] {
             assert!(StoredObject::parse(&ObjectKey::new(key).unwrap()).is_err());

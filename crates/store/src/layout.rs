@@ -2,25 +2,33 @@
 //!
 //! ```text
 //! 0        header
-//! 208      pack 1: its whole chunks | seam: its partial chunk, loose resources, zeros
-//! 208 + k  pack 2: its whole chunks | its partial chunk, loose resources that fitted nowhere
-//!          tail of the medium: metadata, blob table, XML, integrity table
+//! 208      pack 1 | seam: loose resources, zeros
+//! 208 + k  pack 2 | loose resources that fitted nowhere
+//!          tail of the volume: metadata, blob table, XML, integrity table
 //! ```
 //!
-//! A pack of at least one whole chunk is *aligned* (unless that would make the padding more than
-//! 1 %: then the smallest of them are treated like small packs): it starts on the chunk grid, so its whole
-//! chunks are copied by the store and its chunk digests go into the integrity table unread. The
-//! *seam* behind it, up to the next chunk start, takes its partial chunk, then resources of small
-//! packs (*loose* ones), then zeros (holes are legal: reference, the WIM format). All that isn't
-//! copied is *glue*. The header's neighbour, the first chunk of the first pack, is glue as well, so
-//! that the first part of an upload has the size that S3 asks for.
+//! A pack of at least one whole chunk is *aligned*: it starts on the chunk grid, so its chunk
+//! digests go into the integrity table unread. The *seam* in front of the next one takes resources
+//! of small packs (*loose* ones), then zeros (holes are legal: reference, the WIM format). Where
+//! that would leave more than 1 % of zeros, resources at the end of aligned packs become loose too,
+//! as many as it takes.
+//!
+//! A medium is one volume or, when it is split, several of a bounded size. A pack that doesn't fit
+//! is cut between two resources; its next *piece* opens the next volume as far behind a chunk start
+//! as it lies in the pack, so that its chunks are on the grid there too.
+//!
+//! What the store copies and what is *glue* is another matter, which moves no byte: see
+//! [`CopyRule`].
 
-mod seams;
+mod aligned;
+mod filling;
+mod volume;
 
-use self::seams::{Loose, fill_seams, place_aligned};
-use crate::chunks::{CHUNK, HEADER_BYTES, whole_chunks};
+use self::aligned::Aligned;
+use self::filling::Filling;
+pub use self::volume::{KnownChunk, Origin, Stretch, Volume};
+use crate::chunks::HEADER_BYTES;
 use crate::keys::PackKey;
-use crate::recipe::{Recipe, RecipeError, Segment, SegmentSource};
 
 /// A pack, as far as the layout has to know it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,8 +37,8 @@ pub struct LayoutPack {
     pub key: PackKey,
     /// Bytes of the pack.
     pub bytes: u64,
-    /// The resources that the medium needs, none of them empty. Those of a pack smaller than a
-    /// chunk are placed one by one, so ones that are not listed take no room.
+    /// The resources that the medium needs, none of them empty, by their offset. Those of a pack
+    /// smaller than a chunk are placed one by one, so ones that are not listed take no room.
     pub resources: Vec<Extent>,
 }
 
@@ -43,297 +51,195 @@ pub struct Extent {
     pub bytes: u64,
 }
 
-/// Whole chunks that are copied from a pack, unread.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PackCopy {
-    /// Position of the pack among the input.
-    pub pack: usize,
-    /// Offset in the pack, in bytes.
-    pub pack_offset: u64,
-    /// Offset in the medium, in bytes.
-    pub dst_offset: u64,
-    /// Bytes: a multiple of the chunk.
-    pub bytes: u64,
+impl Extent {
+    fn end(&self) -> u64 {
+        self.offset + self.bytes
+    }
 }
 
-/// A stretch of glue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct GluePiece {
-    /// Offset in the medium, in bytes.
-    pub dst_offset: u64,
-    /// Bytes.
-    pub bytes: u64,
-    /// What it is.
-    pub from: GlueSource,
+/// Where a resource lies in the medium.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Place {
+    /// Position among the volumes, from 0.
+    pub volume: usize,
+    /// Offset in the volume, in bytes.
+    pub offset: u64,
 }
 
-/// Where a stretch of glue comes from.
+/// What of an aligned pack the store copies; the rest is glue. The bytes of the medium are the same
+/// either way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum GlueSource {
-    /// The WIM header, known last.
-    Header,
-    /// Bytes of a pack.
-    Pack {
-        /// Position of the pack among the input.
-        pack: usize,
-        /// Offset in the pack, in bytes.
-        offset: u64,
-    },
-    /// Zeros up to the next chunk start.
-    Zeros,
+pub enum CopyRule {
+    /// Whole chunks, but for a volume's first: every part but the last is large, as S3 asks.
+    WholeChunks,
+    /// All of it: for stores that take parts of any size, and those that compose whole objects.
+    WholePieces,
 }
 
-/// A chunk of the medium whose SHA-1 a pack's index knows.
+impl CopyRule {
+    /// The rule for a store that wants parts of at least `min_bytes`.
+    pub fn for_least_part(min_bytes: u64) -> Self {
+        // The header alone becomes a part.
+        if min_bytes <= 1 { Self::WholePieces } else { Self::WholeChunks }
+    }
+}
+
+/// The room in the volumes of a split medium, all in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct KnownChunk {
-    /// Number of the chunk in the medium, from 0.
-    pub chunk: u64,
-    /// Position of the pack among the input.
-    pub pack: usize,
-    /// Number of the chunk in the pack, from 0.
-    pub pack_chunk: u64,
+pub struct VolumeRoom {
+    /// Most bytes of a volume.
+    pub volume: u64,
+    /// What follows the payload of the first volume, but for the entries of its resources.
+    pub first_tail: u64,
+    /// What follows the payload of every other, but for the entries of its resources.
+    pub other_tail: u64,
+    /// What each resource adds to its volume's tail.
+    pub entry: u64,
+}
+
+impl VolumeRoom {
+    /// A single volume of any size.
+    const UNBOUNDED: Self = Self { volume: u64::MAX, first_tail: 0, other_tail: 0, entry: 0 };
+
+    /// Room for payload, the header included, and entries.
+    fn payload(&self, volume: usize) -> u64 {
+        let tail = if volume == 0 { self.first_tail } else { self.other_tail };
+        self.volume.saturating_sub(tail)
+    }
+
+    /// Room for one resource in a volume of its own, that is not the first.
+    fn resource(&self) -> u64 {
+        self.payload(1).saturating_sub(HEADER_BYTES + self.entry)
+    }
 }
 
 /// Where everything lies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
-    keys: Vec<PackKey>,
-    /// Start of each aligned pack in the medium; `None` for loose ones.
-    bases: Vec<Option<u64>>,
-    whole: Vec<u64>,
-    offsets: Vec<Vec<u64>>,
-    copies: Vec<PackCopy>,
-    glue: Vec<GluePiece>,
-    padding: u64,
-    payload_end: u64,
+    volumes: Vec<Volume>,
+    places: Vec<Vec<Place>>,
 }
 
-/// The packs can't be laid out: what was given is not what an index can hold.
+/// The packs can't be laid out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "resource {resource} of pack {pack} is empty or ends behind the pack's {bytes} bytes; the \
-     pack's index is damaged: remove both, and run the task that writes them again"
-)]
-pub struct LayoutError {
-    /// The pack.
-    pub pack: PackKey,
-    /// Position of the resource in the pack's list.
-    pub resource: usize,
-    /// Bytes of the pack.
-    pub bytes: u64,
+pub enum LayoutError {
+    /// What was given is not what an index can hold.
+    #[error(
+        "resource {resource} of pack {pack} is empty, out of order or ends behind the pack's \
+         {bytes} bytes; the pack's index is damaged: remove both, and run the task that writes \
+         them again"
+    )]
+    Damaged {
+        /// The pack.
+        pack: PackKey,
+        /// Position of the resource in the pack's list.
+        resource: usize,
+        /// Bytes of the pack.
+        bytes: u64,
+    },
+    /// A resource is larger than any volume has room for.
+    #[error(
+        "resource {resource} of pack {pack} has {bytes} bytes, a volume has room for {room}; let \
+         the volumes be larger, or don't split the medium"
+    )]
+    LargeResource {
+        /// Position of the pack among the input.
+        pack: usize,
+        /// Position of the resource in the pack's list.
+        resource: usize,
+        /// Its stored bytes.
+        bytes: u64,
+        /// Room in an empty volume.
+        room: u64,
+    },
+    /// The first volume's tail alone is too large.
+    #[error(
+        "metadata and tables take {tail} bytes, a volume has {volume}; let the volumes be larger, \
+         or don't split the medium"
+    )]
+    LargeTail {
+        /// Bytes of the tail.
+        tail: u64,
+        /// Bytes of a volume.
+        volume: u64,
+    },
 }
 
 /// Padding may be one in so many bytes of the payload.
 const PADDING_SHARE: u64 = 100;
 
 impl Layout {
-    /// Lays the packs out in the order given. The same input gives the same layout.
-    pub fn plan(packs: &[LayoutPack]) -> Result<Self, LayoutError> {
-        for pack in packs {
-            check(pack)?;
-        }
-        let mut on_grid: Vec<bool> = packs.iter().map(|p| whole_chunks(p.bytes) > 0).collect();
+    /// Lays the packs out in the order given, in volumes of `room` or in a single one. The same
+    /// input gives the same layout.
+    pub fn plan(
+        packs: &[LayoutPack],
+        copy_rule: CopyRule,
+        room: Option<VolumeRoom>,
+    ) -> Result<Self, LayoutError> {
+        let room = room.unwrap_or(VolumeRoom::UNBOUNDED);
+        check(packs, &room)?;
+        let mut aligned = Aligned::all(packs);
         loop {
-            let layout = Self::plan_on_grid(packs, &on_grid);
-            if layout.padding <= layout.payload_end / PADDING_SHARE {
+            let filling = Filling::plan(packs, &aligned, room);
+            let layout = Self::of(packs, copy_rule, filling);
+            let sum = |of: fn(&Volume) -> u64| layout.volumes.iter().map(of).sum::<u64>();
+            let allowed = sum(Volume::payload_end) / PADDING_SHARE;
+            let padding = sum(Volume::padding);
+            if padding <= allowed {
                 return Ok(layout);
             }
-            // The smallest gain least by being copied, and their resources fill seams: an eighth
-            // of those left at a time, for there may be many. With one pack left on the grid there
-            // is no padding.
-            let mut aligned: Vec<usize> = (0..packs.len()).filter(|&at| on_grid[at]).collect();
-            aligned.sort_by_key(|&at| (packs[at].bytes, at));
-            for &smallest in aligned.iter().take(aligned.len().div_ceil(8)) {
-                on_grid[smallest] = false;
-            }
+            // With no pack left on the grid there is no padding. A part of what is allowed at
+            // least, so that the last few bytes don't take a round each.
+            aligned.loosen(packs, (padding - allowed).max(allowed / 8));
         }
     }
 
-    /// Lays out with these packs on the chunk grid.
-    fn plan_on_grid(packs: &[LayoutPack], on_grid: &[bool]) -> Self {
-        let (aligned, mut seams) = place_aligned(packs, on_grid);
-        let rest = fill_seams(packs, on_grid, &mut seams);
-        let mut layout = Self::empty(packs);
-        layout.push_glue(HEADER_BYTES, GlueSource::Header);
-        for (number, &(pack, base)) in aligned.iter().enumerate() {
-            layout.push_aligned(packs, pack, base, number == 0);
-            layout.push_loose(packs, &seams[number].filled);
-            let next = aligned.get(number + 1).map(|&(_, base)| base);
-            let zeros = next.map_or(0, |next| next - layout.payload_end);
-            layout.padding += zeros;
-            layout.push_glue(zeros, GlueSource::Zeros);
-        }
-        layout.push_loose(packs, &rest);
-        layout
+    fn of(packs: &[LayoutPack], copy_rule: CopyRule, filling: Filling) -> Self {
+        let mut places: Vec<Vec<Place>> =
+            packs.iter().map(|pack| vec![Place::default(); pack.resources.len()]).collect();
+        let build = |(number, filled)| {
+            let mut place = |pack: usize, resource: usize, offset| {
+                places[pack][resource] = Place { volume: number, offset };
+            };
+            Volume::build(packs, copy_rule, filled, &mut place)
+        };
+        let volumes = filling.into_volumes().into_iter().enumerate().map(build).collect();
+        Self { volumes, places }
     }
 
-    fn empty(packs: &[LayoutPack]) -> Self {
-        Self {
-            keys: packs.iter().map(|pack| pack.key).collect(),
-            bases: vec![None; packs.len()],
-            whole: packs.iter().map(|pack| whole_chunks(pack.bytes)).collect(),
-            offsets: packs.iter().map(|pack| vec![0; pack.resources.len()]).collect(),
-            copies: Vec::new(),
-            glue: Vec::new(),
-            padding: 0,
-            payload_end: 0,
-        }
+    /// The volumes in order; one at least.
+    pub fn volumes(&self) -> &[Volume] {
+        &self.volumes
     }
 
-    /// Offset in the medium, in bytes, of each resource of pack `pack`, in the order of its list.
-    pub fn offsets(&self, pack: usize) -> &[u64] {
-        &self.offsets[pack]
-    }
-
-    /// Where an aligned pack starts in the medium, in bytes; `None` for a pack whose resources are
-    /// placed one by one.
-    pub fn base(&self, pack: usize) -> Option<u64> {
-        self.bases[pack]
-    }
-
-    /// The copies that the store makes, by their offset in the medium.
-    pub fn copies(&self) -> &[PackCopy] {
-        &self.copies
-    }
-
-    /// The glue up to the payload's end, by its offset in the medium. The glue object holds these
-    /// one behind the other, and then the medium's tail.
-    pub fn glue(&self) -> &[GluePiece] {
-        &self.glue
-    }
-
-    /// Bytes of the glue object without the medium's tail.
-    pub fn glue_bytes(&self) -> u64 {
-        self.glue.iter().map(|piece| piece.bytes).sum()
-    }
-
-    /// Zeros that nobody needed, in bytes.
-    pub fn padding(&self) -> u64 {
-        self.padding
-    }
-
-    /// Where the medium's tail starts, in bytes: right behind the last resource.
-    pub fn payload_end(&self) -> u64 {
-        self.payload_end
-    }
-
-    /// The chunks of the medium whose SHA-1s the packs' indexes know, in order: all whole chunks of
-    /// aligned packs, the first one (which is glue) included.
-    pub fn known_chunks(&self) -> impl Iterator<Item = KnownChunk> + '_ {
-        let mut aligned: Vec<(u64, usize)> = self
-            .bases
-            .iter()
-            .enumerate()
-            .filter_map(|(pack, base)| Some(((*base)?, pack)))
-            .collect();
-        aligned.sort_unstable();
-        aligned.into_iter().flat_map(|(base, pack)| {
-            let first = (base - HEADER_BYTES) / CHUNK;
-            (0..self.whole[pack]).map(move |pack_chunk| KnownChunk {
-                chunk: first + pack_chunk,
-                pack,
-                pack_chunk,
-            })
-        })
-    }
-
-    /// The recipe of the medium when its tail has `tail_bytes` (metadata, blob table, XML,
-    /// integrity table), which follow the other glue in the glue object.
-    pub fn recipe(&self, tail_bytes: u64) -> Result<Recipe, RecipeError> {
-        let tail = (self.payload_end, tail_bytes);
-        let glue = self.glue.iter().map(|piece| (piece.dst_offset, piece.bytes));
-        let mut segments: Vec<Segment> = Vec::new();
-        let mut glue_offset = 0;
-        let mut copies = self.copies.iter().peekable();
-        for (dst_offset, len) in glue.chain([tail]).filter(|&(_, len)| len > 0) {
-            while let Some(copy) = copies.next_if(|copy| copy.dst_offset < dst_offset) {
-                segments.push(self.segment(copy));
-            }
-            match segments.last_mut() {
-                Some(last) if last.continues_as_glue(dst_offset) => last.len += len,
-                _ => segments.push(Segment {
-                    dst_offset,
-                    len,
-                    source: SegmentSource::Glue { offset: glue_offset },
-                }),
-            }
-            glue_offset += len;
-        }
-        segments.extend(copies.map(|copy| self.segment(copy)));
-        Recipe::new(self.payload_end + tail_bytes, segments)
-    }
-
-    fn segment(&self, copy: &PackCopy) -> Segment {
-        Segment {
-            dst_offset: copy.dst_offset,
-            len: copy.bytes,
-            source: SegmentSource::Pack { key: self.keys[copy.pack], offset: copy.pack_offset },
-        }
-    }
-
-    /// Adds glue at the payload's end; bytes that follow each other in a pack become one piece.
-    fn push_glue(&mut self, bytes: u64, from: GlueSource) {
-        if bytes == 0 {
-            return;
-        }
-        let dst_offset = self.payload_end;
-        self.payload_end += bytes;
-        if let (Some(last), GlueSource::Pack { pack, offset }) = (self.glue.last_mut(), from)
-            && last.dst_offset + last.bytes == dst_offset
-            && last.is_followed_by(pack, offset)
-        {
-            last.bytes += bytes;
-            return;
-        }
-        self.glue.push(GluePiece { dst_offset, bytes, from });
-    }
-
-    fn push_aligned(&mut self, packs: &[LayoutPack], pack: usize, base: u64, first: bool) {
-        let LayoutPack { bytes, resources, .. } = &packs[pack];
-        let from = |offset| GlueSource::Pack { pack, offset };
-        self.bases[pack] = Some(base);
-        self.offsets[pack] = resources.iter().map(|extent| base + extent.offset).collect();
-        let copied_from = if first { CHUNK } else { 0 };
-        self.push_glue(copied_from, from(0));
-        let whole = self.whole[pack] * CHUNK;
-        if whole > copied_from {
-            self.copies.push(PackCopy {
-                pack,
-                pack_offset: copied_from,
-                dst_offset: self.payload_end,
-                bytes: whole - copied_from,
-            });
-            self.payload_end += whole - copied_from;
-        }
-        self.push_glue(bytes - whole, from(whole));
-    }
-
-    fn push_loose(&mut self, packs: &[LayoutPack], loose: &[Loose]) {
-        for &Loose { pack, resource, .. } in loose {
-            let extent = packs[pack].resources[resource];
-            self.offsets[pack][resource] = self.payload_end;
-            let offset = extent.offset;
-            self.push_glue(extent.bytes, GlueSource::Pack { pack, offset });
-        }
+    /// Where each resource of pack `pack` lies, in the order of its list.
+    pub fn places(&self, pack: usize) -> &[Place] {
+        &self.places[pack]
     }
 }
 
-impl GluePiece {
-    fn is_followed_by(&self, next_pack: usize, next_offset: u64) -> bool {
-        matches!(self.from, GlueSource::Pack { pack, offset }
-            if pack == next_pack && offset + self.bytes == next_offset)
+fn check(packs: &[LayoutPack], room: &VolumeRoom) -> Result<(), LayoutError> {
+    let tail = HEADER_BYTES.saturating_add(room.first_tail);
+    if tail > room.volume {
+        return Err(LayoutError::LargeTail { tail, volume: room.volume });
     }
-}
-
-fn check(pack: &LayoutPack) -> Result<(), LayoutError> {
-    let fits = |extent: &Extent| {
-        let end = extent.offset.checked_add(extent.bytes);
-        extent.bytes > 0 && end.is_some_and(|end| end <= pack.bytes)
-    };
-    match pack.resources.iter().position(|extent| !fits(extent)) {
-        None => Ok(()),
-        Some(resource) => Err(LayoutError { pack: pack.key, resource, bytes: pack.bytes }),
+    for (number, pack) in packs.iter().enumerate() {
+        let mut end = 0;
+        for (resource, extent) in pack.resources.iter().enumerate() {
+            let next = extent.offset.checked_add(extent.bytes);
+            let sound = extent.bytes > 0 && extent.offset >= end;
+            end = next.filter(|&next| sound && next <= pack.bytes).ok_or(LayoutError::Damaged {
+                pack: pack.key,
+                resource,
+                bytes: pack.bytes,
+            })?;
+            let (bytes, room) = (extent.bytes, room.resource());
+            if bytes > room {
+                return Err(LayoutError::LargeResource { pack: number, resource, bytes, room });
+            }
+        }
     }
+    Ok(())
 }
 
 #[cfg(test)]

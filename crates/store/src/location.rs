@@ -128,6 +128,18 @@ impl ObjectUrl {
         })
     }
 
+    /// The address of volume `number` (from 1) of the split medium at this one, named as
+    /// Microsoft's tools do: `w.wim` or `w.swm` becomes `w.swm`, `w2.swm`, `w3.swm`, ….
+    pub fn volume(&self, number: u32) -> Result<Self, UrlError> {
+        let name = self.name()?;
+        let stem = match name.rsplit_once('.') {
+            Some((stem, end)) if !stem.is_empty() && is_wim_ending(end) => stem,
+            _ => name,
+        };
+        let number = if number > 1 { number.to_string() } else { String::new() };
+        Ok(self.parent()?.join(&format!("{stem}{number}.swm")))
+    }
+
     /// The address of an object below this store.
     pub fn join(&self, key: &str) -> Self {
         match self {
@@ -139,6 +151,10 @@ impl ObjectUrl {
             },
         }
     }
+}
+
+fn is_wim_ending(text: &str) -> bool {
+    ["wim", "swm"].iter().any(|ending| text.eq_ignore_ascii_case(ending))
 }
 
 fn local(path: &Path, text: &str) -> Result<ObjectUrl, UrlError> {
@@ -230,6 +246,18 @@ mod tests {
         }
         assert!(parse("s3://media").name().is_err());
         assert!(parse("/").parent().is_err());
+    }
+
+    #[test]
+    fn volumes_are_named_as_microsofts_tools_name_them() {
+        let named = |text, number| parse(text).volume(number).unwrap().to_string();
+        for text in ["/out/w11.x.wim", "/out/w11.x.SWM", "/out/w11.x"] {
+            assert_eq!(named(text, 1), "/out/w11.x.swm");
+            assert_eq!(named(text, 2), "/out/w11.x2.swm");
+        }
+        assert_eq!(named("s3://media/a/w.wim", 12), "s3://media/a/w12.swm");
+        assert_eq!(named("s3://media/.wim", 2), "s3://media/.wim2.swm");
+        assert!(parse("s3://media").volume(1).is_err());
     }
 
     #[test]

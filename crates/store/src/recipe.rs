@@ -1,11 +1,11 @@
-//! The recipe of a medium: which range of which object goes where.
+//! The recipe of a volume of a medium: which range of which object goes where.
 
 use bytes::Bytes;
 use prost::Message;
 
 use crate::chunks::chunk_floor;
 use crate::compose::{Part, PartRules, Source};
-use crate::keys::{BuildId, PackKey};
+use crate::keys::{ObjectKey, PackKey};
 use crate::objects::Objects;
 
 /// Largest recipe that is read, in bytes.
@@ -41,7 +41,7 @@ pub enum SegmentSource {
         /// Offset in the pack, in bytes.
         offset: u64,
     },
-    /// The build's glue object.
+    /// The volume's glue object.
     Glue {
         /// Offset in the glue, in bytes.
         offset: u64,
@@ -246,12 +246,11 @@ fn cut(segment: &Segment, max_bytes: u64, parts: &mut Vec<RecipePart>) {
 }
 
 impl RecipePart {
-    /// The part as [`crate::Compose::place`] wants it: packs and the glue of `build` lie in
-    /// `objects`.
-    pub fn bind(&self, objects: &Objects, build: &BuildId) -> Part {
+    /// The part as [`crate::Compose::place`] wants it: packs and the object `glue` lie in `objects`.
+    pub fn bind(&self, objects: &Objects, glue: &ObjectKey) -> Part {
         let (key, offset) = match self.source {
             SegmentSource::Pack { key, offset } => (key.pack(), offset),
-            SegmentSource::Glue { offset } => (build.glue(), offset),
+            SegmentSource::Glue { offset } => (glue.clone(), offset),
         };
         Part {
             number: self.number,

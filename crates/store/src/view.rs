@@ -1,4 +1,4 @@
-//! Reads a medium that isn't composed yet, through its recipe: for its verification before it
+//! Reads a volume that isn't composed yet, through its recipe: for its verification before it
 //! appears under its final name.
 
 use std::ops::Range;
@@ -7,11 +7,11 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 
 use crate::error::StoreError;
-use crate::keys::{BuildId, ObjectKey};
+use crate::keys::ObjectKey;
 use crate::objects::Objects;
 use crate::recipe::{Recipe, SegmentSource};
 
-/// A medium as its recipe says that it will be. Cheap to clone.
+/// A volume as its recipe says that it will be. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct ComposedView {
     objects: Objects,
@@ -20,9 +20,9 @@ pub struct ComposedView {
 }
 
 impl ComposedView {
-    /// A view of the medium of `build`, whose packs and glue lie in `objects`.
-    pub fn new(objects: &Objects, build: &BuildId, recipe: Arc<Recipe>) -> Self {
-        Self { objects: objects.clone(), glue: build.glue(), recipe }
+    /// A view of the volume whose packs and object `glue` lie in `objects`.
+    pub fn new(objects: &Objects, glue: ObjectKey, recipe: Arc<Recipe>) -> Self {
+        Self { objects: objects.clone(), glue, recipe }
     }
 
     /// Bytes of the medium.
@@ -85,7 +85,7 @@ fn joined(mut pieces: Vec<Bytes>) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::keys::PackKey;
+    use crate::keys::{BuildId, PackKey};
     use crate::location::ObjectUrl;
     use crate::objects::PutRule;
     use crate::recipe::Segment;
@@ -95,8 +95,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let url = ObjectUrl::Local(folder.path().to_path_buf());
         let objects = Objects::open(&url).await.unwrap();
-        let (build, key) = (BuildId::new("b").unwrap(), PackKey::of(b"p"));
-        for (object, body) in [(build.glue(), "HEADtail"), (key.pack(), "xx0123456789")] {
+        let (glue, key) = (BuildId::new("b").unwrap().glue(1), PackKey::of(b"p"));
+        for (object, body) in [(glue.clone(), "HEADtail"), (key.pack(), "xx0123456789")] {
             let body = Bytes::from_static(body.as_bytes());
             let _ = objects.put_small(&object, body, PutRule::Overwrite).await.unwrap();
         }
@@ -107,7 +107,7 @@ mod tests {
             segment(14, 4, SegmentSource::Glue { offset: 4 }),
         ];
         let recipe = Recipe::new(18, segments).unwrap();
-        let view = ComposedView::new(&objects, &build, Arc::new(recipe));
+        let view = ComposedView::new(&objects, glue, Arc::new(recipe));
         let whole = b"HEAD0123456789tail";
         for start in 0..=18 {
             for end in start..=18 {

@@ -28,6 +28,11 @@ pub fn parse(table: &[u8]) -> Result<(u64, Vec<Sha1Hash>)> {
     Ok((chunk, hashes.collect()))
 }
 
+/// How many bytes an integrity table over `covered` bytes has.
+pub fn table_bytes(covered: u64) -> u64 {
+    FIXED_BYTES as u64 + 20 * covered.div_ceil(INTEGRITY_CHUNK_BYTES)
+}
+
 /// The bytes of an integrity table over 10 MiB chunks.
 pub fn write(hashes: &[Sha1Hash]) -> Vec<u8> {
     let mut out = Vec::with_capacity(FIXED_BYTES + 20 * hashes.len());

@@ -18,7 +18,7 @@ use crate::{
     hash::Sha1Hash,
     header::{HEADER_BYTES, ResourceHeader},
     metadata::ImageTree,
-    tail::{Closing, ClosingInput},
+    tail::{Closing, ClosingInput, EncodedMetadata},
 };
 
 /// A WIM file being written. Unfinished files are marked by their missing header.
@@ -120,12 +120,21 @@ impl WimWriter {
         let mut files: Vec<Blob> = self.blobs.into_values().collect();
         files.retain(|blob| blob.references > 0);
         files.sort_by_key(|blob| blob.resource.offset);
-        let metadata: Vec<Vec<u8>> = trees.iter_mut().map(ImageTree::write).collect();
-        let (codec, metadata) = (self.codec, &metadata[..]);
-        let tail_start = self.file.position();
-        let input =
-            ClosingInput { tail_start, files, metadata, codec, guid, boot_index, rpfix: false };
-        let closing = Closing::plan(input, &self.pool, xml)?;
+        let metadata = trees.iter_mut().map(ImageTree::write).collect();
+        let codec = self.codec;
+        let input = ClosingInput {
+            tail_start: self.file.position(),
+            files,
+            metadata: &EncodedMetadata::encode(codec, metadata, &self.pool)?,
+            codec,
+            guid,
+            boot_index,
+            rpfix: false,
+            part: 1,
+            parts: 1,
+        };
+        let xml = xml(input.resources_end())?;
+        let closing = Closing::plan(input, &xml);
         self.file.append(&closing.tail)?;
         self.file.fill(Reservation { offset: 0, bytes: HEADER_BYTES }, &closing.header.write())?;
         self.file.file.flush()?;

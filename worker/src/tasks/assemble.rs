@@ -1,21 +1,18 @@
-//! Assembling: the medium's tree, layout, head and tail. Blocking.
+//! Assembling: the medium's tree, layout, heads and tails. Blocking.
 //!
-//! Everything but the whole chunks of packs is written here, into the *glue*; the merge that
+//! Everything but what the store copies from packs is written here, into the *glue*; the merge that
 //! follows only copies ranges.
-
-use std::collections::HashMap;
 
 use prestage_proto::v1;
 use prestage_store::{
-    BuildId, Compose, PackKey, PutRule,
-    layout::{Extent, Layout, LayoutPack},
-    pack::{PackReader, ResourceEntry},
+    PackKey,
+    layout::{LayoutError, VolumeRoom},
+    pack::PackReader,
 };
 use prestage_wim::{
-    Blob, ResourceHeader, Sha1Hash,
-    codec::{Encoder, FileToEncode, MemorySink},
+    Sha1Hash,
     metadata::ImageTree,
-    tail::{Closing, ClosingInput},
+    tail::{EncodedMetadata, entries_bytes, tables_bytes},
     xml,
 };
 use prost::Message;
@@ -24,15 +21,17 @@ use super::{
     Tools,
     encode::codec_of,
     error::TaskError,
-    glue::GlueWriter,
-    graft::{add_file, contents_by_sha256, graft},
-    merge::{build_id, output_url, part_ranges},
-    owners::{Owner, owners},
+    graft::{contents_by_sha256, graft},
+    inline::InlineFiles,
+    medium_contents::MediumContents,
+    merge::build_id,
+    owners::owners,
+    volumes::{Assembly, OutputVolumes},
 };
 
 const PLACEMENTS_BYTES_MAX: u64 = 1 << 30;
 
-/// Assembles a medium and opens its composition.
+/// Assembles a medium and opens the composition of each of its volumes.
 pub fn assemble(task: &v1::AssembleTask, tools: &Tools) -> Result<v1::AssembleResult, TaskError> {
     let build = build_id(&task.build_id)?;
     let codec = codec_of(task.codec)?;
@@ -44,94 +43,95 @@ pub fn assemble(task: &v1::AssembleTask, tools: &Tools) -> Result<v1::AssembleRe
     let packs = open_packs(task, &placements, tools)?;
     let mut tree = parse_tree(&packs[0], task)?;
     graft_all(&mut tree, task, &placements, &packs)?;
-    let (inline, inline_files) = encode_inline(&mut tree, &placements, task, tools)?;
-
+    let inline = InlineFiles::add_to(&mut tree, &placements, task, tools)?;
     let references = tree.references();
     let owners = owners(&packs, &references, codec, tools)?;
-    let (layout, mut blobs) = lay_out(&packs, &owners, &references)?;
-    let inline_start = layout.payload_end();
-    for (sha1, mut resource) in inline_files {
-        // A file that is in a pack too is referenced there.
-        if !owners.contains_key(&sha1) {
-            resource.offset += inline_start;
-            let references = references.get(&sha1).copied().unwrap_or(0);
-            blobs.push(Blob::new(resource, references, sha1));
-        }
-    }
-    blobs.sort_by_key(|blob| blob.resource.offset);
-
-    let sizes: HashMap<Sha1Hash, u64> =
-        blobs.iter().map(|blob| (blob.sha1, blob.resource.original_bytes)).collect();
-    let statistics = tree.statistics(|sha1| sizes.get(sha1).copied().unwrap_or(0));
-    let image = xml::NewImageInfo { name: task.image_name.clone(), time: task.created, statistics };
-    let os_xml = packs[0].index().xml().unwrap_or_default();
-    let os_xml = String::from_utf8_lossy(os_xml).into_owned();
-    let metadata = [tree.write()];
-    let input = ClosingInput {
-        tail_start: inline_start + inline.len() as u64,
-        files: blobs,
-        metadata: &metadata,
-        codec,
-        guid: task.wim_guid.as_ref().try_into().unwrap_or_default(),
-        boot_index: 0,
-        rpfix: task.rpfix,
-    };
-    let closing = Closing::plan(input, &tools.pool, |end| {
-        xml::grafted(&os_xml, task.os_image_index, &image, end)
-    });
-    let closing = closing.map_err(TaskError::wim(&task.os_content_id))?;
-    finish(task, &build, &packs, &layout, &inline, closing, tools)
+    let contents = MediumContents::new(owners, packs.len(), references);
+    let at_os = TaskError::wim(&task.os_content_id);
+    let metadata =
+        EncodedMetadata::encode(codec, vec![tree.write()], &tools.pool).map_err(at_os)?;
+    let xml = MediumXml::new(task, &packs[0], &tree, &contents, &inline);
+    let output = OutputVolumes::new(task)?;
+    let room = volume_room(task, &inline, &metadata, &xml)?;
+    let layout = contents.lay_out(&packs, output.copy_rule(tools), room);
+    let layout = layout.map_err(|error| layout_problem(error, task, &tree, &contents))?;
+    let assembly =
+        Assembly { task, build: &build, packs: &packs, codec, metadata, inline: &inline };
+    let closings = assembly.close(&layout, &contents, |total| xml.text(total))?;
+    let volumes = assembly.write(&layout, closings, &output, tools)?;
+    Ok(v1::AssembleResult { volumes })
 }
 
-/// Writes glue and recipe, and opens the composition.
-fn finish(
+/// What the XML data is made of.
+struct MediumXml<'a> {
+    os: String,
+    image: xml::NewImageInfo,
+    task: &'a v1::AssembleTask,
+}
+
+impl<'a> MediumXml<'a> {
+    fn new(
+        task: &'a v1::AssembleTask,
+        os: &PackReader,
+        tree: &ImageTree,
+        contents: &MediumContents,
+        inline: &InlineFiles,
+    ) -> Self {
+        let size = |sha1: &Sha1Hash| contents.size(sha1).or_else(|| inline.size(sha1)).unwrap_or(0);
+        let statistics = tree.statistics(size);
+        let name = task.image_name.clone();
+        let image = xml::NewImageInfo { name, time: task.created, statistics };
+        let os = String::from_utf8_lossy(os.index().xml().unwrap_or_default()).into_owned();
+        Self { os, image, task }
+    }
+
+    /// The text, given how many bytes lie before the XML data, those of all volumes together.
+    fn text(&self, total: u64) -> Result<String, TaskError> {
+        let text = xml::grafted(&self.os, self.task.os_image_index, &self.image, total);
+        text.map_err(TaskError::wim(&self.task.os_content_id))
+    }
+}
+
+/// The room in the volumes of a medium that is to be split.
+fn volume_room(
     task: &v1::AssembleTask,
-    build: &BuildId,
-    packs: &[PackReader],
-    layout: &Layout,
-    inline: &[u8],
-    mut closing: Closing,
-    tools: &Tools,
-) -> Result<v1::AssembleResult, TaskError> {
-    let mut glue = GlueWriter::begin(packs, tools)?;
-    glue.payload(layout)?;
-    glue.covered(inline, layout.payload_end())?;
-    let tail_start = layout.payload_end() + inline.len() as u64;
-    let covered = closing.tail[..closing.covered].to_vec();
-    glue.covered(&covered, tail_start)?;
-    if task.integrity_table {
-        let known = layout.known_chunks().map(|known| {
-            let digests = packs[known.pack].index().chunk_digests()[known.pack_chunk as usize];
-            (known.chunk, Sha1Hash(digests.sha1))
-        });
-        let hashes = glue.chunk_hashes(known, closing.integrity_chunks())?;
-        closing.add_integrity(&hashes);
+    inline: &InlineFiles,
+    metadata: &EncodedMetadata,
+    xml: &MediumXml<'_>,
+) -> Result<Option<VolumeRoom>, TaskError> {
+    let volume = task.split_bytes;
+    if volume == 0 {
+        return Ok(None);
     }
-    let rest = &closing.tail[closing.covered..];
-    let glue = glue.finish(rest, &closing.header.write())?.finish()?;
-    let recipe = layout
-        .recipe(inline.len() as u64 + closing.tail.len() as u64)
-        .map_err(|error| TaskError::BadTask(error.to_string()))?;
-    if tools.is_cancelled() {
-        return Err(TaskError::Cancelled);
+    // No number is longer than this one.
+    let other_tail = tables_bytes(&xml.text(u64::MAX)?, task.integrity_table, volume);
+    let first_tail = other_tail + inline.tail_bytes() + metadata.tail_bytes();
+    Ok(Some(VolumeRoom { volume, first_tail, other_tail, entry: entries_bytes(1) }))
+}
+
+/// Names the file when one is too large for a volume.
+fn layout_problem(
+    error: LayoutError,
+    task: &v1::AssembleTask,
+    tree: &ImageTree,
+    contents: &MediumContents,
+) -> TaskError {
+    let split_mib = task.split_bytes >> 20;
+    match error {
+        LayoutError::LargeResource { pack, resource, bytes, room } => {
+            let sha1 = contents.content(pack, resource);
+            let path = path_of(tree, &sha1).unwrap_or_else(|| sha1.to_string());
+            TaskError::LargeFile { path, bytes, room, split_mib }
+        }
+        LayoutError::LargeTail { tail, .. } => TaskError::LargeTree { bytes: tail, split_mib },
+        LayoutError::Damaged { pack, .. } => damaged(&error, &pack.to_string()),
     }
-    tools.runtime.block_on(async {
-        tools.objects.put_staged(&build.glue(), glue).await?;
-        let encoded = recipe.encode();
-        tools.objects.put_small(&build.recipe(), encoded, PutRule::Overwrite).await?;
-        Ok::<_, TaskError>(())
-    })?;
-    let output = output_url(&task.output)?;
-    let medium_bytes = recipe.total_bytes();
-    let rules = tools.composer.part_rules(&output, &tools.objects);
-    let parts = recipe.parts(&rules).map_err(|e| TaskError::BadTask(e.to_string()))?;
-    let upload = tools.runtime.block_on(tools.composer.begin(&output, medium_bytes))?;
-    Ok(v1::AssembleResult {
-        medium_bytes,
-        padding_bytes: layout.padding(),
-        parts: part_ranges(&parts),
-        upload: upload.into(),
-    })
+}
+
+/// The first file with this content.
+fn path_of(tree: &ImageTree, sha1: &Sha1Hash) -> Option<String> {
+    let has_it = |node| tree.entry(node).streams().iter().any(|stream| stream.sha1 == *sha1);
+    tree.walk().into_iter().find(|(_, node)| has_it(*node)).map(|(path, _)| path)
 }
 
 fn damaged(error: impl std::fmt::Display, place: &str) -> TaskError {
@@ -176,89 +176,4 @@ fn graft_all(
         graft(tree, placement, &contents, task.created)?;
     }
     Ok(())
-}
-
-type InlineResource = (Sha1Hash, ResourceHeader);
-
-/// Encodes the few small files that are on no distribution point; their offsets are still
-/// relative to the first of them.
-fn encode_inline(
-    tree: &mut ImageTree,
-    placements: &v1::Placements,
-    task: &v1::AssembleTask,
-    tools: &Tools,
-) -> Result<(Vec<u8>, Vec<InlineResource>), TaskError> {
-    let encoder = Encoder::new(codec_of(task.codec)?, tools.pool.clone());
-    let mut sink = MemorySink::default();
-    let mut resources: Vec<InlineResource> = Vec::new();
-    for file in &placements.inline_files {
-        let at = TaskError::wim;
-        let sha1 = Sha1Hash::of(&file.content);
-        if !file.content.is_empty() && !resources.iter().any(|(known, _)| *known == sha1) {
-            let content = file.content.clone();
-            let input = FileToEncode {
-                bytes: content.len() as u64,
-                open: Box::new(move || Ok(Box::new(std::io::Cursor::new(content.clone())))),
-            };
-            let encoded = encoder.encode(&[input], &mut sink, &Default::default());
-            for encoded in encoded.map_err(|(_, error)| at(&file.path)(error))? {
-                let resource = ResourceHeader {
-                    offset: encoded.offset,
-                    stored_bytes: encoded.stored_bytes,
-                    original_bytes: encoded.original_bytes,
-                    compressed: encoded.compressed,
-                    ..Default::default()
-                };
-                resources.push((encoded.sha1, resource));
-            }
-        }
-        let sha1 = if file.content.is_empty() { Sha1Hash::ZERO } else { sha1 };
-        add_file(tree, &file.path, file.attributes, task.created, sha1, task.created)
-            .map_err(at(&file.path))?;
-    }
-    Ok((sink.0, resources))
-}
-
-fn lay_out(
-    packs: &[PackReader],
-    owners: &HashMap<Sha1Hash, Owner>,
-    references: &HashMap<Sha1Hash, u32>,
-) -> Result<(Layout, Vec<Blob>), TaskError> {
-    let mut owned: Vec<Vec<(Sha1Hash, ResourceEntry)>> = vec![Vec::new(); packs.len()];
-    for (&sha1, owner) in owners {
-        owned[owner.pack].push((sha1, owner.resource));
-    }
-    for resources in &mut owned {
-        resources.sort_by_key(|(_, resource)| resource.offset);
-    }
-    let inputs: Vec<LayoutPack> = packs
-        .iter()
-        .zip(&owned)
-        .map(|(pack, resources)| LayoutPack {
-            key: *pack.key(),
-            bytes: pack.index().pack_bytes(),
-            resources: resources
-                .iter()
-                .map(|(_, resource)| Extent {
-                    offset: resource.offset,
-                    bytes: resource.stored_bytes,
-                })
-                .collect(),
-        })
-        .collect();
-    let layout = Layout::plan(&inputs).map_err(|error| damaged(&error, &error.pack.to_string()))?;
-    let mut blobs = Vec::with_capacity(owners.len());
-    for (pack, resources) in owned.iter().enumerate() {
-        for ((sha1, resource), &offset) in resources.iter().zip(layout.offsets(pack)) {
-            let resource = ResourceHeader {
-                offset,
-                stored_bytes: resource.stored_bytes,
-                original_bytes: resource.original_bytes,
-                compressed: resource.compressed,
-                ..Default::default()
-            };
-            blobs.push(Blob::new(resource, references[sha1], *sha1));
-        }
-    }
-    Ok((layout, blobs))
 }

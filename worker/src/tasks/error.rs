@@ -63,6 +63,32 @@ pub enum TaskError {
         /// Which object.
         place: String,
     },
+    /// A file is too large for the volumes of a split medium.
+    #[error(
+        "'{path}' takes {bytes} bytes on the medium, a volume of split_mib = {split_mib} has room \
+         for {room}"
+    )]
+    LargeFile {
+        /// The file's path in the volume that the medium becomes.
+        path: String,
+        /// Its stored bytes.
+        bytes: u64,
+        /// Room in a volume.
+        room: u64,
+        /// Size of a volume.
+        split_mib: u64,
+    },
+    /// The tree is too large for the first volume of a split medium.
+    #[error(
+        "the tree and tables of the medium take {bytes} bytes, more than a volume of split_mib = \
+         {split_mib}"
+    )]
+    LargeTree {
+        /// Bytes of them.
+        bytes: u64,
+        /// Size of a volume.
+        split_mib: u64,
+    },
     /// The task message makes no sense.
     #[error("the task can't be understood: {0}")]
     BadTask(String),
@@ -125,6 +151,11 @@ impl From<TaskError> for v1::Failure {
             TaskError::Damaged { place, .. } => {
                 let advice = "remove the object; the next build makes it anew";
                 (place.clone(), advice, Never)
+            }
+            TaskError::LargeFile { .. } | TaskError::LargeTree { .. } => {
+                let advice = "a file can't be spread over volumes: raise split_mib (FAT32 takes \
+                              4095), leave it out, or leave the content out";
+                (String::new(), advice, Never)
             }
             TaskError::Cancelled => (String::new(), "", SameWorker),
         };

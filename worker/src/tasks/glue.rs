@@ -1,11 +1,12 @@
-//! The glue: all bytes of the medium that are not copied from packs, and the hashes of all chunks.
+//! The glue: all bytes of a volume that are not copied from packs, and the hashes of all chunks.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Range};
 
 use bytes::Bytes;
 use prestage_store::{
     CHUNK, HEADER_BYTES,
-    layout::{GlueSource, Layout},
+    chunks::{chunk_floor, chunk_start},
+    layout::{Origin, Stretch, Volume},
     pack::{PackReader, PackWriter, Reservation},
 };
 use prestage_wim::Sha1Hash;
@@ -15,34 +16,48 @@ use super::{Tools, error::TaskError};
 
 static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
 
-/// Writes the glue in the order of the medium, hashing as it goes.
+/// Writes the glue in the order of the volume, hashing as it goes.
 pub struct GlueWriter<'a> {
     writer: PackWriter,
     header: Reservation,
     hasher: ChunkHashes,
     cached: Option<(usize, u64, Bytes)>,
     packs: &'a [PackReader],
+    hashes: bool,
     tools: &'a Tools,
 }
 
 impl<'a> GlueWriter<'a> {
-    /// Leaves room for the header.
-    pub fn begin(packs: &'a [PackReader], tools: &'a Tools) -> Result<Self, TaskError> {
+    /// Leaves room for the header. `hashes` says whether the hashes of chunks are wanted.
+    pub fn begin(
+        packs: &'a [PackReader],
+        hashes: bool,
+        tools: &'a Tools,
+    ) -> Result<Self, TaskError> {
         let mut writer = tools.pack_writer()?;
         let header = writer.reserve(HEADER_BYTES)?;
         let hasher = ChunkHashes::default();
-        Ok(Self { writer, header, hasher, cached: None, packs, tools })
+        Ok(Self { writer, header, hasher, cached: None, packs, hashes, tools })
     }
 
-    /// Writes everything that the layout takes from packs or leaves empty.
-    pub fn payload(&mut self, layout: &Layout) -> Result<(), TaskError> {
-        for piece in layout.glue() {
-            match piece.from {
-                GlueSource::Header => {}
-                GlueSource::Pack { pack, offset } => {
-                    self.copy_pack(pack, offset, piece.bytes, piece.dst_offset)?;
+    /// Writes everything that the layout takes from packs or leaves empty, but for what the store
+    /// copies.
+    pub fn payload(&mut self, volume: &Volume) -> Result<(), TaskError> {
+        for stretch in volume.stretches() {
+            match stretch.from {
+                Origin::Header => {}
+                Origin::Pack { pack, offset } if stretch.copied => {
+                    self.hash_edges(stretch, pack, offset)?;
                 }
-                GlueSource::Zeros => self.zeros(piece.bytes, piece.dst_offset)?,
+                Origin::Pack { pack, offset } => {
+                    let dst_offset = stretch.dst_offset;
+                    self.each_piece(
+                        pack,
+                        offset..offset + stretch.bytes,
+                        |glue, within, piece| glue.covered(piece, dst_offset + within),
+                    )?;
+                }
+                Origin::Zeros => self.zeros(stretch.bytes, stretch.dst_offset)?,
             }
             if self.tools.is_cancelled() {
                 return Err(TaskError::Cancelled);
@@ -66,7 +81,7 @@ impl<'a> GlueWriter<'a> {
         let mut hashes = self.hasher.take();
         hashes.extend(known);
         let missing =
-            |chunk| TaskError::BadTask(format!("chunk {chunk} of the medium has no hash"));
+            |chunk| TaskError::BadTask(format!("chunk {chunk} of the volume has no hash"));
         (0..chunks).map(|chunk| hashes.get(&chunk).copied().ok_or_else(|| missing(chunk))).collect()
     }
 
@@ -77,21 +92,40 @@ impl<'a> GlueWriter<'a> {
         Ok(self.writer)
     }
 
-    fn copy_pack(
+    /// Hashes what the store copies of chunks that it doesn't copy whole: their hashes are in no
+    /// index.
+    fn hash_edges(&mut self, copied: &Stretch, pack: usize, offset: u64) -> Result<(), TaskError> {
+        if !self.hashes {
+            return Ok(());
+        }
+        let (start, end) = (copied.dst_offset, copied.dst_offset + copied.bytes);
+        let next_chunk = chunk_start((start - HEADER_BYTES).div_ceil(CHUNK));
+        let whole = next_chunk.min(end)..chunk_floor(end).max(next_chunk.min(end));
+        for (from, to) in [(start, whole.start), (whole.end, end)] {
+            let in_pack = |at: u64| offset + (at - start);
+            self.each_piece(pack, in_pack(from)..in_pack(to), |glue, within, piece| {
+                glue.hasher.update(from + within, piece);
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Reads a range of a pack, piece by piece; each comes with its offset in the range.
+    fn each_piece(
         &mut self,
         pack: usize,
-        offset: u64,
-        bytes: u64,
-        dst_offset: u64,
+        range: Range<u64>,
+        mut take: impl FnMut(&mut Self, u64, &[u8]) -> Result<(), TaskError>,
     ) -> Result<(), TaskError> {
-        let (mut at, end) = (offset, offset + bytes);
-        while at < end {
+        let mut at = range.start;
+        while at < range.end {
             let chunk = at / CHUNK;
-            let stop = end.min((chunk + 1) * CHUNK);
+            let stop = range.end.min((chunk + 1) * CHUNK);
             let content = self.verified_chunk(pack, chunk)?;
             let base = chunk * CHUNK;
-            let piece = content.slice((at - base) as usize..(stop - base) as usize);
-            self.covered(&piece, dst_offset + (at - offset))?;
+            let piece = &content[(at - base) as usize..(stop - base) as usize];
+            take(self, at - range.start, piece)?;
             at = stop;
         }
         Ok(())
@@ -121,7 +155,7 @@ impl<'a> GlueWriter<'a> {
     }
 }
 
-/// SHA-1 of each chunk of the medium that passes by in order, each whole.
+/// SHA-1 of each chunk of the volume that passes by in order, each whole.
 #[derive(Default)]
 struct ChunkHashes {
     current: Option<(u64, Sha1)>,

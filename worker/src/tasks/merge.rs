@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use futures::{StreamExt, TryStreamExt};
 use prestage_proto::v1;
 use prestage_store::{
-    BuildId, CHUNK, Compose, ObjectUrl, PackKey, Recipe, UploadToken,
+    BuildId, CHUNK, Compose, ObjectKey, ObjectUrl, PackKey, Recipe, UploadToken,
     compose::ComposeError,
     pack::PackReader,
     recipe::{RECIPE_LIMIT, RecipePart, SegmentSource},
@@ -38,16 +38,18 @@ pub fn part_ranges(parts: &[RecipePart]) -> Vec<v1::PartRange> {
     ranges
 }
 
-/// A build's recipe and its parts for an output.
+/// The recipe of a build's volume (from 1), and its parts for an output.
 pub async fn recipe_parts(
     build: &BuildId,
+    volume: u32,
     output: &ObjectUrl,
     tools: &Tools,
 ) -> Result<(Recipe, Vec<RecipePart>), TaskError> {
-    let object = tools.objects.get(&build.recipe(), RECIPE_LIMIT).await?;
+    let key = build.recipe(volume);
+    let object = tools.objects.get(&key, RECIPE_LIMIT).await?;
     let damaged = |error: &dyn std::fmt::Display| TaskError::Damaged {
         what: error.to_string(),
-        place: build.recipe().as_str().to_owned(),
+        place: key.as_str().to_owned(),
     };
     let recipe = Recipe::decode(&object).map_err(|error| damaged(&error))?;
     let rules = tools.composer.part_rules(output, &tools.objects);
@@ -60,16 +62,17 @@ pub async fn recipe_parts(
 pub async fn merge(task: &v1::MergeTask, tools: &Tools) -> Result<v1::MergeResult, TaskError> {
     let build = build_id(&task.build_id)?;
     let output = output_url(&task.output)?;
-    let (_, mut parts) = recipe_parts(&build, &output, tools).await?;
+    let (_, mut parts) = recipe_parts(&build, task.volume, &output, tools).await?;
     parts.retain(|part| (task.first..=task.last).contains(&part.number));
     let token = UploadToken::from(task.upload.clone());
-    let mut placed = keep_placed(&mut parts, &token, &build, tools).await?;
+    let glue = build.glue(task.volume);
+    let mut placed = keep_placed(&mut parts, &token, &glue, tools).await?;
     let packs = local_packs(&parts, tools).await?;
     let at_once = tools.composer.part_rules(&output, &tools.objects).at_once;
     let mut placing = futures::stream::iter(parts)
         .map(|part| verified(part, &packs, tools))
         .buffered(CHECKED_AT_ONCE)
-        .map(|part| place(part, &token, &build, tools))
+        .map(|part| place(part, &token, &glue, tools))
         .buffer_unordered(at_once);
     let mut settling = Settling::default();
     while let Some(part) = placing.try_next().await? {
@@ -79,17 +82,17 @@ pub async fn merge(task: &v1::MergeTask, tools: &Tools) -> Result<v1::MergeResul
     drop(placing);
     settling.finish(&token, tools).await?;
     placed.sort_by_key(|placed| placed.part);
-    Ok(v1::MergeResult { parts: placed })
+    Ok(v1::MergeResult { parts: placed, volume: task.volume })
 }
 
 /// Takes those of the parts out that an earlier try of this task left in place; gives these.
 async fn keep_placed(
     parts: &mut Vec<RecipePart>,
     token: &UploadToken,
-    build: &BuildId,
+    glue: &ObjectKey,
     tools: &Tools,
 ) -> Result<Vec<v1::PlacedPart>, TaskError> {
-    let bound: Vec<_> = parts.iter().map(|part| part.bind(&tools.objects, build)).collect();
+    let bound: Vec<_> = parts.iter().map(|part| part.bind(&tools.objects, glue)).collect();
     let receipts = tools.composer.placed(token, &bound).await?;
     let mut placed = Vec::new();
     for (part, receipt) in std::mem::take(parts).into_iter().zip(receipts) {
@@ -107,14 +110,14 @@ async fn keep_placed(
 async fn place(
     part: Result<RecipePart, TaskError>,
     token: &UploadToken,
-    build: &BuildId,
+    glue: &ObjectKey,
     tools: &Tools,
 ) -> Result<v1::PlacedPart, TaskError> {
     let part = part?;
     if tools.is_cancelled() {
         return Err(TaskError::Cancelled);
     }
-    let receipt = tools.composer.place(token, &part.bind(&tools.objects, build)).await?;
+    let receipt = tools.composer.place(token, &part.bind(&tools.objects, glue)).await?;
     tools.advance(part.len);
     Ok(v1::PlacedPart { part: part.number, receipt: receipt.into() })
 }

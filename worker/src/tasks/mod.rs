@@ -7,13 +7,17 @@ mod encode;
 mod error;
 mod glue;
 mod graft;
+mod inline;
 mod join;
+mod medium_contents;
 mod merge;
 mod owners;
 mod publish;
 mod run;
 mod sink;
 mod splice;
+mod stale;
+mod volumes;
 
 use std::{
     path::PathBuf,

@@ -1,4 +1,4 @@
-//! Publishing: the composition is verified, then it appears under its name.
+//! Publishing: the compositions are verified together, then they appear under their names.
 
 use std::{ops::Range, sync::Arc};
 
@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use prestage_proto::v1;
 use prestage_store::{
-    BuildId, Compose, ComposedView, ObjectUrl, Objects, PutRule, Receipt, StoreError, StoreOptions,
-    UploadToken,
+    BuildId, Compose, ComposedView, ObjectKey, ObjectUrl, Objects, PutRule, Receipt, Recipe,
+    StoreError, StoreOptions, UploadToken, recipe::RecipePart,
 };
 use prestage_wim::{RangeRead, Wim, WimError, verify};
 
@@ -15,60 +15,108 @@ use super::{
     Tools,
     error::TaskError,
     merge::{build_id, output_url, recipe_parts},
+    stale::remove_stale_volumes,
 };
 
-/// The medium before it is composed, as the WIM reader wants it.
-struct Unpublished(ComposedView);
+/// A volume before it is composed, as the WIM reader wants it.
+struct Unpublished {
+    view: ComposedView,
+    output: ObjectUrl,
+}
 
 #[async_trait]
 impl RangeRead for Unpublished {
     fn size(&self) -> u64 {
-        self.0.size()
+        self.view.size()
+    }
+
+    fn name(&self) -> String {
+        self.output.to_string()
     }
 
     async fn read(&self, range: Range<u64>) -> prestage_wim::Result<Bytes> {
-        let read = self.0.read_range(range).await;
+        let read = self.view.read_range(range).await;
         read.map_err(|error| WimError::Io(std::io::Error::other(error)))
     }
 }
 
-/// Verifies the medium's structure through its recipe, finishes the composition, and writes what
-/// belongs beside it. All of it may be repeated: glue and recipe stay until the coordinator knows
-/// the result, so that a result that was lost with its worker can be had again.
+/// A volume whose parts are in place.
+struct Placed<'a> {
+    task: &'a v1::PlacedVolume,
+    output: ObjectUrl,
+    glue: ObjectKey,
+    recipe: Arc<Recipe>,
+    parts: Vec<RecipePart>,
+}
+
+/// Verifies the medium's structure through its recipes, finishes the compositions, and writes what
+/// belongs beside them. All of it may be repeated: glue and recipes stay until the coordinator
+/// knows the result, so that a result that was lost with its worker can be had again.
 pub async fn publish(
     task: &v1::PublishTask,
     tools: &Tools,
 ) -> Result<v1::PublishResult, TaskError> {
     let build = build_id(&task.build_id)?;
-    let output = output_url(&task.output)?;
-    let (recipe, parts) = recipe_parts(&build, &output, tools).await?;
-    let bytes = recipe.total_bytes();
-    verify_unpublished(&build, Arc::new(recipe), tools).await?;
-    let placed = task.parts.iter().map(|placed| Receipt::from(placed.receipt.clone()));
-    let parts: Vec<_> =
-        parts.iter().map(|part| part.bind(&tools.objects, &build)).zip(placed).collect();
-    tools.composer.finish(&UploadToken::from(task.upload.clone()), &parts).await?;
-    write_sidecars(&output, &task.sidecars).await?;
-    Ok(v1::PublishResult { output: output.to_string(), bytes })
+    let mut volumes = Vec::with_capacity(task.volumes.len());
+    for (number, volume) in (1..).zip(&task.volumes) {
+        volumes.push(placed(volume, &build, number, tools).await?);
+    }
+    let Some(first) = volumes.first() else {
+        return Err(TaskError::BadTask("it names no volume".into()));
+    };
+    verify_unpublished(&volumes, tools).await?;
+    // The first volume makes the set complete: without it, the others are nothing.
+    for volume in volumes.iter().rev() {
+        finish(volume, tools).await?;
+    }
+    let (objects, key) = Objects::open_around(&first.output, &StoreOptions::from_env()).await?;
+    // Before the manifest that names them is replaced: all of this may be repeated.
+    remove_stale_volumes(&objects, &key, &first.output, volumes.len()).await?;
+    write_sidecars(&objects, &key, &task.sidecars).await?;
+    let bytes = volumes.iter().map(|volume| volume.recipe.total_bytes()).sum();
+    Ok(v1::PublishResult { output: first.output.to_string(), bytes })
 }
 
-async fn verify_unpublished(
+async fn placed<'a>(
+    task: &'a v1::PlacedVolume,
     build: &BuildId,
-    recipe: Arc<prestage_store::Recipe>,
+    number: u32,
     tools: &Tools,
-) -> Result<(), TaskError> {
-    let view = ComposedView::new(&tools.objects, build, recipe);
+) -> Result<Placed<'a>, TaskError> {
+    let output = output_url(&task.output)?;
+    let (recipe, parts) = recipe_parts(build, number, &output, tools).await?;
+    Ok(Placed { task, output, glue: build.glue(number), recipe: Arc::new(recipe), parts })
+}
+
+async fn verify_unpublished(volumes: &[Placed<'_>], tools: &Tools) -> Result<(), TaskError> {
+    let source = |volume: &Placed<'_>| -> Arc<dyn RangeRead> {
+        let (glue, recipe) = (volume.glue.clone(), volume.recipe.clone());
+        let view = ComposedView::new(&tools.objects, glue, recipe);
+        Arc::new(Unpublished { view, output: volume.output.clone() })
+    };
+    let sources = volumes.iter().map(source).collect();
     let check = async {
-        let wim = Wim::open(Arc::new(Unpublished(view))).await?;
+        let wim = Wim::open_set(sources).await?;
         verify::verify_structure(&wim).await
     };
     check.await.map(drop).map_err(TaskError::wim("the assembled medium"))
 }
 
-async fn write_sidecars(output: &ObjectUrl, sidecars: &[v1::Sidecar]) -> Result<(), StoreError> {
-    let (objects, key) = Objects::open_around(output, &StoreOptions::from_env()).await?;
+async fn finish(volume: &Placed<'_>, tools: &Tools) -> Result<(), TaskError> {
+    let receipts = volume.task.parts.iter().map(|part| Receipt::from(part.receipt.clone()));
+    let bound = volume.parts.iter().map(|part| part.bind(&tools.objects, &volume.glue));
+    let parts: Vec<_> = bound.zip(receipts).collect();
+    let token = UploadToken::from(volume.task.upload.clone());
+    Ok(tools.composer.finish(&token, &parts).await?)
+}
+
+async fn write_sidecars(
+    objects: &Objects,
+    medium: &ObjectKey,
+    sidecars: &[v1::Sidecar],
+) -> Result<(), StoreError> {
     for sidecar in sidecars {
-        let key = prestage_store::ObjectKey::new(format!("{key}{}", sidecar.suffix))?;
+        let key = ObjectKey::new(format!("{medium}{}", sidecar.suffix))?;
         objects.put_small(&key, sidecar.body.clone(), PutRule::Overwrite).await?;
     }
     Ok(())

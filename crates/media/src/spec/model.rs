@@ -290,7 +290,9 @@ pub struct Output {
     /// Write the WIM's integrity table. Default: true.
     #[serde(default = "yes")]
     pub integrity_table: bool,
-    /// Size of the parts of a split medium in MiB. Not supported yet. Default: not split.
+    /// Split the medium into .swm parts of at most so many MiB, as for FAT32, which holds no
+    /// larger file than 4095. The parts are named after the file: x.swm, x2.swm, … Default: not
+    /// split.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 16, max = 4095))]
     pub split_mib: Option<u32>,

@@ -302,11 +302,6 @@ fn output(table: &mut TableReader<'_>, report: &mut Report<'_>) -> Option<Output
     let staging_folder = table.text("staging_folder", report);
     let integrity_table = table.boolean("integrity_table", true, report);
     let split = table.number("split_mib", 16..=4095, report);
-    if let Some(split) = &split {
-        let what = "split media (.swm parts) are not supported yet";
-        let advice = "remove the key, and split the finished WIM with dism /Split-Image or wimlib-imagex split";
-        report.problem(&split.span, "output.split_mib", what, advice);
-    }
     let profiles = [CodecProfile::Fast, CodecProfile::Balanced, CodecProfile::Thorough];
     let codec = table.choice("codec", &profiles.map(|p| (p.name(), p)), report);
     table.finish(report);

@@ -70,8 +70,17 @@ fn what_is_not_supported_yet_says_so_after_its_own_check() {
         "pkcs12 = { file = \"media.pfx\", password = \"hunter2\" }",
     );
     assert_eq!(both.len(), 2, "{both:#?}");
-    one_problem("codec =", "split_mib = 3800\ncodec =", "output.split_mib", "not supported yet");
+}
+
+#[test]
+fn volumes_have_a_size_that_fat32_takes() {
+    for size in ["9", "4096", "\"3800\""] {
+        let line = format!("split_mib = {size}\ncodec =");
+        assert_eq!(problems("codec =", &line)[0].key, "output.split_mib");
+    }
     one_problem("codec =", "split_mib = 9\ncodec =", "output.split_mib", "from 16 to 4095");
+    let split = parse(&FULL.replace("codec =", "split_mib = 3800\ncodec =")).unwrap();
+    assert_eq!(split.spec.output.split_mib, Some(3800));
 }
 
 #[test]

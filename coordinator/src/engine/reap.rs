@@ -1,0 +1,51 @@
+//! Giving up compositions that nobody knows of: of workers that were killed between opening one and
+//! saying so.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use prestage_store::{ObjectUrl, UploadToken};
+
+use super::{Engine, assembled, results};
+use crate::state::StateError;
+
+/// How often they are looked for.
+const INTERVAL: Duration = Duration::from_secs(3600);
+/// Outputs of so many of the last builds are looked beside.
+const BUILDS: u32 = 200;
+
+impl Engine {
+    /// Looks for them if it is time, away from the engine.
+    pub(super) async fn reap_when_due(&mut self) -> Result<(), StateError> {
+        let now = self.clock.monotonic();
+        if self.reap_at.is_some_and(|due| now < due) {
+            return Ok(());
+        }
+        self.reap_at = Some(now + INTERVAL);
+        let builds = self.store.list("", BUILDS).await?;
+        let outputs = builds.iter().filter_map(|build| ObjectUrl::parse(&build.output).ok());
+        let folders: BTreeSet<String> =
+            outputs.filter_map(|output| Some(output.parent().ok()?.to_string())).collect();
+        let live = self.open_compositions();
+        let (pipeline, now) = (self.pipeline.clone(), self.clock.now());
+        self.clean_up.spawn(async move {
+            for folder in folders {
+                if let Err(error) = pipeline.reap(&folder, &live, now).await {
+                    tracing::warn!(folder, %error, "abandoned compositions can't be looked for");
+                }
+            }
+        });
+        Ok(())
+    }
+
+    /// Those that running builds are making.
+    fn open_compositions(&self) -> Vec<UploadToken> {
+        let mut open = Vec::new();
+        for build_id in self.builds.keys() {
+            if let Some(assembled) = assembled(&results(&self.scheduler, build_id)) {
+                let volumes = assembled.volumes.iter();
+                open.extend(volumes.map(|volume| UploadToken::from(volume.upload.clone())));
+            }
+        }
+        open
+    }
+}
