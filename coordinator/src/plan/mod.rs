@@ -1,11 +1,13 @@
 //! From a spec and a site to a build plan that pins everything.
 
+mod collisions;
 mod document;
 mod images;
 mod listings;
 mod output;
 mod planner;
 mod problems;
+mod reencoding;
 mod seal;
 mod secrets;
 mod shards;
@@ -16,4 +18,4 @@ pub use output::{OutputError, check_output};
 pub use planner::MediaPlanner;
 pub use problems::PlanFailure;
 pub use seal::{SealError, SealKey};
-pub use shards::{RUN_BYTES, Run, Shard, boot_pack, shards, splice_pack};
+pub use shards::{RUN_BYTES, Run, Shard, boot_pack, os_pack, shards};

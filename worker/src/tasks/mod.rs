@@ -11,8 +11,10 @@ mod join;
 mod merge;
 mod owners;
 mod publish;
+mod reencode;
 mod run;
 mod sink;
+mod source_wim;
 mod splice;
 
 use std::{

@@ -2,7 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{EntryView, NewEntry, SecurityDescriptors, entry::align8, upcased};
+use super::{
+    EntryView, NewEntry, SecurityDescriptors,
+    entry::{FIXED_BYTES, align8},
+    upcased,
+};
 use crate::{
     bytes::put,
     error::{Result, WimError},
@@ -37,6 +41,8 @@ pub struct TreeStatistics {
 pub struct ImageTree {
     bytes: Vec<u8>,
     nodes: Vec<Node>,
+    /// How many of them were read; the others were added.
+    read: usize,
     /// The image's security descriptors.
     pub security: SecurityDescriptors,
     /// Names in each directory that was looked into, upper-cased.
@@ -55,6 +61,7 @@ impl ImageTree {
         Ok(Self {
             bytes,
             nodes: vec![node],
+            read: 0,
             security: SecurityDescriptors::default(),
             names: HashMap::new(),
             changed: HashSet::new(),
@@ -67,6 +74,7 @@ impl ImageTree {
         let mut tree = Self {
             bytes: metadata,
             nodes: Vec::new(),
+            read: 0,
             security,
             names: HashMap::new(),
             changed: HashSet::new(),
@@ -77,6 +85,7 @@ impl ImageTree {
         })?;
         tree.push_parsed(root_at, len);
         tree.read_directories()?;
+        tree.read = tree.nodes.len();
         Ok(tree)
     }
 
@@ -91,6 +100,7 @@ impl ImageTree {
     fn read_directories(&mut self) -> Result<()> {
         let mut seen = HashSet::new();
         let mut waiting = vec![Self::ROOT];
+        let most = self.bytes.len() / FIXED_BYTES;
         while let Some(directory) = waiting.pop() {
             let offset = self.entry(directory).subdir_offset();
             if offset == 0 {
@@ -104,6 +114,10 @@ impl ImageTree {
             let mut children = Vec::new();
             while let Some(len) = EntryView::parse(&self.bytes, at)?.map(|view| view.bytes().len())
             {
+                if self.nodes.len() >= most {
+                    let problem = "lists of entries lie over each other";
+                    return Err(WimError::malformed("directory entry", at as u64, problem));
+                }
                 let child = self.push_parsed(at, len);
                 children.push(child);
                 if self.node(child).children.is_some() {
@@ -172,13 +186,17 @@ impl ImageTree {
         self.names.entry(directory).or_default()
     }
 
-    /// The directory at `path`, made with `entry` where it is missing, parents too.
+    /// The directory at `path`, made with `entry` where it is missing, parents too. A collision
+    /// names the path of what is no directory.
     pub fn ensure_directory(&mut self, path: &str, entry: &NewEntry) -> Result<NodeId> {
         let mut at = Self::ROOT;
-        for name in path.split('/').filter(|name| !name.is_empty()) {
+        let mut end = 0;
+        for name in path.split('/') {
+            end += name.len() + 1;
             at = match self.find_child(at, name) {
+                _ if name.is_empty() => at,
                 Some(child) if self.node(child).children.is_some() => child,
-                Some(child) => return Err(self.collision(path, child)),
+                Some(child) => return Err(self.collision(&path[..end - 1], child)),
                 None => self.insert(at, name, entry)?,
             };
         }
@@ -199,8 +217,13 @@ impl ImageTree {
     }
 
     fn collision(&self, path: &str, existing: NodeId) -> WimError {
+        let (path, was_read) = (path.to_owned(), (existing.0 as usize) < self.read);
         let existing = self.entry(existing).name_lossy();
-        WimError::Collision { path: path.into(), existing }
+        if was_read {
+            WimError::Collision { path, existing }
+        } else {
+            WimError::WrittenTwice { path, existing }
+        }
     }
 
     fn insert(&mut self, directory: NodeId, name: &str, entry: &NewEntry) -> Result<NodeId> {
