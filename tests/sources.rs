@@ -54,7 +54,7 @@ fn put(demo: &Demo, package: &str, version: u32, files: &[PathBuf]) {
 
 fn split(demo: &Demo, original: &Path, name: &str) -> Vec<PathBuf> {
     let first = demo.path(name);
-    wimlib(["split", original.to_str().unwrap(), first.to_str().unwrap(), "8"]);
+    wimlib(["split", original.to_str().unwrap(), first.to_str().unwrap(), "4"]);
     let stem = name.strip_suffix(".swm").unwrap();
     let more = (2..).map(|number| demo.path(&format!("{stem}{number}.swm")));
     let parts: Vec<PathBuf> =
@@ -71,7 +71,7 @@ fn entries(tree: &ImageTree) -> Vec<(String, Vec<u8>, Option<Vec<u8>>)> {
         bytes[16..24].fill(0);
         (path, bytes, tree.security.get(entry.security_id()).map(<[u8]>::to_vec))
     };
-    tree.walk().into_iter().map(entry).collect()
+    tree.walk().map(entry).collect()
 }
 
 /// The medium holds the OS image: every entry with all that it says, and every file's bytes, read

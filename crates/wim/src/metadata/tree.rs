@@ -37,6 +37,34 @@ pub struct TreeStatistics {
     pub hard_link_bytes: u64,
 }
 
+/// Goes through a tree without keeping the paths of all its entries: they may have 32,767 characters
+/// each.
+pub struct Walk<'a> {
+    tree: &'a ImageTree,
+    path: String,
+    /// Nodes to come, each with the length of its folder's path.
+    waiting: Vec<(usize, NodeId)>,
+}
+
+impl Iterator for Walk<'_> {
+    type Item = (String, NodeId);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (folder, id) = self.waiting.pop()?;
+        self.path.truncate(folder);
+        if folder > 0 {
+            self.path.push('/');
+        }
+        if id != ImageTree::ROOT {
+            self.path.push_str(&self.tree.entry(id).name_lossy());
+        }
+        let below = self.path.len();
+        let children = self.tree.children(id).iter().rev();
+        self.waiting.extend(children.map(|&child| (below, child)));
+        Some((self.path.clone(), id))
+    }
+}
+
 /// An image's entries, as bytes with links between them: 500,000 of them take about 100 MB.
 pub struct ImageTree {
     bytes: Vec<u8>,
@@ -151,18 +179,8 @@ impl ImageTree {
     }
 
     /// Every node with its path, '/' between names, the root's empty; in the order of the tree.
-    pub fn walk(&self) -> Vec<(String, NodeId)> {
-        let mut out = Vec::with_capacity(self.nodes.len());
-        let mut waiting = vec![(String::new(), Self::ROOT)];
-        while let Some((path, id)) = waiting.pop() {
-            for &child in self.children(id).iter().rev() {
-                let name = self.entry(child).name_lossy();
-                let below = if path.is_empty() { name } else { format!("{path}/{name}") };
-                waiting.push((below, child));
-            }
-            out.push((path, id));
-        }
-        out
+    pub fn walk(&self) -> Walk<'_> {
+        Walk { tree: self, path: String::new(), waiting: vec![(0, Self::ROOT)] }
     }
 
     /// The child of `directory` by that name, as Windows compares names.
