@@ -4,7 +4,7 @@ use prestage_proto::v1::{self, task::Work, task_result};
 use prestage_store::{ObjectUrl, Objects, PackKey};
 
 use crate::plan::{
-    BuildPlan, ListingStore, PlannedCodec, PlannedContent, PlannedImage, boot_pack, splice_pack,
+    BuildPlan, ListingStore, PlannedCodec, PlannedContent, PlannedImage, boot_pack, os_pack,
 };
 
 use super::{NewTask, PipelineError, placements::place_content};
@@ -30,7 +30,7 @@ pub async fn first_tasks(
     let maker = Maker { objects, objects_url: objects.root(), run_bytes, shares_files };
     let mut tasks = Vec::new();
     let mut placements = v1::Placements::default();
-    tasks.push(maker.splice(&plan.os_image).await?);
+    tasks.push(maker.splice(&plan.os_image, &plan.codec).await?);
     tasks.push(maker.boot(&plan.boot_image, &plan.codec).await?);
     for content in &plan.contents {
         let listing = listings.pinned(content).await?;
@@ -74,14 +74,21 @@ impl Maker<'_> {
         }))
     }
 
-    async fn splice(&self, os: &PlannedImage) -> Result<NewTask, PipelineError> {
-        let pack = splice_pack(&os.wim_sha256, os.index);
+    async fn splice(
+        &self,
+        os: &PlannedImage,
+        codec: &PlannedCodec,
+    ) -> Result<NewTask, PipelineError> {
+        let pack = os_pack(os, codec);
+        // What is encoded anew is read a second time for its contents.
+        let bytes_total = os.wim_bytes + os.reencoded_bytes.unwrap_or(0);
         let work = Work::Splice(v1::SpliceTask {
             pack_key: pack.to_string(),
             content_id: os.content.content_id.clone(),
             sources: sources(&os.content),
-            wim: Some(wim_file(os)?),
+            wim: wim_files(os)?,
             image_index: os.index,
+            codec: os.reencoded_bytes.map(|_| codec_message(codec)),
         });
         Ok(NewTask {
             task_id: "splice".into(),
@@ -90,7 +97,7 @@ impl Maker<'_> {
             work_key: pack.to_string(),
             payload: self.task(work),
             deps: Vec::new(),
-            bytes_total: os.wim_bytes,
+            bytes_total,
             result: self.reused(&pack, os.wim_bytes).await?,
             generation: 0,
         })
@@ -106,7 +113,7 @@ impl Maker<'_> {
             pack_key: pack.to_string(),
             content_id: boot.content.content_id.clone(),
             sources: sources(&boot.content),
-            wim: Some(wim_file(boot)?),
+            wim: wim_files(boot)?.pop(),
             image_index: boot.index,
             codec: Some(codec_message(codec)),
         });
@@ -132,7 +139,7 @@ impl Maker<'_> {
     ) -> NewTask {
         let work = Work::Assemble(v1::AssembleTask {
             build_id: build_id.into(),
-            os_pack_key: splice_pack(&plan.os_image.wim_sha256, plan.os_image.index).to_string(),
+            os_pack_key: os_pack(&plan.os_image, &plan.codec).to_string(),
             boot_pack_key: boot_pack(
                 &plan.boot_image.wim_sha256,
                 plan.boot_image.index,
@@ -164,16 +171,18 @@ impl Maker<'_> {
     }
 }
 
-fn wim_file(image: &PlannedImage) -> Result<v1::ListedFile, PipelineError> {
-    let sha256 = hex::decode(&image.wim_sha256);
+fn wim_files(image: &PlannedImage) -> Result<Vec<v1::ListedFile>, PipelineError> {
+    if image.parts.is_empty() {
+        return Ok(vec![wim_file(&image.wim, image.wim_bytes, &image.wim_sha256)?]);
+    }
+    image.parts.iter().map(|part| wim_file(&part.path, part.bytes, &part.sha256)).collect()
+}
+
+fn wim_file(path: &str, size: u64, sha256: &str) -> Result<v1::ListedFile, PipelineError> {
+    let sha256 = hex::decode(sha256);
     let sha256 = sha256.map_err(|_| PipelineError::Plan("a SHA-256 in it is not hex".into()))?;
-    Ok(v1::ListedFile {
-        path: image.wim.clone(),
-        size: image.wim_bytes,
-        sha256: sha256.into(),
-        attributes: 0x20,
-        modified: 0,
-    })
+    let path = path.to_owned();
+    Ok(v1::ListedFile { path, size, sha256: sha256.into(), attributes: 0x20, modified: 0 })
 }
 
 /// Where a content lies, as tasks name it.

@@ -101,12 +101,19 @@ pub struct PlannedImage {
     pub content: PlannedContent,
     /// Image index in the WIM.
     pub index: u32,
-    /// The WIM file's path in the package.
+    /// The WIM file's path in the package; the first part's of a split WIM.
     pub wim: String,
-    /// Its size in bytes.
+    /// Its size in bytes, all parts together.
     pub wim_bytes: u64,
-    /// Its SHA-256, hex.
+    /// Its SHA-256, hex; of a split WIM, the SHA-256 of its parts' in order.
     pub wim_sha256: String,
+    /// The parts of a split WIM in order; none when it is one file.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<PlannedPart>,
+    /// Bytes of the image's contents, if they are encoded anew because the WIM's resources can't
+    /// be taken over as they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reencoded_bytes: Option<u64>,
     /// The image's name.
     pub image_name: String,
     /// `x64`, `x86` or `arm64`.
@@ -115,6 +122,17 @@ pub struct PlannedImage {
     pub rpfix: bool,
     /// The pack it becomes.
     pub pack: String,
+}
+
+/// A part of a split WIM.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedPart {
+    /// Its path in the package.
+    pub path: String,
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// Its SHA-256, hex.
+    pub sha256: String,
 }
 
 /// One content at one version.

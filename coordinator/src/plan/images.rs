@@ -1,26 +1,34 @@
 //! What is inside the OS image and the boot image, as far as a plan must know it.
 
-use std::sync::Arc;
+use std::{collections::HashMap, io, path::Path, sync::Arc};
 
 use object_store::{local::LocalFileSystem, path::Path as StorePath};
 use prestage_configmgr::{
     content_library::{self, ListedFile},
-    resolve::ResolvedContent,
+    resolve::{ContentKind, ResolvedContent},
 };
-use prestage_wim::{ObjectSource, Wim, codec::Format, xml::ImageInfo};
+use prestage_wim::{
+    ObjectSource, RangeRead, SpliceObstacle, Wim, WimError, codec::Format, metadata::ImageTree,
+    xml::ImageInfo,
+};
+use sha2::{Digest, Sha256};
 
-/// A WIM file in an image package.
+use super::PlannedPart;
+
+/// The WIM of an image package.
 pub struct ImageFile {
-    /// The file in the package.
-    pub file: ListedFile,
+    /// Its files in the package: one, or the parts of a split WIM in order.
+    pub files: Vec<ListedFile>,
     /// The chosen image.
     pub image: ImageInfo,
     /// The WIM's compression; `None` when nothing in it is compressed.
     pub format: Option<Format>,
-    /// Its chunk size.
-    pub chunk_bytes: u32,
+    /// Why its resources can't be taken over as they are.
+    pub obstacle: Option<SpliceObstacle>,
     /// Whether its links are relative to its root.
     pub rpfix: bool,
+    /// Bytes of the image's contents, each once.
+    pub content_bytes: u64,
 }
 
 /// Why an image package can't be used.
@@ -28,14 +36,15 @@ pub struct ImageFile {
 pub enum ImageError {
     /// The package has no WIM file, or several.
     #[error(
-        "{package} holds {found}, but an image package must hold exactly one .wim file: \
-         see its source folder"
+        "{package} holds {found}, but an image package must hold {wanted}: see its source folder"
     )]
     NotOneWim {
         /// Content ID.
         package: String,
         /// What there is.
         found: String,
+        /// What there should be.
+        wanted: &'static str,
     },
     /// No such index.
     #[error("image index {index} does not exist in {package} '{file}', which has {images}")]
@@ -56,81 +65,166 @@ pub enum ImageError {
         package: String,
         /// The WIM file.
         file: String,
-        /// For each distribution point, what is wrong.
+        /// For each distribution point, what is wrong; once if it is the same everywhere.
         problems: String,
+    },
+    /// A boot image that no boot manager reads.
+    #[error(
+        "{package} '{file}' can't be a boot image: {obstacle}, and boot managers read only LZX \
+         and XPRESS in chunks of 32 KiB; export it with 'dism /Export-Image /Compress:max'"
+    )]
+    NotBootable {
+        /// Content ID.
+        package: String,
+        /// The WIM file.
+        file: String,
+        /// Why not.
+        obstacle: SpliceObstacle,
     },
 }
 
-/// Looks into the one WIM file of an image package.
-pub async fn look_into(content: &ResolvedContent, index: u32) -> Result<ImageFile, ImageError> {
-    let file = the_wim(content)?;
+/// Looks into the one WIM of an image package; gives the chosen image's tree too.
+pub async fn look_into(
+    content: &ResolvedContent,
+    index: u32,
+) -> Result<(ImageFile, ImageTree), ImageError> {
+    let files = the_wim(content)?;
+    let unreadable = |problems: String| ImageError::Unreadable {
+        package: content.content_id.clone(),
+        file: files[0].path.clone(),
+        problems,
+    };
     let mut problems = Vec::new();
     for source in &content.sources {
-        match open(&source.content_library, file).await {
-            Ok(wim) => return describe(content, file, &wim, index),
-            Err(problem) => problems.push(format!("{}: {problem}", source.distribution_point)),
-        }
+        let looked = async {
+            let wim = open(&source.content_library, &files).await?;
+            describe(content, &files, &wim, index).await
+        };
+        let problem = match looked.await {
+            Ok(described) => return described,
+            // These are the same on every distribution point.
+            Err(error @ (WimError::Set(_) | WimError::NotSupported { .. })) => {
+                return Err(unreadable(error.to_string()));
+            }
+            Err(error) => format!("{}: {error}", source.distribution_point),
+        };
+        problems.push(problem);
     }
-    Err(ImageError::Unreadable {
-        package: content.content_id.clone(),
-        file: file.path.clone(),
-        problems: problems.join("; "),
-    })
+    Err(unreadable(problems.join("; ")))
 }
 
-fn the_wim(content: &ResolvedContent) -> Result<&ListedFile, ImageError> {
-    let is_wim = |file: &&ListedFile| file.path.to_ascii_lowercase().ends_with(".wim");
-    let wims: Vec<&ListedFile> = content.listing.files.iter().filter(is_wim).collect();
-    match wims.as_slice() {
-        [wim] => Ok(wim),
-        [] => Err(ImageError::NotOneWim {
-            package: content.content_id.clone(),
-            found: "no .wim file".into(),
-        }),
-        several => {
-            let names: Vec<&str> = several.iter().map(|file| file.path.as_str()).collect();
-            let found = format!("{} .wim files ({})", several.len(), names.join(", "));
-            Err(ImageError::NotOneWim { package: content.content_id.clone(), found })
-        }
+/// The files of the package's WIM. What of a package is not a WIM is passed over.
+fn the_wim(content: &ResolvedContent) -> Result<Vec<&ListedFile>, ImageError> {
+    let boots = content.kind == ContentKind::BootImage;
+    let (kinds, wanted): (&[&str], _) = match boots {
+        true => (&["wim"], "exactly one .wim file"),
+        false => (&["wim", "esd", "swm"], "one .wim or .esd file, or the .swm files of one WIM"),
+    };
+    let kind_of = |file: &ListedFile| {
+        let (_, kind) = file.path.rsplit_once('.')?;
+        kinds.iter().find(|known| kind.eq_ignore_ascii_case(known)).copied()
+    };
+    let wims: Vec<&ListedFile> =
+        content.listing.files.iter().filter(|file| kind_of(file).is_some()).collect();
+    let all_parts = wims.iter().all(|file| kind_of(file) == Some("swm"));
+    if wims.len() == 1 || all_parts && !wims.is_empty() {
+        return Ok(wims);
     }
+    let names: Vec<&str> = wims.iter().map(|file| file.path.as_str()).collect();
+    let found = match names.len() {
+        0 => format!("no .{} file", kinds.join(", .")),
+        count => format!("{count} of them ({})", names.join(", ")),
+    };
+    Err(ImageError::NotOneWim { package: content.content_id.clone(), found, wanted })
 }
 
-async fn open(library: &std::path::Path, file: &ListedFile) -> Result<Wim, String> {
-    let path = content_library::file_path(library, &file.sha256).map_err(|e| e.to_string())?;
-    let path = std::path::absolute(path).map_err(|error| error.to_string())?;
-    let path = StorePath::from_absolute_path(path).map_err(|error| error.to_string())?;
-    let source = ObjectSource::open(Arc::new(LocalFileSystem::new()), path);
-    let source = source.await.map_err(|error| error.to_string())?;
-    Wim::open(Arc::new(source)).await.map_err(|error| error.to_string())
+async fn open(library: &Path, files: &[&ListedFile]) -> Result<Wim, WimError> {
+    let mut sources: Vec<Arc<dyn RangeRead>> = Vec::with_capacity(files.len());
+    for file in files {
+        let path = content_library::file_path(library, &file.sha256).map_err(io::Error::other)?;
+        let path = std::path::absolute(path)?;
+        let path = StorePath::from_absolute_path(path).map_err(object_store::Error::from)?;
+        let source = ObjectSource::open(Arc::new(LocalFileSystem::new()), path).await?;
+        sources.push(Arc::new(source.named(file.path.clone())));
+    }
+    Wim::open_set(sources).await
 }
 
-fn describe(
+/// The outer error is the distribution point's, the inner one the request's.
+async fn describe(
     content: &ResolvedContent,
-    file: &ListedFile,
+    files: &[&ListedFile],
     wim: &Wim,
     index: u32,
-) -> Result<ImageFile, ImageError> {
-    let unreadable = |error: prestage_wim::WimError| ImageError::Unreadable {
-        package: content.content_id.clone(),
-        file: file.path.clone(),
-        problems: error.to_string(),
-    };
-    let images = wim.images().map_err(unreadable)?;
+) -> Result<Result<(ImageFile, ImageTree), ImageError>, WimError> {
+    let (package, first) = (content.content_id.clone(), files[0].path.clone());
+    let images = wim.images()?;
     let Some(image) = images.iter().find(|image| image.index == index) else {
         let known = images.iter().map(|image| format!("{} ({})", image.index, image.name));
-        return Err(ImageError::NoSuchIndex {
-            package: content.content_id.clone(),
-            file: file.path.clone(),
-            index,
-            images: known.collect::<Vec<_>>().join(", "),
-        });
+        let images = known.collect::<Vec<_>>().join(", ");
+        return Ok(Err(ImageError::NoSuchIndex { package, file: first, index, images }));
     };
-    wim.metadata_blob(index).map_err(unreadable)?;
-    Ok(ImageFile {
-        file: file.clone(),
+    let obstacle = wim.splice_obstacle();
+    if let (ContentKind::BootImage, Some(obstacle)) = (content.kind, obstacle) {
+        return Ok(Err(ImageError::NotBootable { package, file: first, obstacle }));
+    }
+    let metadata = wim.metadata(index).await?;
+    let blobs = wim.blobs_by_sha1();
+    let parsed = tokio::task::spawn_blocking(move || {
+        let tree = ImageTree::parse(metadata)?;
+        let bytes = content_bytes(&tree, &blobs);
+        Ok::<_, WimError>((tree, bytes))
+    });
+    let (tree, content_bytes) = parsed.await.map_err(io::Error::other)??;
+    let file = ImageFile {
+        files: in_part_order(files, wim),
         image: image.clone(),
         format: wim.header.format,
-        chunk_bytes: wim.header.chunk_bytes,
+        obstacle,
         rpfix: wim.header.rpfix,
-    })
+        content_bytes,
+    };
+    Ok(Ok((file, tree)))
+}
+
+fn content_bytes(
+    tree: &ImageTree,
+    blobs: &HashMap<prestage_wim::Sha1Hash, prestage_wim::Blob>,
+) -> u64 {
+    let references = tree.references();
+    let named = references.keys().filter_map(|sha1| blobs.get(sha1));
+    named.map(|blob| blob.resource.original_bytes).sum()
+}
+
+fn in_part_order(files: &[&ListedFile], wim: &Wim) -> Vec<ListedFile> {
+    let names = wim.parts().iter().map(|part| part.source.name());
+    names
+        .filter_map(|name| files.iter().find(|file| file.path == name))
+        .map(|file| (*file).clone())
+        .collect()
+}
+
+/// The parts of a split WIM as a plan names them; none of a WIM in one file.
+pub fn planned_parts(files: &[ListedFile]) -> Vec<PlannedPart> {
+    if files.len() == 1 {
+        return Vec::new();
+    }
+    let part = |file: &ListedFile| PlannedPart {
+        path: file.path.clone(),
+        bytes: file.size,
+        sha256: hex::encode(file.sha256),
+    };
+    files.iter().map(part).collect()
+}
+
+/// What identifies a WIM's bytes: its SHA-256, or that of its parts' in order.
+pub fn wim_sha256(files: &[ListedFile]) -> String {
+    match files {
+        [one] => hex::encode(one.sha256),
+        parts => {
+            let mut hasher = Sha256::new();
+            parts.iter().for_each(|part| hasher.update(part.sha256));
+            hex::encode(hasher.finalize())
+        }
+    }
 }

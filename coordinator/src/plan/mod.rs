@@ -1,5 +1,6 @@
 //! From a spec and a site to a build plan that pins everything.
 
+mod collisions;
 mod document;
 mod images;
 mod large_files;
@@ -7,6 +8,7 @@ mod listings;
 mod output;
 mod planner;
 mod problems;
+mod reencoding;
 mod seal;
 mod secrets;
 mod shards;
@@ -17,4 +19,4 @@ pub use output::{OutputError, check_output, medium_output};
 pub use planner::MediaPlanner;
 pub use problems::PlanFailure;
 pub use seal::{SealError, SealKey};
-pub use shards::{RUN_BYTES, Run, Shard, boot_pack, shards, splice_pack};
+pub use shards::{RUN_BYTES, Run, Shard, boot_pack, os_pack, shards};

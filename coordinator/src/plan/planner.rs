@@ -11,18 +11,21 @@ use prestage_media::{
     spec::{MediaCertificate, MediaSpec},
 };
 use prestage_proto::v1;
-use prestage_store::Objects;
-use prestage_wim::codec::{Format, Profile};
+use prestage_store::{Objects, PackKey};
+use prestage_wim::{codec::Profile, metadata::ImageTree};
 
 use super::{
     About, BuildPlan, ListingStore, PLAN_FORMAT, PlannedCodec, PlannedContent, PlannedImage,
     PlannedTaskSequence, SealKey, Totals, boot_pack,
-    images::{ImageFile, look_into},
+    collisions::check_collisions,
+    images::{ImageFile, look_into, planned_parts, wim_sha256},
     large_files::large_files,
+    os_pack,
     output::check_output,
     problems::PlanFailure,
+    reencoding::{self, medium_codec},
     secrets::{Generated, GivenSecrets, generate},
-    shards, splice_pack, to_wire,
+    shards, to_wire,
 };
 use crate::clock::Clock;
 
@@ -57,17 +60,19 @@ impl MediaPlanner {
             .map_err(|error| PlanFailure::spec(error.to_string()))?;
         let spec = checked.spec;
         check_output(&request.output)?;
-        let resolution = resolve(&spec, &request).await?;
+        let mut resolution = resolve(&spec, &request).await?;
         let os_index = spec.os_image.index;
         let boot_index = resolution.boot_image.image_index.unwrap_or(1);
         // Both are looked at before either fails the plan: all problems at once.
         let os = look_into(&resolution.os_image, os_index).await;
         let boot = look_into(&resolution.boot_image, boot_index).await;
-        let (os, boot) = match (os, boot) {
+        let ((os, os_tree), (boot, _)) = match (os, boot) {
             (Ok(os), Ok(boot)) => (os, boot),
             (os, boot) => return Err(PlanFailure::images(os.err(), boot.err())),
         };
         check_architectures(&resolution, &os, &boot)?;
+        let architecture = boot.image.architecture.and_then(Architecture::from_number);
+        check_tree(os_tree, architecture, &mut resolution).await?;
         let codec = planned_codec(&spec, &request, &os)?;
         let given = GivenSecrets::new(request.secrets);
         let generated = generate(&spec, &given, &resolution, &self.seal_key, now)?;
@@ -85,19 +90,24 @@ impl MediaPlanner {
         generated: Generated,
     ) -> Result<BuildPlan, PlanFailure> {
         let mut totals = Totals::default();
-        let os_image = self.image(&resolution.os_image, &images.os, images.os_index, |sha256| {
-            splice_pack(sha256, images.os_index)
+        let os_image = self.image(&resolution.os_image, &images.os, images.os_index, |image| {
+            image.reencoded_bytes = images.os.obstacle.map(|_| images.os.content_bytes);
+            os_pack(image, &codec)
         });
         let os_image = os_image.await?;
-        totals.spliced_bytes = os_image.wim_bytes;
         let boot_image =
-            self.image(&resolution.boot_image, &images.boot, images.boot_index, |sha256| {
-                boot_pack(sha256, images.boot_index, &codec)
+            self.image(&resolution.boot_image, &images.boot, images.boot_index, |image| {
+                boot_pack(&image.wim_sha256, image.index, &codec)
             });
         let boot_image = boot_image.await?;
         for image in [&os_image, &boot_image] {
             totals.content_bytes += image.wim_bytes;
             count(&mut totals, image.content.reused, image.wim_bytes);
+        }
+        match os_image.reencoded_bytes {
+            None => totals.spliced_bytes = os_image.wim_bytes,
+            Some(bytes) if !os_image.content.reused => totals.to_encode_bytes += bytes,
+            Some(_) => {}
         }
         let mut contents = Vec::new();
         for resolved in &resolution.contents {
@@ -110,6 +120,7 @@ impl MediaPlanner {
         let task_sequence = &resolution.task_sequence;
         let mut warnings: Vec<String> =
             resolution.warnings.iter().map(ToString::to_string).collect();
+        warnings.extend(reencoding::notice(&resolution.os_image, &images.os, &codec));
         warnings.extend(generated.warnings);
         warnings.extend(large_files(spec.output.split_mib, &resolution));
         Ok(BuildPlan {
@@ -153,24 +164,28 @@ impl MediaPlanner {
         resolved: &ResolvedContent,
         file: &ImageFile,
         index: u32,
-        pack: impl FnOnce(&str) -> prestage_store::PackKey,
+        pack: impl FnOnce(&mut PlannedImage) -> PackKey,
     ) -> Result<PlannedImage, PlanFailure> {
-        let wim_sha256 = hex::encode(file.file.sha256);
-        let pack = pack(&wim_sha256);
         let mut content = planned(resolved);
         content.folder = String::new();
-        content.reused = self.objects.head(&pack.index()).await?.is_some();
-        Ok(PlannedImage {
+        let parts = planned_parts(&file.files);
+        let mut image = PlannedImage {
             content,
             index,
-            wim: file.file.path.clone(),
-            wim_bytes: file.file.size,
-            wim_sha256,
+            wim: file.files[0].path.clone(),
+            wim_bytes: file.files.iter().map(|file| file.size).sum(),
+            wim_sha256: wim_sha256(&file.files),
+            parts,
+            reencoded_bytes: None,
             image_name: file.image.name.clone(),
             architecture: architecture_name(file.image.architecture),
             rpfix: file.rpfix,
-            pack: pack.to_string(),
-        })
+            pack: String::new(),
+        };
+        let pack = pack(&mut image);
+        image.content.reused = self.objects.head(&pack.index()).await?.is_some();
+        image.pack = pack.to_string();
+        Ok(image)
     }
 
     async fn content(
@@ -209,6 +224,23 @@ fn count(totals: &mut Totals, reused: bool, bytes: u64) {
     if reused {
         totals.reused_bytes += bytes;
     }
+}
+
+/// Half a million names are compared: not on an async thread.
+async fn check_tree(
+    tree: ImageTree,
+    architecture: Option<Architecture>,
+    resolution: &mut Resolution,
+) -> Result<(), PlanFailure> {
+    let contents = std::mem::take(&mut resolution.contents);
+    let work = tokio::task::spawn_blocking(move || {
+        let checked = check_collisions(tree, architecture, &contents);
+        (contents, checked)
+    });
+    let (contents, checked) =
+        work.await.map_err(|error| PlanFailure::internal(error.to_string()))?;
+    resolution.contents = contents;
+    Ok(checked?)
 }
 
 /// Reading a site is blocking work: many small files.
@@ -325,11 +357,7 @@ fn planned_codec(
 ) -> Result<PlannedCodec, PlanFailure> {
     let name = if request.codec.is_empty() { spec.output.codec.name() } else { &request.codec };
     let profile: Profile = name.parse().map_err(PlanFailure::spec)?;
-    // An uncompressed OS image takes any format; Windows' own default is LZX.
-    let format = os.format.unwrap_or(Format::Lzx);
-    let chunk_bytes =
-        if os.format.is_some() { os.chunk_bytes } else { prestage_wim::codec::CHUNK_BYTES };
-    let codec = profile.codec(format, chunk_bytes);
+    let codec = medium_codec(profile, os);
     Ok(PlannedCodec {
         profile: name.to_owned(),
         format: codec.format.to_string().to_ascii_lowercase(),

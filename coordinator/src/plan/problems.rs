@@ -4,7 +4,10 @@ use prestage_configmgr::{ResolveErrors, SiteError};
 use prestage_proto::v1;
 use prestage_store::StoreError;
 
-use super::{images::ImageError, listings::ListingError, output::OutputError, seal::SealError};
+use super::{
+    collisions::Collisions, images::ImageError, listings::ListingError, output::OutputError,
+    seal::SealError,
+};
 
 /// Everything that is wrong with a request.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +27,9 @@ pub enum PlanFailure {
     /// The images can't be used.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Images(Vec<ImageError>),
+    /// Something would be written over what the OS image has.
+    #[error(transparent)]
+    Collisions(#[from] Collisions),
     /// An image does not suit.
     #[error("the image {image} ({architecture}) {problem}")]
     Architecture {
@@ -87,6 +93,7 @@ impl From<PlanFailure> for v1::Failure {
             PlanFailure::Output(_)
             | PlanFailure::Site(_)
             | PlanFailure::Resolve(_)
+            | PlanFailure::Collisions(_)
             | PlanFailure::Architecture { .. }
             | PlanFailure::Store(_)
             | PlanFailure::Listing(_)

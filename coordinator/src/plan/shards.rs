@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use prestage_proto::v1;
 use prestage_store::PackKey;
 
-use super::PlannedCodec;
+use super::{PlannedCodec, PlannedImage};
 
 /// Bytes above which a file is a pack of its own, which several workers encode in runs of at most so
 /// many bytes. Less would not pay for reading the file a second time when the runs are joined, and
@@ -103,9 +103,16 @@ fn describe(codec: &PlannedCodec) -> String {
     format!("encode\n{ENCODER}\n{} {} {}", codec.format, codec.chunk_bytes, codec.level)
 }
 
-/// The pack of an OS image's resources: they are taken over as they are.
-pub fn splice_pack(wim_sha256: &str, index: u32) -> PackKey {
-    PackKey::of(format!("splice\nprestage-splice 2\n{wim_sha256} {index}").as_bytes())
+/// The pack of an OS image: its resources as they are, or encoded anew.
+pub fn os_pack(os: &PlannedImage, codec: &PlannedCodec) -> PackKey {
+    let image = format!("{} {}", os.wim_sha256, os.index);
+    PackKey::of(
+        match os.reencoded_bytes {
+            None => format!("splice\nprestage-splice 2\n{image}").into_bytes(),
+            Some(_) => format!("OS image 1\n{}\n{image}", describe(codec)).into_bytes(),
+        }
+        .as_slice(),
+    )
 }
 
 /// The pack of a boot image and of the boot files out of it.

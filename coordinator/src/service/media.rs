@@ -198,6 +198,7 @@ fn plan_code(failure: &PlanFailure) -> Code {
         PlanFailure::Site(_)
         | PlanFailure::Resolve(_)
         | PlanFailure::Images(_)
+        | PlanFailure::Collisions(_)
         | PlanFailure::Architecture { .. } => Code::FailedPrecondition,
         PlanFailure::Store(_) | PlanFailure::Listing(_) => Code::Unavailable,
         PlanFailure::Seal(_) | PlanFailure::Certificate(_) | PlanFailure::Internal(_) => {

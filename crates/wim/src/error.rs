@@ -70,6 +70,17 @@ pub enum WimError {
         /// The name that is there.
         existing: String,
     },
+    /// Two files of grafts have the same name.
+    #[error(
+        "'{path}' would be written twice (also as '{existing}'): Windows does not tell these names \
+         apart, so rename one of them in its content's source folder"
+    )]
+    WrittenTwice {
+        /// The path to be added.
+        path: String,
+        /// The name that was added before.
+        existing: String,
+    },
     /// Two contents with one SHA-1: WIM could keep only one of them.
     #[error(
         "two different contents share the SHA-1 {sha1}: a WIM can't hold both; \

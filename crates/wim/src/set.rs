@@ -3,6 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use crate::{
+    codec::Format,
     error::Result,
     header::{HEADER_BYTES, Header},
     source::{RangeRead, read_structure},
@@ -71,10 +72,11 @@ pub(crate) async fn open_parts(sources: Vec<Arc<dyn RangeRead>>) -> Result<Vec<P
     Ok(in_order(parts)?)
 }
 
-type Identity = ([u8; 16], u16);
+type Identity = ([u8; 16], u16, Option<Format>, u32);
 
 fn identity(part: &Part) -> Identity {
-    (part.header.guid, part.header.parts)
+    let Header { guid, parts, format, chunk_bytes, .. } = part.header;
+    (guid, parts, format, chunk_bytes)
 }
 
 fn in_order(mut parts: Vec<Part>) -> std::result::Result<Vec<Part>, SetProblem> {

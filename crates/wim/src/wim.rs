@@ -60,6 +60,7 @@ impl Wim {
             let mut entries = blob_table::parse(&table, part.source.size())?;
             // As wimlib does: entries that say another part are not this part's.
             entries.retain(|entry| entry.part == part.header.part);
+            refuse_unsaid_compression(part, &entries)?;
             let entries = solid::assign(entries, &*part.source, &mut solid).await?;
             blobs.extend(entries.into_iter().filter(is_used));
         }
@@ -176,6 +177,18 @@ impl Wim {
 fn is_used(blob: &Blob) -> bool {
     let nothing = blob.sha1.is_zero() || blob.resource.original_bytes == 0;
     !(nothing || blob.resource.metadata && blob.references == 0)
+}
+
+/// A resource can be compressed only in the way that the header says.
+fn refuse_unsaid_compression(part: &Part, entries: &[Blob]) -> Result<()> {
+    let wrong = |blob: &&Blob| blob.resource.compressed && !blob.resource.solid;
+    match entries.iter().find(wrong) {
+        Some(blob) if part.header.format.is_none() => {
+            let problem = "it is marked compressed in a WIM without compression";
+            Err(WimError::malformed("resource", blob.resource.offset, problem))
+        }
+        _ => Ok(()),
+    }
 }
 
 pub(crate) fn check(blob: &Blob, actual: Sha1Hash) -> Result<()> {

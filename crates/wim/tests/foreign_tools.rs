@@ -184,7 +184,7 @@ fn awkward_entries_survive_a_graft() {
         again.entry(survived).short_name(),
         "AWKWAR~1.TXT".encode_utf16().collect::<Vec<_>>()
     );
-    let names: Vec<String> = again.walk().into_iter().map(|(path, _)| path).collect();
+    let names: Vec<String> = again.walk().map(|(path, _)| path).collect();
     let expected = [
         "",
         "Documents and Settings",

@@ -21,7 +21,7 @@ use super::{
     encode::{self, MadePack, codec_of},
     error::TaskError,
     sink::PackSink,
-    splice::{open_wim, wim_problem},
+    source_wim::{SourceWim, wim_problem},
 };
 
 /// A boot file is a few MiB; one of more is no boot file.
@@ -49,7 +49,7 @@ pub fn boot(task: &v1::BootTask, tools: &Tools) -> Result<MadePack, TaskError> {
         let files = [content::to_encode(source, listed)?];
         let whole = std::slice::from_ref(listed);
         let mut resources = encode::encode_listed(whole, &files, codec, &mut sink, tools)?;
-        let wim = open_wim(&content::locate(source, listed)?, listed, tools)?;
+        let wim = SourceWim::open(source, whole, tools)?.wim;
         let mut placement = v1::Placement {
             pack_keys: vec![task.pack_key.clone()],
             content_id: task.content_id.clone(),

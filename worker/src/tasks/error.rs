@@ -174,6 +174,7 @@ fn wim_advice(error: &WimError) -> &'static str {
         WimError::Set(_)
         | WimError::NotSupported { .. }
         | WimError::Collision { .. }
+        | WimError::WrittenTwice { .. }
         | WimError::Sha1Collision { .. } => "see above",
         WimError::Codec { .. } => "see whether the machine has memory left",
         WimError::Io(error) if error.kind() == std::io::ErrorKind::StorageFull => FULL_DISK,
@@ -191,6 +192,7 @@ fn wim_retry(error: &WimError) -> v1::Retry {
         | WimError::NoSuchImage { .. }
         | WimError::WrongHash { .. }
         | WimError::Collision { .. }
+        | WimError::WrittenTwice { .. }
         | WimError::Sha1Collision { .. } => v1::Retry::Never,
     }
 }

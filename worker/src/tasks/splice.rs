@@ -1,160 +1,171 @@
-//! Taking an OS image's resources over as they are. Blocking but for the small structures.
+//! Taking an OS image over. Blocking but for the small structures.
 //!
-//! The WIM file is read once, from its beginning to its end: every byte goes into its SHA-256, the
-//! bytes of wanted resources go into the pack too. Nothing but the image's metadata is
-//! decompressed.
+//! Where its resources can be taken as they are, each file of the WIM is read once, from its
+//! beginning to its end: every byte goes into its SHA-256, the bytes of wanted resources go into
+//! the pack too. Nothing but the image's metadata is decompressed. Other images are encoded anew
+//! ([`super::reencode`]).
 
-use std::{collections::HashSet, fs::File, ops::Range, sync::Arc, sync::atomic::Ordering};
+use std::{collections::HashSet, fs::File, ops::Range};
 
-use object_store::{local::LocalFileSystem, path::Path as StorePath};
 use prestage_proto::v1;
 use prestage_store::pack::{PackContents, PackFacts, PackWriter, ResourceEntry};
-use prestage_wim::{Blob, ObjectSource, Wim, metadata::ImageTree};
+use prestage_wim::{Blob, Wim, WimError, metadata::ImageTree};
 use sha2::{Digest, Sha256};
 
 use super::{
     Tools,
     content::{self, SourceProblem, sha256_of, wrong_hash},
-    encode::MadePack,
+    encode::{self, MadePack, codec_of},
     error::TaskError,
+    reencode::reencode,
+    source_wim::{SourceWim, WimFile},
 };
 
 /// Bytes read at once where nothing is copied.
 const PIECE: usize = 1 << 20;
 
-/// A spliced pack, and the proof that it was one.
+/// An OS image's pack, and how it was made.
 pub struct Spliced {
     /// The pack, with the image's tree and XML data in its index.
     pub made: MadePack,
-    /// File resources whose content was looked at: none.
+    /// File resources whose content was looked at: none, unless the image was encoded anew.
     pub file_resources_decompressed: u64,
 }
 
-/// Splices from the first source that has the WIM right.
+/// Makes the pack from the first source that has the WIM right.
 pub fn splice(task: &v1::SpliceTask, tools: &Tools) -> Result<Spliced, TaskError> {
-    let listed = task.wim.as_ref();
-    let listed = listed.ok_or_else(|| TaskError::BadTask("it names no WIM".into()))?;
     content::from_first_good(&task.content_id, &task.sources, |source| {
-        let path = content::locate(source, listed)?;
-        let file = File::open(&path)
-            .map_err(|error| SourceProblem::Unreadable(format!("'{}': {error}", listed.path)))?;
-        let wim = open_wim(&path, listed, tools)?;
-        let metadata = tools
-            .runtime
-            .block_on(wim.metadata(task.image_index))
-            .map_err(|error| wim_problem(listed, error))?;
-        let wanted = wanted_blobs(&wim, &metadata).map_err(|error| wim_problem(listed, error))?;
-        let writer = tools.pack_writer()?;
-        let made = copy_wanted(&file, listed, &wanted, writer, tools)?;
-        let mut made = made;
+        let opened = SourceWim::open(source, &task.wim, tools)?;
+        let wim = opened.wim.clone();
+        let metadata = tools.runtime.block_on(wim.metadata(task.image_index));
+        let metadata = metadata.map_err(|error| opened.problem(error))?;
+        let wanted = wanted_blobs(&wim, &metadata).map_err(|error| opened.problem(error))?;
+        let (mut made, facts) = if task.codec.is_some() {
+            let codec = codec_of(task.codec)?;
+            let made = reencode(&opened, wanted, codec, tools)?;
+            (made, encode::facts(&task.content_id, codec))
+        } else {
+            let content_id = task.content_id.clone();
+            let codec = "as in the OS image".into();
+            let facts = PackFacts { content_id, codec, ..PackFacts::default() };
+            (copy_wanted(&opened, wanted, tools)?, facts)
+        };
+        made.contents.facts = facts;
         made.contents.tree = Some(metadata);
         made.contents.xml = Some(wim.xml.clone().into_bytes());
-        made.contents.facts = PackFacts {
-            content_id: task.content_id.clone(),
-            codec: "as in the OS image".into(),
-            ..PackFacts::default()
-        };
         Ok(Spliced { made, file_resources_decompressed: wim.file_resources_decompressed() })
     })
 }
 
-/// Opens the WIM at `path` by ranges.
-pub fn open_wim(
-    path: &std::path::Path,
-    listed: &v1::ListedFile,
-    tools: &Tools,
-) -> Result<Arc<Wim>, SourceProblem> {
-    let opened = tools.runtime.block_on(async {
-        let path = StorePath::from_absolute_path(path).map_err(object_store::Error::from)?;
-        let source = ObjectSource::open(Arc::new(LocalFileSystem::new()), path).await?;
-        Wim::open(Arc::new(source)).await
-    });
-    opened.map(Arc::new).map_err(|error| wim_problem(listed, error))
-}
-
-/// A damaged copy may be whole elsewhere; a WIM that can't be spliced is the same everywhere.
-pub fn wim_problem(listed: &v1::ListedFile, error: prestage_wim::WimError) -> SourceProblem {
-    use prestage_wim::WimError::{Malformed, Truncated, WrongHash};
-    match error {
-        Malformed { .. } | Truncated { .. } | WrongHash { .. } => {
-            SourceProblem::WrongContent(format!("'{}' is damaged: {error}", listed.path))
-        }
-        error => TaskError::wim(listed.path.clone())(error).into(),
-    }
-}
-
-/// The resources that the image names, by their offset in the WIM.
+/// The contents that the image names, each once.
 fn wanted_blobs(wim: &Wim, metadata: &[u8]) -> prestage_wim::Result<Vec<Blob>> {
     let tree = ImageTree::parse(metadata.to_vec())?;
     let references = tree.references();
     let mut seen = HashSet::new();
     let files = wim.blobs.iter().filter(|blob| !blob.resource.metadata);
-    let mut wanted: Vec<Blob> = files
+    let wanted: Vec<Blob> = files
         .filter(|blob| references.contains_key(&blob.sha1) && seen.insert(blob.sha1))
         .copied()
         .collect();
     if let Some(missing) = references.keys().find(|sha1| !seen.contains(sha1)) {
-        return Err(prestage_wim::WimError::Malformed {
+        return Err(WimError::Malformed {
             structure: "blob table",
             offset: wim.header.blob_table.offset,
             problem: format!("the content {missing} of a file is in no resource"),
         });
     }
-    wanted.sort_by_key(|blob| blob.resource.offset);
     Ok(wanted)
 }
 
 fn copy_wanted(
-    file: &File,
-    listed: &v1::ListedFile,
-    wanted: &[Blob],
-    mut writer: PackWriter,
+    opened: &SourceWim<'_>,
+    mut wanted: Vec<Blob>,
     tools: &Tools,
 ) -> Result<MadePack, SourceProblem> {
-    let mut hasher = Sha256::new();
-    let mut at = 0;
-    let mut resources = Vec::with_capacity(wanted.len());
-    for blob in wanted {
-        let start = blob.resource.offset;
-        let end = blob.resource.end().map_err(|error| wim_problem(listed, error))?;
-        if start < at {
-            let problem = "two resources overlap".to_owned();
-            return Err(SourceProblem::WrongContent(format!("'{}': {problem}", listed.path)));
-        }
-        hash_range(file, at..start, &mut hasher, listed, tools)?;
-        let offset = writer.position();
-        writer
-            .copy_from(file, start..end, |bytes| {
-                hasher.update(bytes);
-                tools.progress.bytes_done.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-            })
-            .map_err(TaskError::from)?;
-        resources.push(ResourceEntry {
-            sha1: blob.sha1.0,
-            sha256: None,
-            offset,
-            stored_bytes: blob.resource.stored_bytes,
-            original_bytes: blob.resource.original_bytes,
-            compressed: blob.resource.compressed,
-        });
-        at = end;
-        if tools.is_cancelled() {
-            return Err(TaskError::Cancelled.into());
-        }
+    if let Some(obstacle) = opened.wim.splice_obstacle() {
+        let problem = format!("an image that can't be spliced was to be: {obstacle}");
+        return Err(TaskError::BadTask(problem).into());
     }
-    hash_range(file, at..listed.size, &mut hasher, listed, tools)?;
-    let actual: [u8; 32] = hasher.finalize().into();
-    if actual != sha256_of(listed)? {
-        return Err(wrong_hash(listed, &actual));
+    wanted.sort_by_key(|blob| (blob.part, blob.resource.offset));
+    let mut copier = Copier { writer: tools.pack_writer()?, resources: Vec::new(), tools };
+    let mut bytes_read = 0;
+    for number in 1..=opened.wim.header.parts {
+        let here = wanted.iter().filter(|blob| blob.part == number);
+        let part = opened.part(number)?;
+        copier.part(part, here)?;
+        bytes_read += part.listed.size;
     }
-    let pack = writer.finish().map_err(TaskError::from)?;
+    let pack = copier.writer.finish().map_err(TaskError::from)?;
     let contents = PackContents {
         pack_bytes: pack.bytes(),
         chunk_digests: pack.chunk_digests().to_vec(),
-        resources,
+        resources: copier.resources,
         ..PackContents::default()
     };
-    Ok(MadePack { pack, contents, bytes_read: listed.size })
+    Ok(MadePack { pack, contents, bytes_read })
+}
+
+/// Copies resources into a pack.
+struct Copier<'a> {
+    writer: PackWriter,
+    resources: Vec<ResourceEntry>,
+    tools: &'a Tools,
+}
+
+impl Copier<'_> {
+    /// Copies those of one file, in the order of their offsets.
+    fn part<'a>(
+        &mut self,
+        part: &WimFile<'_>,
+        wanted: impl Iterator<Item = &'a Blob>,
+    ) -> Result<(), SourceProblem> {
+        let (file, listed) = (part.open()?, part.listed);
+        let mut hasher = Sha256::new();
+        let mut at = 0;
+        for blob in wanted {
+            let start = blob.resource.offset;
+            let end = start.saturating_add(blob.resource.stored_bytes);
+            if start < at {
+                let problem = "two resources overlap".to_owned();
+                return Err(SourceProblem::WrongContent(format!("'{}': {problem}", listed.path)));
+            }
+            hash_range(&file, at..start, &mut hasher, listed, self.tools)?;
+            let offset = self.writer.position();
+            let tools = self.tools;
+            self.writer
+                .copy_from(&file, start..end, |bytes| {
+                    hasher.update(bytes);
+                    tools.advance(bytes.len() as u64);
+                })
+                .map_err(TaskError::from)?;
+            self.resources.push(ResourceEntry {
+                sha1: blob.sha1.0,
+                sha256: None,
+                offset,
+                stored_bytes: blob.resource.stored_bytes,
+                original_bytes: blob.resource.original_bytes,
+                compressed: blob.resource.compressed,
+            });
+            at = end;
+            if tools.is_cancelled() {
+                return Err(TaskError::Cancelled.into());
+            }
+        }
+        hash_range(&file, at..listed.size, &mut hasher, listed, self.tools)?;
+        check_sha256(hasher, listed)
+    }
+}
+
+/// Reads a whole file of a WIM and checks its SHA-256.
+pub fn hash_part(part: &WimFile<'_>, tools: &Tools) -> Result<(), SourceProblem> {
+    let mut hasher = Sha256::new();
+    hash_range(&part.open()?, 0..part.listed.size, &mut hasher, part.listed, tools)?;
+    check_sha256(hasher, part.listed)
+}
+
+fn check_sha256(hasher: Sha256, listed: &v1::ListedFile) -> Result<(), SourceProblem> {
+    let actual: [u8; 32] = hasher.finalize().into();
+    if actual == sha256_of(listed)? { Ok(()) } else { Err(wrong_hash(listed, &actual)) }
 }
 
 /// Hashes bytes that the image doesn't use.
@@ -175,7 +186,7 @@ fn hash_range(
         })?;
         hasher.update(&piece[..wanted]);
         at += wanted as u64;
-        tools.progress.bytes_done.fetch_add(wanted as u64, Ordering::Relaxed);
+        tools.advance(wanted as u64);
         if tools.is_cancelled() {
             return Err(TaskError::Cancelled.into());
         }

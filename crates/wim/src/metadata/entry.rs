@@ -9,7 +9,7 @@ use crate::{
     hash::Sha1Hash,
 };
 
-const FIXED_BYTES: usize = 102;
+pub(crate) const FIXED_BYTES: usize = 102;
 const STREAM_FIXED_BYTES: usize = 38;
 /// NTFS's limit for one name, in UTF-16 code units.
 const NAME_UNITS_MAX: usize = 255;

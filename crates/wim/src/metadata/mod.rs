@@ -12,5 +12,5 @@ pub use entry::{
     ATTRIBUTE_DIRECTORY, ATTRIBUTE_REPARSE_POINT, EntryView, NO_SECURITY, NewEntry, Reparse, Stream,
 };
 pub use security::SecurityDescriptors;
-pub use tree::{ImageTree, NodeId, TreeStatistics};
+pub use tree::{ImageTree, NodeId, TreeStatistics, Walk};
 pub use upcase::upcased;

@@ -2,7 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{EntryView, NewEntry, SecurityDescriptors, entry::align8, upcased};
+use super::{
+    EntryView, NewEntry, SecurityDescriptors,
+    entry::{FIXED_BYTES, align8},
+    upcased,
+};
 use crate::{
     bytes::put,
     error::{Result, WimError},
@@ -33,10 +37,40 @@ pub struct TreeStatistics {
     pub hard_link_bytes: u64,
 }
 
+/// Goes through a tree without keeping the paths of all its entries: they may have 32,767 characters
+/// each.
+pub struct Walk<'a> {
+    tree: &'a ImageTree,
+    path: String,
+    /// Nodes to come, each with the length of its folder's path.
+    waiting: Vec<(usize, NodeId)>,
+}
+
+impl Iterator for Walk<'_> {
+    type Item = (String, NodeId);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (folder, id) = self.waiting.pop()?;
+        self.path.truncate(folder);
+        if folder > 0 {
+            self.path.push('/');
+        }
+        if id != ImageTree::ROOT {
+            self.path.push_str(&self.tree.entry(id).name_lossy());
+        }
+        let below = self.path.len();
+        let children = self.tree.children(id).iter().rev();
+        self.waiting.extend(children.map(|&child| (below, child)));
+        Some((self.path.clone(), id))
+    }
+}
+
 /// An image's entries, as bytes with links between them: 500,000 of them take about 100 MB.
 pub struct ImageTree {
     bytes: Vec<u8>,
     nodes: Vec<Node>,
+    /// How many of them were read; the others were added.
+    read: usize,
     /// The image's security descriptors.
     pub security: SecurityDescriptors,
     /// Names in each directory that was looked into, upper-cased.
@@ -55,6 +89,7 @@ impl ImageTree {
         Ok(Self {
             bytes,
             nodes: vec![node],
+            read: 0,
             security: SecurityDescriptors::default(),
             names: HashMap::new(),
             changed: HashSet::new(),
@@ -67,6 +102,7 @@ impl ImageTree {
         let mut tree = Self {
             bytes: metadata,
             nodes: Vec::new(),
+            read: 0,
             security,
             names: HashMap::new(),
             changed: HashSet::new(),
@@ -77,6 +113,7 @@ impl ImageTree {
         })?;
         tree.push_parsed(root_at, len);
         tree.read_directories()?;
+        tree.read = tree.nodes.len();
         Ok(tree)
     }
 
@@ -92,6 +129,7 @@ impl ImageTree {
         let mut seen = HashSet::new();
         let mut read_bytes = 0;
         let mut waiting = vec![Self::ROOT];
+        let most = self.bytes.len() / FIXED_BYTES;
         while let Some(directory) = waiting.pop() {
             let offset = self.entry(directory).subdir_offset();
             if offset == 0 {
@@ -105,6 +143,10 @@ impl ImageTree {
             let mut children = Vec::new();
             while let Some(len) = EntryView::parse(&self.bytes, at)?.map(|view| view.bytes().len())
             {
+                if self.nodes.len() >= most {
+                    let problem = "lists of entries lie over each other";
+                    return Err(WimError::malformed("directory entry", at as u64, problem));
+                }
                 let child = self.push_parsed(at, len);
                 children.push(child);
                 if self.node(child).children.is_some() {
@@ -144,18 +186,8 @@ impl ImageTree {
     }
 
     /// Every node with its path, '/' between names, the root's empty; in the order of the tree.
-    pub fn walk(&self) -> Vec<(String, NodeId)> {
-        let mut out = Vec::with_capacity(self.nodes.len());
-        let mut waiting = vec![(String::new(), Self::ROOT)];
-        while let Some((path, id)) = waiting.pop() {
-            for &child in self.children(id).iter().rev() {
-                let name = self.entry(child).name_lossy();
-                let below = if path.is_empty() { name } else { format!("{path}/{name}") };
-                waiting.push((below, child));
-            }
-            out.push((path, id));
-        }
-        out
+    pub fn walk(&self) -> Walk<'_> {
+        Walk { tree: self, path: String::new(), waiting: vec![(0, Self::ROOT)] }
     }
 
     /// The child of `directory` by that name, as Windows compares names.
@@ -179,13 +211,17 @@ impl ImageTree {
         self.names.entry(directory).or_default()
     }
 
-    /// The directory at `path`, made with `entry` where it is missing, parents too.
+    /// The directory at `path`, made with `entry` where it is missing, parents too. A collision
+    /// names the path of what is no directory.
     pub fn ensure_directory(&mut self, path: &str, entry: &NewEntry) -> Result<NodeId> {
         let mut at = Self::ROOT;
-        for name in path.split('/').filter(|name| !name.is_empty()) {
+        let mut end = 0;
+        for name in path.split('/') {
+            end += name.len() + 1;
             at = match self.find_child(at, name) {
+                _ if name.is_empty() => at,
                 Some(child) if self.node(child).children.is_some() => child,
-                Some(child) => return Err(self.collision(path, child)),
+                Some(child) => return Err(self.collision(&path[..end - 1], child)),
                 None => self.insert(at, name, entry)?,
             };
         }
@@ -206,8 +242,13 @@ impl ImageTree {
     }
 
     fn collision(&self, path: &str, existing: NodeId) -> WimError {
+        let (path, was_read) = (path.to_owned(), (existing.0 as usize) < self.read);
         let existing = self.entry(existing).name_lossy();
-        WimError::Collision { path: path.into(), existing }
+        if was_read {
+            WimError::Collision { path, existing }
+        } else {
+            WimError::WrittenTwice { path, existing }
+        }
     }
 
     fn insert(&mut self, directory: NodeId, name: &str, entry: &NewEntry) -> Result<NodeId> {
