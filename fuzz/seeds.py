@@ -89,6 +89,10 @@ def resources(name, data):
         keep("wim_resource", f"{name}-{number}", choices + content)
         if flags & 2 and plain:
             keep("wim_metadata", name, content)
+            # The first entry of the root claims all of the address space.
+            root = (struct.unpack_from("<I", content)[0] or 8) + 7 & ~7
+            first = struct.unpack_from("<Q", content, root + 16)[0]
+            keep("wim_metadata", f"{name}-endless", content[:first] + b"\xff" * 8 + content[first + 8:])
 
 
 def varint(number):
@@ -126,6 +130,7 @@ def messages():
 
 
 def texts():
+    keep("wim_xml", "cut-off", '<WIM><IMAGE INDEX="1"><FLAGS>Enter'.encode("utf-16-le"))
     keep("upload_token", "local", json.dumps({
         "kind": "local", "partial": "/out/.w.wim.Xy3.partial", "target": "/out/w.wim",
         "total": 7, "device": 1, "inode": 2}))

@@ -13,7 +13,7 @@ use tokio::runtime::{Builder, Runtime};
 /// Content of all resources that is read in one run: a small file may claim very much, and reading
 /// it takes the time that it takes. It bounds a chunk too, which is in memory as a whole: those of
 /// LZMS may have up to 1 GiB.
-const CONTENT_BYTES_MAX: u64 = 16 << 20;
+const CONTENT_BYTES_MAX: u64 = 8 << 20;
 
 pub(super) fn check(input: &[u8]) {
     let memory = Arc::new(Memory(Bytes::copy_from_slice(input)));

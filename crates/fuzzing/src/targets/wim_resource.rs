@@ -7,7 +7,7 @@ use prestage_wim::{ResourceHeader, codec::Format, resource::ResourceReader};
 use super::wim_file::{Memory, runtime};
 
 /// More content than this is only claimed by a table that is mostly noise.
-const CONTENT_BYTES_MAX: u64 = 16 << 20;
+const CONTENT_BYTES_MAX: u64 = 4 << 20;
 /// What the reader hands out at a time, unless a chunk has more.
 const PIECE_BYTES_MAX: u32 = 4 << 20;
 
