@@ -87,8 +87,11 @@ fn other_tools_take_the_set_for_the_medium() {
     wimlib(["apply", names[0], "1", of_set.to_str().unwrap(), &reference]);
     let medium = demo.path("out.wim");
     wimlib(["apply", medium.to_str().unwrap(), "1", of_whole.to_str().unwrap()]);
-    let differences =
-        tool("diff", "diffutils", ["-r".as_ref(), "--no-dereference".as_ref(), of_set.as_os_str(), of_whole.as_os_str()]);
+    let differences = tool(
+        "diff",
+        "diffutils",
+        ["-r".as_ref(), "--no-dereference".as_ref(), of_set.as_os_str(), of_whole.as_os_str()],
+    );
     assert!(differences.is_empty(), "{differences}");
     assert!(!files_below(&of_set).is_empty());
 }

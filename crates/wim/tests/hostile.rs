@@ -1,8 +1,6 @@
 //! WIMs that nobody made by accident: what they claim is not believed. (Found by fuzzing.)
 #![allow(clippy::unwrap_used, missing_docs)]
 
-#![allow(clippy::unwrap_used, missing_docs)]
-
 use std::{ops::Range, sync::Arc};
 
 use async_trait::async_trait;
