@@ -23,13 +23,16 @@ mod options;
 mod os_awkward;
 mod os_image;
 mod place;
+mod program;
+mod prose;
 mod random;
 mod reparse;
 mod sample;
 mod security;
 mod site_files;
+mod software;
 mod task_sequence;
 
 pub use error::SampleError;
-pub use options::{SampleOptions, SampleSummary};
+pub use options::{SampleOptions, SampleSummary, Shape};
 pub use sample::write_sample;
