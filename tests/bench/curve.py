@@ -50,7 +50,8 @@ def measure(chosen):
 
 def split(tree, at):
     """The tree's three kinds of content, each in a folder of its own."""
-    parts = [(tree / "SMS/PKG/PS100077", at / "drivers"), (tree / "SMS/PKG", at / "software"), (tree / "Windows", at / "OS image")]
+    [drivers] = (tree / "SMS/PKG").glob("PS100077*")
+    parts = [(drivers, at / "drivers"), (tree / "SMS/PKG", at / "software"), (tree / "Windows", at / "OS image")]
     for source, target in parts:
         source.rename(target)
     return parts[2][1], parts[0][1], parts[1][1]

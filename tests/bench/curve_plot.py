@@ -7,11 +7,6 @@ from plots import INK, WIDTH, frame
 
 LEFT, TOP, HEIGHT, BOTTOM = 60, 40, 420, 50
 INKS = {"lzx": "#1f6f8b", "xpress": "#b5651d"}
-# As in crates/wim/src/codec/mod.rs.
-PROFILES = {
-    ("lzx", 1): "fast", ("lzx", 10): "balanced", ("lzx", 45): "thorough",
-    ("xpress", 5): "fast", ("xpress", 30): "balanced", ("xpress", 80): "thorough",
-}
 
 
 @dataclass
@@ -20,6 +15,8 @@ class Point:
 
     format: str
     level: int
+    # What users get it as, if they do.
+    profile: str | None
     # Content bytes a CPU second, and stored bytes of a content byte.
     speed: float
     ratio: float
@@ -33,8 +30,7 @@ class Point:
 
     @property
     def name(self):
-        profile = PROFILES.get((self.format, self.level))
-        return f"{self.format.upper()} {self.level}" + (f" **{profile}**" if profile else "")
+        return f"{self.format.upper()} {self.level}" + (f" **{self.profile}**" if self.profile else "")
 
 
 def points(measured):
@@ -42,18 +38,18 @@ def points(measured):
     sizes = [sample["shrinkable_bytes"] for sample in measured["samples"]]
     found = measured["points"]
     base = next(point for point in found if (point["format"], point["level"]) == ("lzx", 50))
-    # A sample of which nothing shrinks takes no part.
-    return [compare(point, base, sizes) for point in found]
+    profiles = {(one["format"], one["level"]): one["profile"] for one in measured["profiles"]}
+    return [compare(point, base, sizes, profiles) for point in found]
 
 
-def compare(point, base, sizes):
+def compare(point, base, sizes, profiles):
     def seconds(of, which):
         return sum(sample["cpu_seconds"][which] for sample in of["samples"])
 
     stored, base_stored = (sum(sample["stored_bytes"] for sample in of["samples"]) for of in (point, base))
     ratios = [sample["stored_bytes"] / max(size, 1) for sample, size in zip(point["samples"], sizes, strict=True)]
     return Point(
-        point["format"], point["level"], sum(sizes) / seconds(point, "median"), stored / sum(sizes),
+        point["format"], point["level"], profiles.get((point["format"], point["level"])), sum(sizes) / seconds(point, "median"), stored / sum(sizes),
         seconds(base, "median") / seconds(point, "median"), seconds(base, "least") / seconds(point, "greatest"),
         seconds(base, "greatest") / seconds(point, "least"), stored / base_stored - 1, ratios,
     )
@@ -99,7 +95,7 @@ def curve(place, found, ink):
     drawn = " ".join(f"{x:.1f},{y:.1f}" for x, y in at)
     lines = [f'<polyline points="{drawn}" fill="none" stroke="{ink}" stroke-opacity="0.4"/>']
     for point, (x, y) in zip(found, at, strict=True):
-        profile = PROFILES.get((point.format, point.level))
+        profile = point.profile
         lines.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{6 if profile else 2.5}" fill="{ink}"/>')
         if profile:
             text = f"{profile}: {point.format.upper()} {point.level}"

@@ -164,7 +164,7 @@ class Bench:
         self.second_tree = site.folder / "second tree"
         subprocess.run(["cp", "-al", str(site.tree), str(self.second_tree)], check=True)
         for application in corpus.APPLICATIONS:
-            path = self.second_tree / "SMS/PKG" / application.package / application.installer
+            [path] = (self.second_tree / "SMS/PKG").rglob(application.installer)
             data = corpus.changed(path.read_bytes(), 0)
             path.unlink()
             path.write_bytes(data)

@@ -13,7 +13,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use prestage_wim::codec::{CHUNK_BYTES, Codec, Compressor, Format, cannot_shrink};
+use prestage_wim::codec::{CHUNK_BYTES, Codec, Compressor, Format, Profile, cannot_shrink};
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
 
@@ -66,6 +66,7 @@ fn main() {
     let document = json!({
         "runs": runs,
         "samples": samples.iter().zip(&detection).zip(&missed).map(describe).collect::<Vec<_>>(),
+        "profiles": profiles(),
         "points": points.iter().map(|point| point.describe(&samples)).collect::<Vec<_>>(),
     });
     writeln!(io::stdout(), "{document:#}").unwrap();
@@ -79,6 +80,20 @@ fn usage() -> ! {
 fn codecs() -> impl Iterator<Item = Codec> {
     let of = |format| move |level| Codec { format, chunk_bytes: CHUNK_BYTES, level };
     LZX.into_iter().map(of(Format::Lzx)).chain(XPRESS.into_iter().map(of(Format::Xpress)))
+}
+
+/// The levels that users get.
+fn profiles() -> Vec<Value> {
+    let named =
+        [("fast", Profile::Fast), ("balanced", Profile::Balanced), ("thorough", Profile::Thorough)];
+    let formats = [("lzx", Format::Lzx), ("xpress", Format::Xpress)];
+    let level = |profile: Profile, format| profile.codec(format, CHUNK_BYTES).level;
+    let of_format = |(format, wanted)| {
+        named.map(|(name, profile)| {
+            json!({"profile": name, "format": format, "level": level(profile, wanted)})
+        })
+    };
+    formats.into_iter().flat_map(of_format).collect()
 }
 
 /// CPU seconds of this thread: other work on the machine does not count, though it slows the caches.
@@ -118,6 +133,7 @@ impl Point {
         let format = match self.codec.format {
             Format::Lzx => "lzx",
             Format::Xpress => "xpress",
+            Format::Lzms => "lzms",
         };
         let of_samples = samples.iter().enumerate().map(|(number, sample)| {
             json!({"sample": sample.name, "stored_bytes": self.stored[number],
