@@ -136,7 +136,7 @@ const OWN_OPERANDS: u64 = 20;
 /// Below `limit`, small numbers far more often than large ones.
 fn skewed(random: &mut Random, limit: usize) -> usize {
     let share = random.next() >> 48;
-    let cube = share * share * share >> 32;
+    let cube = (share * share * share) >> 32;
     (cube as usize * limit) >> 16
 }
 
