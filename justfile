@@ -21,10 +21,17 @@ fmt-check:
 clippy:
     cargo clippy --workspace --all-targets --locked -- -D warnings
 
-# Paired ratios against wimlib-imagex capture, export and cp (design rows), a release build
+# Paired ratios against wimlib-imagex and cp (design rows), a release build: 'just bench --help'
 bench *ARGS:
     cargo build --release --locked -p prestage-cli
+    cargo build --release --locked -p prestage-wim --examples
     python3 tests/bench/bench.py {{ARGS}}
+
+# What each codec level costs and saves: table, JSON and plot
+curve *ARGS:
+    cargo build --release --locked -p prestage-cli
+    cargo build --release --locked -p prestage-wim --examples
+    python3 tests/bench/curve.py {{ARGS}}
 
 # Fuzz every parser, or some, for so many seconds each
 fuzz SECONDS='60' *TARGETS:

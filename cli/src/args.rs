@@ -45,9 +45,15 @@ pub enum Command {
     Sample {
         /// A folder that does not exist yet, or is empty
         dir: PathBuf,
-        /// MiB of content, for measurements: over 50, about 60 % of it the OS image
-        #[arg(long, hide = true)]
+        /// MiB of content, for measurements: 60 or more
+        #[arg(long, hide = true, value_parser = clap::value_parser!(u64).range(60..=1_000_000))]
         mib: Option<u64>,
+        /// What most of that is: whole (an OS image), software, packed (installers)
+        #[arg(long, hide = true, requires = "mib", default_value = "whole")]
+        shape: String,
+        /// What all content is made from
+        #[arg(long, hide = true, default_value_t = 1)]
+        seed: u64,
     },
     /// Run a coordinator
     Coordinator(CoordinatorArgs),

@@ -1,67 +1,92 @@
-"""The sample site, and a new version of one of its applications."""
+"""The sample site's applications and new versions of them, and sizes of what was made."""
 
 import hashlib
 import json
 import os
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
-
-# 'Contoso Viewer': an installer, half of it a cabinet; 4 % of the site's bytes.
-STEM = "Content_9e8d7c6b-5a4f-4e3d-a2c1-b0a9f8e7d6c5"
-PACKAGE = "PS100052"
-INSTALLER = "Contoso Viewer.msi"
-FIRST_VERSION = 2
-
 
 class UnexpectedSample(Exception):
     """The sample is not laid out as this file thinks: it must be brought in step."""
 
 
-def revise(site, version):
-    """Publishes `version` of the application, one file changed, as a site does: a new content
-    version beside the old one in each library, and the answers of AdminService that name it."""
-    points = [site / dp / "SCCMContentLib" for dp in ("dp1", "dp2")]
-    for library in points:
-        digest = revise_library(library, version)
+@dataclass(frozen=True)
+class Application:
+    """What an application is called, and where its content is."""
+
+    guid: str
+    package: str
+    name: str
+
+    @property
+    def stem(self):
+        return f"Content_{self.guid}"
+
+    @property
+    def installer(self):
+        return f"{self.name}.msi"
+
+
+# The sample's applications: each an installer, half of it a cabinet, and each a twentieth of what
+# is not the OS image. The first is named by the spec alone.
+APPLICATIONS = [
+    Application("9e8d7c6b-5a4f-4e3d-a2c1-b0a9f8e7d6c5", "PS100052", "Contoso Viewer"),
+    Application("5b7c7d0e-3f3b-4c58-9d0a-6f1f3c0a7b11", "PS100050", "Contoso Agent 2"),
+    Application("0c1d2e3f-7a8b-4c9d-8e0f-1a2b3c4d5e6f", "PS100051", "Contoso Runtime"),
+]
+
+
+def revise(site, application, version):
+    """Publishes a version of the application, one file changed, as a site does: a new content
+    version beside the old one in each library, and the answers of AdminService that name it.
+
+    `version` must grow from call to call."""
     answer = site / "adminservice/wmi/SMS_CIToContent.json"
     rows = json.loads(answer.read_text())
-    row = next(row for row in rows if row["ContentUniqueID"].startswith(STEM))
-    row.update(
-        ContentUniqueID=f"{STEM}.{version}", ContentVersion=version, ContentHash=digest
-    )
+    row = next(row for row in rows if row["ContentUniqueID"].startswith(application.stem))
+    old, new = row["ContentUniqueID"], f"{application.stem}.{100 + version}"
+    for point in ("dp1", "dp2"):
+        digest = revise_library(site / point / "SCCMContentLib", application, old, new)
+    row.update(ContentUniqueID=new, ContentVersion=100 + version, ContentHash=digest)
     answer.write_text(json.dumps(rows, indent=2))
 
 
-def revise_library(library, version):
+def revise_library(library, application, old_id, new_id):
     """Adds the content version to one library; returns its package hash."""
-    old, new = (library / "DataLib" / f"{STEM}.{v}" for v in (version - 1, version))
+    old, new = (library / "DataLib" / content for content in (old_id, new_id))
     # The walk below must give what the sample itself wrote, or the new hash would be wrong too.
     if package_hash(old) != ini(old.parent / f"{old.name}.INI")["Hash"]:
         raise UnexpectedSample(f"{old.name}: the package hash is made in another way now")
     shutil.copytree(old, new)
-    listed = new / f"{INSTALLER}.INI"
+    listed = new / f"{application.installer}.INI"
     fields = ini(listed)
-    fields["Hash"] = store(library, fields["Hash"], version)
+    data = changed(body(library, fields["Hash"]).read_bytes(), new_id)
+    fields["Hash"] = hashlib.sha256(data).hexdigest().upper()
+    write_body(library, fields["Hash"], data)
     write_ini(listed, "File", fields)
     for file in new.rglob("*.INI"):
         users = body(library, ini(file)["Hash"]).with_suffix(".INI")
         write_ini(users, "Users", {**(ini(users) if users.exists() else {}), new.name: ""})
     digest = package_hash(new)
     write_ini(new.parent / f"{new.name}.INI", "Info", {"Hash": digest})
-    write_ini(library / "PkgLib" / f"{PACKAGE}.INI", "Packages", {new.name: ""})
+    write_ini(library / "PkgLib" / f"{application.package}.INI", "Packages", {new.name: ""})
     return digest
 
 
-def store(library, old_hash, version):
-    """Writes the installer with another 64 bytes in its middle; returns its hash."""
-    data = bytearray(body(library, old_hash).read_bytes())
+def changed(data, revision):
+    """The installer with another 64 bytes in its middle."""
+    data = bytearray(data)
     middle = len(data) // 2
-    data[middle : middle + 64] = hashlib.sha512(f"revision {version}".encode()).digest()
-    new_hash = hashlib.sha256(data).hexdigest().upper()
-    path = body(library, new_hash)
-    path.parent.mkdir(exist_ok=True)
+    data[middle : middle + 64] = hashlib.sha512(f"revision {revision}".encode()).digest()
+    return bytes(data)
+
+
+def write_body(library, digest, data):
+    """A file in the library's single-instance store."""
+    path = body(library, digest)
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
-    return new_hash
 
 
 def body(library, digest):

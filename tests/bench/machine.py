@@ -1,16 +1,13 @@
 """What the figures were measured on, and with."""
 
 import datetime
+import json
 import os
 import platform
 import subprocess
 from pathlib import Path
 
-# `prestage sample` has one seed (SampleOptions::default), so two runs measure the same bytes.
-SEED = 1
-
-
-def describe(prestage, mib):
+def describe(prestage, mib, seed):
     """Everything somebody needs to judge the figures or repeat them."""
     return {
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -21,8 +18,9 @@ def describe(prestage, mib):
         "prestage": f"{first_line([str(prestage), '--version'])}, commit {commit()}",
         "wimlib": first_line(["wimlib-imagex", "--version"]),
         "cp": first_line(["cp", "--version"]),
+        "load_before": os.getloadavg()[0],
         "mib": mib,
-        "seed": SEED,
+        "seed": seed,
     }
 
 
@@ -44,3 +42,11 @@ def commit():
     """The commit of these sources; not of the binary, if that was built elsewhere."""
     here = Path(__file__).parent
     return first_line(["git", "-C", str(here), "rev-parse", "--short=10", "HEAD"])
+
+
+def release_binary():
+    """Where `cargo build --release` puts the command."""
+    command = ["cargo", "metadata", "--no-deps", "--format-version", "1"]
+    here = Path(__file__).parent
+    said = subprocess.run(command, capture_output=True, text=True, check=True, cwd=here).stdout
+    return Path(json.loads(said)["target_directory"], "release", "prestage")

@@ -22,6 +22,13 @@ class Cost:
     peak_rss_mib: float
     load: float
 
+    @staticmethod
+    def sum(costs):
+        """The cost of one run after the other."""
+        costs = list(costs)
+        total = [sum(getattr(cost, field) for cost in costs) for field in ("wall", "cpu")]
+        return Cost(*total, max(c.peak_rss_mib for c in costs), max(c.load for c in costs))
+
     def as_dict(self):
         return asdict(self)
 

@@ -25,7 +25,9 @@ pub async fn run(cli: Cli) -> Result<(), CliError> {
         Command::Plan(args) => plan::plan(args, output).await,
         Command::Verify(args) => verify::verify(&args, output).await,
         Command::Inspect(args) => inspect::inspect(&args, output).await,
-        Command::Sample { dir, mib } => sample(&dir, mib, output),
+        Command::Sample { dir, mib, shape, seed } => {
+            sample(&dir, &sample_options(mib, &shape, seed)?, output)
+        }
         Command::Coordinator(args) => services::coordinator(args).await,
         Command::Worker(args) => services::worker(args).await,
         Command::Schema => schema(),
@@ -52,9 +54,12 @@ fn schema() -> Result<(), CliError> {
     Output { json: true }.print(&prestage_media::spec::json_schema(), |_| String::new())
 }
 
-fn sample(dir: &std::path::Path, mib: Option<u64>, output: Output) -> Result<(), CliError> {
-    let options = mib.map_or_else(prestage_sample::SampleOptions::default, sample_of);
-    let summary = prestage_sample::write_sample(dir, &options, OffsetDateTime::now_utc())
+fn sample(
+    dir: &std::path::Path,
+    options: &prestage_sample::SampleOptions,
+    output: Output,
+) -> Result<(), CliError> {
+    let summary = prestage_sample::write_sample(dir, options, OffsetDateTime::now_utc())
         .map_err(|error| CliError::failed(error.to_string(), ""))?;
     let spec = dir.join("spec.toml");
     let document = serde_json::json!({
@@ -69,16 +74,22 @@ fn sample(dir: &std::path::Path, mib: Option<u64>, output: Output) -> Result<(),
     })
 }
 
-/// A sample of about `mib` MiB: OS image 60 %, drivers 20 %, installers the rest.
-fn sample_of(mib: u64) -> prestage_sample::SampleOptions {
-    let percent = |share: u64| (mib << 20) * share / 100;
-    prestage_sample::SampleOptions {
-        os_files: (mib * 8).clamp(420, 200_000) as usize,
-        os_bytes: percent(60),
-        driver_files: (mib * 4).clamp(640, 100_000) as usize,
-        driver_bytes: percent(20),
-        payload_bytes: percent(8),
-        application_bytes: percent(4),
-        ..prestage_sample::SampleOptions::default()
-    }
+fn sample_options(
+    mib: Option<u64>,
+    shape: &str,
+    seed: u64,
+) -> Result<prestage_sample::SampleOptions, CliError> {
+    use prestage_sample::{SampleOptions, Shape};
+    let shape = match shape {
+        "whole" => Shape::Whole,
+        "software" => Shape::Software,
+        "packed" => Shape::Packed,
+        other => {
+            let what = format!("a sample can't be '{other}'");
+            return Err(CliError::wrong(what, "use --shape whole, software or packed"));
+        }
+    };
+    let options =
+        mib.map_or_else(SampleOptions::default, |mib| SampleOptions::measuring(mib, shape));
+    Ok(SampleOptions { seed, ..options })
 }

@@ -8,6 +8,7 @@ use crate::{
     drivers,
     identity::{self, Application, Package},
     image::{ARCHIVE, BASE_TIME, READ_ONLY, SECOND},
+    software,
 };
 
 /// A content version.
@@ -57,7 +58,11 @@ pub(crate) struct ImageFiles<'a> {
 }
 
 /// All contents of the site.
-pub(crate) fn all(options: &SampleOptions, images: &ImageFiles<'_>) -> Vec<Content> {
+pub(crate) fn all(
+    options: &SampleOptions,
+    images: &ImageFiles<'_>,
+    software: &[Package],
+) -> Vec<Content> {
     let boot_name = format!("boot.{}.wim", identity::BOOT_IMAGE.id);
     let wim =
         |name: &str, path: &Path| vec![Item::new(name.to_owned(), Source::File(path.to_owned()))];
@@ -72,6 +77,10 @@ pub(crate) fn all(options: &SampleOptions, images: &ImageFiles<'_>) -> Vec<Conte
     ];
     let applications = identity::APPLICATIONS.iter().filter(|app| app.has_content());
     contents.extend(applications.map(|app| of_application(options, app)));
+    let software = software.iter().enumerate();
+    contents.extend(software.map(|(number, package)| {
+        of_package(package, software::items(options, number, package.name))
+    }));
     contents
 }
 
@@ -89,13 +98,14 @@ fn of_application(options: &SampleOptions, app: &Application) -> Content {
     // Half of an installer is a cabinet.
     let half = (options.application_bytes / 2).max(1);
     let body = |pattern, name: &str| Body::generated(pattern, options.seed, name, half);
+    let own = if options.packed_percent == 100 { Pattern::Installer } else { Pattern::Binary };
     let readme = format!("{} (sample)\nmsiexec /i \"{installer}\" /qn\n", app.name);
     Content {
         content_id: app.content_id(),
         package_id: app.package_id,
         version: 1,
         items: vec![
-            Item::file(&installer, body(Pattern::Binary, &installer)),
+            Item::file(&installer, body(own, &installer)),
             Item::file("files/data1.cab", body(Pattern::Packed, app.name)),
             Item::file("files/Lizenz-Ü.txt", Body::text(&readme)),
         ],

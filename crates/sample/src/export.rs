@@ -39,6 +39,14 @@ pub(crate) struct Facts<'a> {
     pub(crate) listings: &'a HashMap<String, ContentListing>,
     pub(crate) now: OffsetDateTime,
     pub(crate) seed: u64,
+    /// Packages beside those that every sample has.
+    pub(crate) software: &'a [Package],
+}
+
+impl Facts<'_> {
+    fn packages(&self) -> impl Iterator<Item = &Package> {
+        PACKAGES.iter().chain(self.software)
+    }
 }
 
 /// Writes all files into `folder` (`adminservice/wmi`).
@@ -57,7 +65,7 @@ pub(crate) fn write(folder: &Path, facts: &Facts<'_>) -> Result<(), SampleError>
         (Kind::BootImage, Style::Plain),
     ];
     for (kind, style) in kinds {
-        let packages = PACKAGES.iter().filter(|package| package.kind == kind);
+        let packages = facts.packages().filter(|package| package.kind == kind);
         save(kind.class(), style, packages.map(|package| package_row(facts, package)).collect())?;
     }
     save("SMS_OperatingSystemInstallPackage", Style::Plain, Vec::new())?;
@@ -261,7 +269,7 @@ fn point_row(point: &identity::DistributionPoint) -> Value {
 }
 
 fn packages_on_points(facts: &Facts<'_>) -> Vec<Value> {
-    let packages = PACKAGES.iter().map(|package| (package.id, package.kind.number()));
+    let packages = facts.packages().map(|package| (package.id, package.kind.number()));
     let applications = APPLICATIONS.iter().filter(|app| app.has_content());
     let all: Vec<_> = packages.chain(applications.map(|app| (app.package_id, 8))).collect();
     let mut rows = Vec::new();

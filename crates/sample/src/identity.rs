@@ -21,9 +21,29 @@ pub(crate) const PRESTART: Package = package("PS100040", 2, Kind::Package, "Pres
 pub(crate) const DRIVERS: Package =
     package("PS100077", 5, Kind::DriverPackage, "Drivers: Latitude 7450 sample");
 
-/// All packages that have content.
+/// The packages that every sample has and that have content.
 pub(crate) const PACKAGES: [Package; 7] =
     [CLIENT, BOOT_IMAGE, OS_IMAGE, SCRIPTS, VENDOR_TOOLS, PRESTART, DRIVERS];
+
+/// Packages of software that only measurements ask for.
+pub(crate) const SOFTWARE: [Package; 16] = [
+    package("PS100201", 1, Kind::Package, "Software 01"),
+    package("PS100202", 1, Kind::Package, "Software 02"),
+    package("PS100203", 1, Kind::Package, "Software 03"),
+    package("PS100204", 1, Kind::Package, "Software 04"),
+    package("PS100205", 1, Kind::Package, "Software 05"),
+    package("PS100206", 1, Kind::Package, "Software 06"),
+    package("PS100207", 1, Kind::Package, "Software 07"),
+    package("PS100208", 1, Kind::Package, "Software 08"),
+    package("PS100209", 1, Kind::Package, "Software 09"),
+    package("PS100210", 1, Kind::Package, "Software 10"),
+    package("PS100211", 1, Kind::Package, "Software 11"),
+    package("PS100212", 1, Kind::Package, "Software 12"),
+    package("PS100213", 1, Kind::Package, "Software 13"),
+    package("PS100214", 1, Kind::Package, "Software 14"),
+    package("PS100215", 1, Kind::Package, "Software 15"),
+    package("PS100216", 1, Kind::Package, "Software 16"),
+];
 
 /// What a package is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use std::{
 
 use prestage_wim::{
     Sha1Hash, WimError,
-    codec::{Codec, FileToEncode, Format, Profile},
+    codec::{CHUNK_BYTES, Codec, FileToEncode, Format},
     metadata::{ATTRIBUTE_DIRECTORY, ATTRIBUTE_REPARSE_POINT, ImageTree, NewEntry, Reparse},
     writer::WimWriter,
 };
@@ -238,7 +238,8 @@ fn try_write(
     images: &[(Image, ImageDescription)],
     settings: WimSettings,
 ) -> Result<(), WimError> {
-    let codec: Codec = Profile::Balanced.codec(Format::Lzx, prestage_wim::codec::CHUNK_BYTES);
+    // Not a profile's level: the sample must not change when theirs do.
+    let codec = Codec { format: Format::Lzx, chunk_bytes: CHUNK_BYTES, level: 20 };
     let mut writer = WimWriter::create(path, codec, settings.pool)?;
     let bodies = distinct_bodies(images);
     let files: Vec<FileToEncode> = bodies.iter().map(to_encode).collect();

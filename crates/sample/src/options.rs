@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use prestage_media::Secret;
 
-use crate::SampleError;
+use crate::{SampleError, identity::SOFTWARE};
 
 /// What to write. The defaults make a site of under 60 MB in seconds; measurements ask for more.
 ///
@@ -29,6 +29,12 @@ pub struct SampleOptions {
     pub payload_bytes: u64,
     /// Bytes of the installer of each application.
     pub application_bytes: u64,
+    /// Packages of software beside those that every sample has; at most 16.
+    pub packages: usize,
+    /// Bytes of each of them.
+    pub package_bytes: u64,
+    /// How much of that software is compressed already, in percent.
+    pub packed_percent: u64,
     /// Threads that compress; 0 for all that the machine has. The bytes do not depend on it.
     pub threads: usize,
     /// The media password; `None` draws one from the operating system's random numbers.
@@ -46,13 +52,52 @@ impl Default for SampleOptions {
             driver_bytes: 5 << 20,
             payload_bytes: 3 << 20,
             application_bytes: 1 << 20,
+            packages: 0,
+            package_bytes: 1 << 20,
+            packed_percent: 50,
             threads: 0,
             password: None,
         }
     }
 }
 
+/// What the content of a sample for measurements is mostly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// An OS image with 60 % of the bytes, then drivers and twelve packages and applications of
+    /// equal size, each a twentieth of what is not the OS image.
+    Whole,
+    /// The same without more of an OS image than any sample has.
+    Software,
+    /// Installers: compressed already but for a tenth.
+    Packed,
+}
+
 impl SampleOptions {
+    /// A sample of about `mib` MiB, 60 or more.
+    pub fn measuring(mib: u64, shape: Shape) -> Self {
+        let small = Self::default();
+        let all = (mib << 20).saturating_sub(small.large_file_bytes).max(1 << 20);
+        let os = match shape {
+            Shape::Whole => all * 60 / 100,
+            Shape::Software | Shape::Packed => small.os_bytes.min(all / 4),
+        };
+        let share = (all - os) / 20;
+        let drivers = if shape == Shape::Packed { share } else { 4 * share };
+        Self {
+            os_files: ((os >> 20) * 13).clamp(420, 200_000) as usize,
+            os_bytes: os,
+            driver_files: ((drivers >> 20) * 20).clamp(640, 100_000) as usize,
+            driver_bytes: drivers,
+            payload_bytes: share,
+            application_bytes: share,
+            packages: if shape == Shape::Packed { 15 } else { 12 },
+            package_bytes: share,
+            packed_percent: if shape == Shape::Packed { 100 } else { 50 },
+            ..small
+        }
+    }
+
     pub(crate) fn check(&self) -> Result<(), SampleError> {
         let least = |option, value: u64, least: u64, expected| match value < least {
             true => Err(SampleError::Option { option, value, expected }),
@@ -62,6 +107,10 @@ impl SampleOptions {
         least("os_bytes", self.os_bytes, 1 << 20, "at least 1048576")?;
         let large = self.large_file_bytes;
         least("large_file_bytes", large, 1 << 20, "at least 1048576")?;
+        if self.packages > SOFTWARE.len() {
+            let (option, value) = ("packages", self.packages as u64);
+            return Err(SampleError::Option { option, value, expected: "at most 16" });
+        }
         least("driver_files", self.driver_files as u64, 16, "at least 16")?;
         least("driver_bytes", self.driver_bytes, 1 << 16, "at least 65536")?;
         least("payload_bytes", self.payload_bytes, 1, "at least 1")?;
@@ -90,4 +139,27 @@ pub struct SampleSummary {
     pub os_image_bytes: u64,
     /// Bytes of the boot image's WIM.
     pub boot_image_bytes: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_for_measurements_has_its_size_and_shares() {
+        let all = |options: &SampleOptions| {
+            let software = options.package_bytes * options.packages as u64;
+            let fixed = options.payload_bytes + 3 * options.application_bytes + software;
+            options.os_bytes + options.large_file_bytes + options.driver_bytes + fixed
+        };
+        for shape in [Shape::Whole, Shape::Software, Shape::Packed] {
+            let options = SampleOptions::measuring(3000, shape);
+            options.check().unwrap();
+            assert_eq!(all(&options).div_ceil(1 << 20), 3000, "{options:?}");
+        }
+        let whole = SampleOptions::measuring(3000, Shape::Whole);
+        assert!((59..=60).contains(&(whole.os_bytes * 100 / all(&whole))));
+        let encoded = all(&whole) - whole.os_bytes - whole.large_file_bytes;
+        assert_eq!(encoded / whole.application_bytes, 20);
+    }
 }

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use crate::{
     SampleError, SampleOptions, SampleSummary, boot_image,
     contents::{self, ImageFiles},
-    export,
+    export, identity,
     image::{self, WimSettings},
     library, os_image,
     place::Place,
@@ -33,15 +33,16 @@ pub fn write_sample(
     let (site, scratch) = (place.site(), place.scratch());
     let (os, boot) = (scratch.join("install.wim"), scratch.join("boot.wim"));
     write_images(&os, &boot, options)?;
-    let contents = contents::all(options, &ImageFiles { os: &os, boot: &boot });
+    let software = &identity::SOFTWARE[..options.packages];
+    let contents = contents::all(options, &ImageFiles { os: &os, boot: &boot }, software);
     let listings = library::write(&site, &contents)?;
     let wmi = site.join("adminservice/wmi");
     fs::create_dir_all(&wmi).map_err(SampleError::io(&wmi))?;
-    let facts = export::Facts { listings: &listings, now, seed: options.seed };
+    let facts = export::Facts { listings: &listings, now, seed: options.seed, software };
     export::write(&wmi, &facts)?;
     let password = options.password.clone();
     let password = password.unwrap_or_else(|| password::generate(&mut rand::rng()));
-    site_files::write(&site, &password, now)?;
+    site_files::write(&site, &password, now, software)?;
     let (os_image_bytes, boot_image_bytes) = (size(&os)?, size(&boot)?);
     let folder = place.put()?;
     Ok(SampleSummary {

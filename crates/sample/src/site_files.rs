@@ -11,7 +11,7 @@ use time::{Duration, OffsetDateTime, UtcOffset};
 
 use crate::{
     SampleError,
-    identity::{self, DP1, DP2, MANAGEMENT_POINTS, SITE, TASK_SEQUENCE},
+    identity::{self, DP1, DP2, MANAGEMENT_POINTS, Package, SITE, TASK_SEQUENCE},
     library::library_folder,
     os_image::ENTERPRISE_INDEX,
 };
@@ -25,13 +25,14 @@ pub(crate) fn write(
     site: &Path,
     password: &Secret,
     now: OffsetDateTime,
+    software: &[Package],
 ) -> Result<(), SampleError> {
     let save = |name: &str, text: String| {
         let path = site.join(name);
         fs::write(&path, text).map_err(SampleError::io(path))
     };
     save("site.toml", site_toml())?;
-    save(SPEC, spec(now)?)?;
+    save(SPEC, spec(now, software)?)?;
     save(MINIMAL_SPEC, minimal_spec())?;
     save("README.txt", read_me())?;
     write_password(&site.join(PASSWORD_FILE), password)
@@ -69,10 +70,12 @@ fn validity(now: OffsetDateTime) -> Result<[String; 2], SampleError> {
     }
 }
 
-fn spec(now: OffsetDateTime) -> Result<String, SampleError> {
+fn spec(now: OffsetDateTime, software: &[Package]) -> Result<String, SampleError> {
     let [start, expiry] = validity(now)?;
-    let (boot, os, tools) =
-        (identity::BOOT_IMAGE.id, identity::OS_IMAGE.id, identity::VENDOR_TOOLS.id);
+    let (boot, os) = (identity::BOOT_IMAGE.id, identity::OS_IMAGE.id);
+    let packages = [&identity::VENDOR_TOOLS].into_iter().chain(software);
+    let packages: Vec<_> = packages.map(|package| format!("\"{}\"", package.id)).collect();
+    let packages = packages.join(", ");
     let (drivers, prestart) = (identity::DRIVERS.id, identity::PRESTART.id);
     let (viewer, agent) = (identity::VIEWER.model_name(), identity::AGENT.name);
     let (runtime, [mp1, mp2]) = (identity::RUNTIME.name, MANAGEMENT_POINTS);
@@ -86,7 +89,7 @@ boot_image      = "{boot}"
 os_image        = {{ package = "{os}", index = {ENTERPRISE_INDEX} }}
 # What the task sequence references is carried anyway; this is added.
 applications    = ["{viewer}"]
-packages        = ["{tools}"]
+packages        = [{packages}]
 driver_packages = ["{drivers}"]
 # {agent}, which the task sequence installs, depends on {runtime}.
 detect_application_dependencies = true

@@ -30,6 +30,9 @@ fn small(seed: u64, threads: usize) -> SampleOptions {
         driver_bytes: 1 << 16,
         payload_bytes: 1000,
         application_bytes: 1000,
+        packages: 2,
+        package_bytes: 70_000,
+        packed_percent: 50,
         threads,
         password: Some("Sample-Password-of-the-tests-1".into()),
     }

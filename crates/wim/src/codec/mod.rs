@@ -63,7 +63,7 @@ pub struct Codec {
 pub enum Profile {
     /// Soonest: for media that is applied once and thrown away.
     Fast,
-    /// Nearly as small as the thorough one for a seventh of its time.
+    /// About 4 % larger than the thorough one for an eighth of its time.
     #[default]
     Balanced,
     /// Smallest that Microsoft's tools read.
@@ -77,11 +77,11 @@ impl Profile {
         let level = match (self, format) {
             // wimlib's own default, whatever the profile: no medium is made with it.
             (_, Format::Lzms) => 50,
-            (Self::Fast, Format::Lzx) => 8,
-            (Self::Fast, Format::Xpress) => 15,
-            (Self::Balanced, Format::Lzx) => 20,
-            (Self::Balanced, Format::Xpress) => 50,
-            (Self::Thorough, Format::Lzx) => 50,
+            (Self::Fast, Format::Lzx) => 1,
+            (Self::Fast, Format::Xpress) => 1,
+            (Self::Balanced, Format::Lzx) => 8,
+            (Self::Balanced, Format::Xpress) => 30,
+            (Self::Thorough, Format::Lzx) => 45,
             (Self::Thorough, Format::Xpress) => 80,
         };
         Codec { format, chunk_bytes, level }
