@@ -4,12 +4,12 @@
 //! `codec_curve CHUNKS RUNS FOLDER…` takes CHUNKS chunks of 32 KiB spread evenly over each folder's
 //! files, compresses them with every level RUNS times, one level after the other in each run, and
 //! writes JSON: CPU seconds of this one thread (median, least, greatest) and bytes, for each folder.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use std::{
     env, fs,
     hint::black_box,
-    io::{self, Write as _},
+    io,
     path::{Path, PathBuf},
 };
 
@@ -69,7 +69,7 @@ fn main() {
         "profiles": profiles(),
         "points": points.iter().map(|point| point.describe(&samples)).collect::<Vec<_>>(),
     });
-    writeln!(io::stdout(), "{document:#}").unwrap();
+    println!("{document:#}");
 }
 
 fn usage() -> ! {
