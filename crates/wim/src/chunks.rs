@@ -119,7 +119,8 @@ impl Chunks {
         Ok(chunks)
     }
 
-    fn plain(resource: &ResourceHeader) -> Result<Self> {
+    /// Those of a resource that is not compressed: the pieces in which it is read.
+    pub(crate) fn plain(resource: &ResourceHeader) -> Result<Self> {
         let bytes = resource.stored_bytes;
         if bytes != resource.original_bytes {
             let problem = "a plain resource has two different sizes";

@@ -249,3 +249,36 @@ fn in_reading(error: WimError) -> io::Error {
         damaged => io::Error::new(io::ErrorKind::InvalidData, damaged),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ResourceHeader;
+
+    fn chunks_of_one(bytes: u64) -> Arc<Chunks> {
+        let resource =
+            ResourceHeader { stored_bytes: bytes, original_bytes: bytes, ..Default::default() };
+        let plain = Chunks::plain(&resource).unwrap();
+        Arc::new(Chunks { chunk_bytes: bytes, ..plain })
+    }
+
+    /// Fills one batch with chunks of `chunk_bytes`; gives how many there are and their bytes.
+    fn fill(threads: usize, chunk_bytes: u64) -> (usize, u64) {
+        let chunks = chunks_of_one(chunk_bytes);
+        let mut batch = Batch::new(threads);
+        while !batch.is_full(chunk_bytes) {
+            batch.push(&chunks, 0, Bytes::new());
+        }
+        (batch.jobs.len(), batch.bytes)
+    }
+
+    #[test]
+    fn batches_keep_all_threads_busy_in_bounded_memory() {
+        for threads in [1, 2, 16] {
+            let (small, bytes) = fill(threads, 32 << 10);
+            assert!(small >= threads && bytes == BATCH_BYTES, "{threads}: {small}, {bytes}");
+            assert_eq!(fill(threads, 64 << 20), (threads, threads as u64 * (64 << 20)));
+        }
+        assert_eq!(fill(2, 1 << 30), (1, 1 << 30), "one chunk, however large it is");
+    }
+}

@@ -1,6 +1,8 @@
 //! What this crate's tests share: contents, wimlib's command, opening files.
 #![allow(dead_code)]
 
+pub mod random_tree;
+
 use std::{path::Path, process::Command, sync::Arc};
 
 use object_store::local::LocalFileSystem;
