@@ -61,9 +61,7 @@ def revise_library(library, application, old_id, new_id):
     shutil.copytree(old, new)
     listed = new / f"{application.installer}.INI"
     fields = ini(listed)
-    data = changed(body(library, fields["Hash"]).read_bytes(), new_id)
-    fields["Hash"] = hashlib.sha256(data).hexdigest().upper()
-    write_body(library, fields["Hash"], data)
+    fields["Hash"] = store_changed(library, fields["Hash"], new_id)
     write_ini(listed, "File", fields)
     for file in new.rglob("*.INI"):
         users = body(library, ini(file)["Hash"]).with_suffix(".INI")
@@ -74,19 +72,25 @@ def revise_library(library, application, old_id, new_id):
     return digest
 
 
-def changed(data, revision):
-    """The installer with another 64 bytes in its middle."""
-    data = bytearray(data)
-    middle = len(data) // 2
-    data[middle : middle + 64] = hashlib.sha512(f"revision {revision}".encode()).digest()
-    return bytes(data)
+def change(path, revision):
+    """Writes another 64 bytes into the middle of the installer. Nothing here is ever held whole: the
+    peak memory that the system tells of a command is at least that of who started it."""
+    with path.open("r+b") as file:
+        file.seek(path.stat().st_size // 2)
+        file.write(hashlib.sha512(f"revision {revision}".encode()).digest())
 
 
-def write_body(library, digest, data):
-    """A file in the library's single-instance store."""
-    path = body(library, digest)
+def store_changed(library, digest, revision):
+    """A changed copy of a file in the library's single-instance store; returns its hash."""
+    copy = library / "FileLib" / "being written"
+    shutil.copyfile(body(library, digest), copy)
+    change(copy, revision)
+    with copy.open("rb") as file:
+        new = hashlib.file_digest(file, "sha256").hexdigest().upper()
+    path = body(library, new)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
+    copy.rename(path)
+    return new
 
 
 def body(library, digest):

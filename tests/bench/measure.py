@@ -15,7 +15,9 @@ class CommandFailed(Exception):
 
 @dataclass
 class Cost:
-    """What a command and its children took. CPU is user and system time together."""
+    """What a command and its children took. CPU is user and system time together.
+
+    The peak is never told below this script's own, some 30 MiB: Linux counts from before `exec`."""
 
     wall: float
     cpu: float

@@ -42,8 +42,6 @@ class Bench:
         for name, site in self.sites.items():
             if name in ("software", "packed") or (name == "whole" and self.groups & {"cold", "append"}):
                 site.apply()
-        if self.groups & {"revised", "append"}:
-            self.publish(corpus.APPLICATIONS)
         if "append" in self.groups:
             self.prepare_append()
         if "unchanged" in self.groups:
@@ -148,7 +146,6 @@ class Bench:
         """A second medium that shares most with the first, against a second image in one WIM."""
         site = self.sites["whole"]
         shutil.copy(site.folder / "base.wim", site.scratch)
-        run(["cat", str(site.scratch)])
         command = ["wimlib-imagex", "append", str(self.second_tree), str(site.scratch), f"tree {number}"]
         costs = {"append": run(command)[0]}
         site.scratch.unlink()
@@ -165,9 +162,11 @@ class Bench:
         subprocess.run(["cp", "-al", str(site.tree), str(self.second_tree)], check=True)
         for application in corpus.APPLICATIONS:
             [path] = (self.second_tree / "SMS/PKG").rglob(application.installer)
-            data = corpus.changed(path.read_bytes(), 0)
+            # The two trees share their files, so this one takes a copy of its own first.
+            shutil.copyfile(path, site.scratch)
             path.unlink()
-            path.write_bytes(data)
+            shutil.move(site.scratch, path)
+            corpus.change(path, 0)
 
     def prepare_unchanged(self):
         """A pinned plan and its medium."""
