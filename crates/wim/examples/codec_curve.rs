@@ -9,7 +9,7 @@
 use std::{
     env, fs,
     hint::black_box,
-    io,
+    io::{self, Write as _},
     path::{Path, PathBuf},
 };
 

@@ -41,7 +41,7 @@ pub(crate) struct Chunks {
     /// Bytes of content.
     pub(crate) original_bytes: u64,
     /// Offsets in the file where chunks begin, and the end of the last.
-    bounds: Vec<u64>,
+    pub(crate) bounds: Vec<u64>,
 }
 
 impl Chunks {
