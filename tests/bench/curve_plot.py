@@ -100,5 +100,7 @@ def curve(place, found, ink):
         if profile:
             text = f"{profile}: {point.format.upper()} {point.level}"
             anchor, side = ("end", -10) if x > WIDTH - 200 else ("start", 10)
-            lines.append(f'<text x="{x + side:.1f}" y="{y - 8:.1f}" text-anchor="{anchor}" fill="{ink}" font-weight="bold">{text}</text>')
+            # The formats' curves are close: one is labelled above, the other below.
+            beside = y + 20 if point.format == "lzx" else y - 8
+            lines.append(f'<text x="{x + side:.1f}" y="{beside:.1f}" text-anchor="{anchor}" fill="{ink}" font-weight="bold">{text}</text>')
     return lines
