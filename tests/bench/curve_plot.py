@@ -99,6 +99,8 @@ def curve(place, found, ink):
         lines.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{6 if profile else 2.5}" fill="{ink}"/>')
         if profile:
             text = f"{profile}: {point.format.upper()} {point.level}"
-            anchor, side = ("end", -10) if x > WIDTH - 200 else ("start", 10)
-            lines.append(f'<text x="{x + side:.1f}" y="{y - 8:.1f}" text-anchor="{anchor}" fill="{ink}" font-weight="bold">{text}</text>')
+            # The formats' curves are close: one is labelled to the right below, the other to the left above.
+            below = point.format == "lzx"
+            anchor, side, beside = ("start", 8, y + 20) if below else ("end", -10, y - 8)
+            lines.append(f'<text x="{x + side:.1f}" y="{beside:.1f}" text-anchor="{anchor}" fill="{ink}" font-weight="bold">{text}</text>')
     return lines

@@ -78,7 +78,7 @@ impl Profile {
             // wimlib's own default, whatever the profile: no medium is made with it.
             (_, Format::Lzms) => 50,
             (Self::Fast, Format::Lzx) => 1,
-            (Self::Fast, Format::Xpress) => 1,
+            (Self::Fast, Format::Xpress) => 5,
             (Self::Balanced, Format::Lzx) => 8,
             (Self::Balanced, Format::Xpress) => 30,
             (Self::Thorough, Format::Lzx) => 45,
