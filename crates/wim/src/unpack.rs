@@ -258,8 +258,9 @@ mod tests {
     fn chunks_of_one(bytes: u64) -> Arc<Chunks> {
         let resource =
             ResourceHeader { stored_bytes: bytes, original_bytes: bytes, ..Default::default() };
-        let plain = Chunks::plain(&resource).unwrap();
-        Arc::new(Chunks { chunk_bytes: bytes, ..plain })
+        let mut chunks = Chunks::plain(&resource).unwrap();
+        chunks.chunk_bytes = bytes;
+        Arc::new(chunks)
     }
 
     /// Fills one batch with chunks of `chunk_bytes`; gives how many there are and their bytes.
