@@ -116,7 +116,7 @@ fn no_site_and_no_spec() {
 #[test]
 fn an_output_that_cannot_be_is_refused_before_any_work() {
     let demo = Demo::new();
-    for (output, says) in [("gs://bucket/w11.wim", "not supported yet"), ("s3://media", "name")] {
+    for (output, says) in [("ftp://host/w11.wim", "scheme"), ("s3://media", "name")] {
         let (spec, data) = (demo.spec(), demo.path("data"));
         let data = data.to_str().unwrap();
         let args = ["build", spec.to_str().unwrap(), "--output", output, "--data-dir", data];

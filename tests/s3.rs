@@ -5,7 +5,7 @@
 mod seaweed;
 mod support;
 
-use std::ffi::OsStr;
+use std::{ffi::OsStr, path::Path};
 
 use prestage_store::{ObjectKey, StoreOptions};
 use seaweed::Seaweed;
@@ -43,5 +43,45 @@ async fn packs_and_medium_in_a_bucket() {
     let medium = objects.get(&key, MEDIUM_BYTES_MAX).await.unwrap();
     assert!(medium == std::fs::read(local).unwrap(), "the bucket has other bytes");
     let _: StoreOptions = server.options();
+    assert_clean(&demo);
+}
+
+/// A folder gets packs copied whole, a bucket by whole chunks, and the bytes are the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_split_medium_in_a_bucket() {
+    let server = Seaweed::start().await;
+    let demo = Demo::of_mib(120);
+    let file = "file = \"out/w11-sample.wim\"";
+    demo.edit_spec(file, &format!("{file}\nsplit_mib = 25"));
+    let (plan, data) = (demo.path("saved.plan"), demo.path("data"));
+    let (plan, data) = (plan.to_str().unwrap(), data.to_str().unwrap());
+    let spec = demo.spec();
+    ok(&prestage(&demo, ["plan", spec.to_str().unwrap(), "--save", plan, "--data-dir", data]));
+    let local = demo.path("set/w11.wim");
+    let build = ["build", "--json", "--plan", plan, "--data-dir", data, "--output"];
+    ok(&prestage(&demo, build.iter().copied().chain([local.to_str().unwrap()])));
+
+    let in_bucket = |args: &[&str]| {
+        let mut command = command(&demo);
+        command.args(args.iter().map(OsStr::new)).envs(server.environment());
+        ok(&command.output().unwrap())
+    };
+    let bucket = ["s3://media/factory/w11.wim", "--objects", "s3://packs/site one"];
+    let document = in_bucket(&[&build[..], &bucket[..]].concat());
+    let medium = &document["report"]["medium"];
+    assert_eq!(medium["output"], "s3://media/factory/w11.swm");
+    let verified = in_bucket(&["verify", "--json", "s3://media/factory/w11.swm"]);
+    assert_eq!(verified["manifest"], "agrees");
+
+    let objects = server.open("s3://media").await;
+    let volumes = medium["volumes"].as_array().unwrap();
+    assert!(volumes.len() > 2, "{volumes:?}");
+    for volume in volumes {
+        let name = volume["name"].as_str().unwrap();
+        let key = ObjectKey::new(format!("factory/{name}")).unwrap();
+        let stored = objects.get(&key, MEDIUM_BYTES_MAX).await.unwrap();
+        let local = std::fs::read(demo.path("set").join(Path::new(name))).unwrap();
+        assert!(stored == local, "the bucket has other bytes in {name}");
+    }
     assert_clean(&demo);
 }
