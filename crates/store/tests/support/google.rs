@@ -15,7 +15,8 @@ use prestage_store::{ObjectUrl, Objects, StoreOptions};
 use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 
-use super::front::{Answered, Asked, Backend, Front, answered, free_port, wait_for_port};
+use super::front::{Answered, Asked, Backend, Front, answered, wait_for_port};
+use super::ports::free_port;
 
 const TOKEN: &str = "ya29.test";
 

@@ -6,4 +6,5 @@ pub mod conformance;
 pub mod faults;
 pub mod front;
 pub mod google;
+pub mod ports;
 pub mod seaweed;

@@ -1,6 +1,6 @@
 //! A real S3 server for the tests: SeaweedFS, one process, stopped at the end.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use prestage_store::{ObjectKey, ObjectUrl, Objects, PutRule, StoreOptions};
 use tokio::process::{Child, Command};
+
+use super::ports::free_port;
 
 const READY_WITHIN: Duration = Duration::from_secs(90);
 
@@ -20,8 +22,8 @@ pub struct Seaweed {
     endpoint: String,
     port: u16,
     /// Killed by its pid when dropped.
-    _server: Child,
-    _folder: tempfile::TempDir,
+    server: Child,
+    folder: tempfile::TempDir,
 }
 
 impl Seaweed {
@@ -30,8 +32,8 @@ impl Seaweed {
         let folder = tempfile::tempdir().unwrap();
         let identities = folder.path().join("ids.json");
         std::fs::write(&identities, IDENTITIES).unwrap();
-        let ports = Ports::pick();
-        let endpoint = format!("http://127.0.0.1:{}", ports.s3);
+        let port = free_port();
+        let endpoint = format!("http://127.0.0.1:{port}");
         let log = std::fs::File::create(folder.path().join("log")).unwrap();
         let server = Command::new(weed)
             .env("GOMEMLIMIT", "400MiB")
@@ -39,15 +41,17 @@ impl Seaweed {
             .arg("server")
             .arg(format!("-dir={}", folder.path().display()))
             .args(["-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3"])
-            .arg(format!("-s3.port={}", ports.s3))
-            .arg(format!("-s3.port.grpc={}", ports.s3_grpc))
+            .arg(format!("-s3.port={port}"))
+            .arg(format!("-s3.port.grpc={}", free_port()))
             .arg(format!("-s3.config={}", identities.display()))
-            .arg(format!("-master.port={}", ports.master))
-            .arg(format!("-master.port.grpc={}", ports.master_grpc))
-            .arg(format!("-volume.port={}", ports.volume))
-            .arg(format!("-volume.port.grpc={}", ports.volume_grpc))
-            .arg(format!("-filer.port={}", ports.filer))
-            .arg(format!("-filer.port.grpc={}", ports.filer_grpc))
+            .arg(format!("-master.port={}", free_port()))
+            .arg(format!("-master.port.grpc={}", free_port()))
+            .arg(format!("-volume.port={}", free_port()))
+            .arg(format!("-volume.port.grpc={}", free_port()))
+            .arg(format!("-filer.port={}", free_port()))
+            .arg(format!("-filer.port.grpc={}", free_port()))
+            // Services that nobody asked for, on fixed ports: a second server would die of them.
+            .args(["-s3.port.iceberg=0", "-s3.port.lance=0"])
             .args(["-master.volumeSizeLimitMB=1024", "-volume.max=50"])
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
@@ -55,8 +59,8 @@ impl Seaweed {
             .kill_on_drop(true)
             .spawn()
             .unwrap();
-        let this = Self { endpoint, port: ports.s3, _server: server, _folder: folder };
-        this.wait_ready(ports.s3).await;
+        let mut this = Self { endpoint, port, server, folder };
+        this.wait_ready().await;
         this
     }
 
@@ -91,8 +95,8 @@ impl Seaweed {
 
     /// Waits until the port answers, then until a bucket takes an object: the parts of the server
     /// find each other only after its ports are open.
-    async fn wait_ready(&self, port: u16) {
-        let address = SocketAddr::from(([127, 0, 0, 1], port));
+    async fn wait_ready(&mut self) {
+        let address = SocketAddr::from(([127, 0, 0, 1], self.port));
         let end = Instant::now() + READY_WITHIN;
         let mut tries = tokio::time::interval(Duration::from_millis(50));
         while tokio::net::TcpStream::connect(address).await.is_err() {
@@ -107,8 +111,12 @@ impl Seaweed {
         }
     }
 
-    fn assert_time_left(&self, end: Instant) {
-        assert!(Instant::now() < end, "SeaweedFS was not ready within {READY_WITHIN:?}");
+    fn assert_time_left(&mut self, end: Instant) {
+        let ended = self.server.try_wait().unwrap();
+        if ended.is_some() || Instant::now() > end {
+            let log = std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
+            panic!("SeaweedFS was not ready within {READY_WITHIN:?} ({ended:?}):\n{log}");
+        }
     }
 
     /// Signs a plain `PUT` of the bucket: the client library has no call that makes one.
@@ -135,37 +143,6 @@ impl Seaweed {
         let put = probe.put_small(&key, Bytes::from_static(b"x"), PutRule::Overwrite);
         let put = tokio::time::timeout(Duration::from_secs(20), put).await;
         put.is_ok_and(|put| put.is_ok()) && probe.delete(&key).await.is_ok()
-    }
-}
-
-/// Free ports, found by binding all of them at once and letting go.
-struct Ports {
-    s3: u16,
-    s3_grpc: u16,
-    master: u16,
-    master_grpc: u16,
-    volume: u16,
-    volume_grpc: u16,
-    filer: u16,
-    filer_grpc: u16,
-}
-
-impl Ports {
-    fn pick() -> Self {
-        let free: Vec<TcpListener> =
-            (0..8).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-        let mut ports = free.iter().map(|free| free.local_addr().unwrap().port());
-        let mut next = || ports.next().unwrap();
-        Self {
-            s3: next(),
-            s3_grpc: next(),
-            master: next(),
-            master_grpc: next(),
-            volume: next(),
-            volume_grpc: next(),
-            filer: next(),
-            filer_grpc: next(),
-        }
     }
 }
 
