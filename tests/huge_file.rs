@@ -5,7 +5,7 @@ mod support;
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use prestage_sample::{SampleOptions, write_sample};
+use prestage_sample::SampleOptions;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use support::{
@@ -20,21 +20,24 @@ use support::{
 /// A sample with a payload of 100 MB that can't shrink, and three applications with an installer that
 /// can and a cabinet that can't, of 40 MB each.
 fn site_with_huge_files() -> Demo {
-    let demo = Demo { dir: tempfile::tempdir().unwrap() };
-    let options = SampleOptions {
+    Demo::with(&SampleOptions {
         application_bytes: 80_000_000,
         payload_bytes: 100_000_000,
         ..SampleOptions::default()
-    };
-    write_sample(&demo.site(), &options, time::OffsetDateTime::now_utc()).unwrap();
-    demo
+    })
 }
 
-/// The SHA-256 of every object of the packs.
+/// The SHA-256 of every object of the packs, but not what the victim was writing when it was killed:
+/// the client's own half-written file of an index, which is scrubbed an hour later.
 fn packs(demo: &Demo, data: &str) -> BTreeMap<PathBuf, [u8; 32]> {
     let folder = demo.path(data).join("objects/packs");
     let sha256 = |file: &PathBuf| Sha256::digest(std::fs::read(folder.join(file)).unwrap()).into();
-    files_below(&folder).into_iter().map(|file| (file.clone(), sha256(&file))).collect()
+    let whole = |file: &PathBuf| !file.to_string_lossy().contains('#');
+    files_below(&folder)
+        .into_iter()
+        .filter(whole)
+        .map(|file| (file.clone(), sha256(&file)))
+        .collect()
 }
 
 fn is_run(task: &Value) -> bool {
@@ -69,7 +72,10 @@ fn a_worker_lost_in_a_run_costs_that_run_and_the_medium_is_the_same() {
         assert_eq!(task["generation"], if again { 2 } else { 1 }, "{task}");
     }
     assert!(std::fs::read(demo.path("out.wim")).unwrap() == expected, "the medium is another");
-    assert!(packs(&demo, "data") == packs(&demo, "quiet"), "a pack is another, or a run stayed");
+    let (made, expected_packs) = (packs(&demo, "data"), packs(&demo, "quiet"));
+    let stayed: Vec<_> = made.keys().filter(|key| !expected_packs.contains_key(*key)).collect();
+    assert!(stayed.is_empty(), "a run stayed: {stayed:?}");
+    assert!(made == expected_packs, "a pack is another");
     // What was read twice to be joined is content once.
     let made = document["report"]["content_bytes"]["made"].as_u64().unwrap();
     assert!((340_000_000..400_000_000).contains(&made), "{made}");

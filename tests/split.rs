@@ -5,6 +5,7 @@ mod support;
 
 use std::path::{Path, PathBuf};
 
+use prestage_sample::SampleOptions;
 use serde_json::Value;
 use support::{Demo, assert_clean, files_below, ok, prestage, refused, tool, wimlib};
 
@@ -214,7 +215,7 @@ fn a_set_that_is_there_is_not_made_again_unless_a_part_is_gone() {
 
 #[test]
 fn a_file_that_fits_into_no_volume_is_named() {
-    let demo = Demo::of_mib(300);
+    let demo = Demo::with(&SampleOptions { payload_bytes: 20_000_000, ..SampleOptions::default() });
     demo.edit_spec(FILE, &format!("{FILE}\nsplit_mib = 16"));
     let output = demo.build("set/out.wim", "data", &[]);
     let said = refused(&output, 1);

@@ -9,6 +9,7 @@ use std::{
     process::{Command, Output},
 };
 
+use prestage_sample::{SampleOptions, write_sample};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -24,6 +25,13 @@ impl Demo {
         let dir = tempfile::tempdir().unwrap();
         let demo = Self { dir };
         ok(&prestage(&demo, ["sample".as_ref(), demo.site().as_os_str()]));
+        demo
+    }
+
+    /// A sample with contents of one's own choice.
+    pub fn with(options: &SampleOptions) -> Self {
+        let demo = Self { dir: tempfile::tempdir().unwrap() };
+        write_sample(&demo.site(), options, time::OffsetDateTime::now_utc()).unwrap();
         demo
     }
 
