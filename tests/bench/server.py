@@ -60,7 +60,7 @@ def seaweed():
     """SeaweedFS with the buckets `packs` and `media`; gives the port of its S3 service."""
     with tempfile.TemporaryDirectory(prefix="prestage-bench-weed-") as folder:
         ports = free_ports(2 * len(PARTS))
-        command = ["weed", "server", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3"]
+        command = ["weed", "server", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3", "-s3.port.iceberg=0", "-s3.port.lance=0"]
         for part, port, grpc in zip(PARTS, ports[::2], ports[1::2], strict=True):
             command += [f"-{part}.port={port}", f"-{part}.port.grpc={grpc}"]
         command += ["-master.volumeSizeLimitMB=1024", "-volume.max=50"]

@@ -19,6 +19,7 @@ pub mod options;
 pub mod pack;
 pub mod recipe;
 pub mod scrub;
+pub mod staging;
 pub mod view;
 
 pub use chunks::{CHUNK, HEADER_BYTES};
@@ -31,4 +32,5 @@ pub use objects::{Objects, PutOutcome, PutRule};
 pub use options::StoreOptions;
 pub use pack::{PackIndex, PackReader, PackWriter};
 pub use recipe::Recipe;
+pub use staging::StagingFile;
 pub use view::ComposedView;

@@ -1,63 +1,137 @@
 //! The glue: all bytes of a volume that are not copied from packs, and the hashes of all chunks.
+//!
+//! Loose resources come from all over their packs. Each chunk of a pack is read and checked once,
+//! and what of it is glue goes to its places; the hashes are taken afterwards, from front to back.
 
 use std::{collections::BTreeMap, ops::Range};
 
 use bytes::Bytes;
+use futures::{StreamExt, stream};
 use prestage_store::{
-    CHUNK, HEADER_BYTES,
-    chunks::{chunk_floor, chunk_start},
-    layout::{Origin, Stretch, Volume},
-    pack::{PackReader, PackWriter, Reservation},
+    CHUNK, HEADER_BYTES, StagingFile,
+    chunks::chunk_start,
+    layout::{Origin, Volume},
+    pack::PackReader,
+    staging::Staged,
 };
 use prestage_wim::Sha1Hash;
+use rayon::prelude::*;
 use sha1::{Digest, Sha1};
 
 use super::{Tools, error::TaskError};
 
-static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+/// Chunks of packs in memory at once.
+const READ_AHEAD: usize = 3;
+/// Bytes of glue that are hashed at once, while they are in the CPU's cache.
+const HASH_PIECE: usize = 256 * 1024;
 
-/// Writes the glue in the order of the volume, hashing as it goes.
-pub struct GlueWriter<'a> {
-    writer: PackWriter,
-    header: Reservation,
-    hasher: ChunkHashes,
-    cached: Option<(usize, u64, Bytes)>,
+/// The glue of one volume.
+pub struct Glue<'a> {
+    file: StagingFile,
+    /// Bytes of it so far.
+    bytes: u64,
+    spans: Vec<Span>,
     packs: &'a [PackReader],
-    hashes: bool,
     tools: &'a Tools,
 }
 
-impl<'a> GlueWriter<'a> {
-    /// Leaves room for the header. `hashes` says whether the hashes of chunks are wanted.
-    pub fn begin(
+/// A stretch of the volume, and where its bytes can be read.
+#[derive(Clone, Copy)]
+struct Span {
+    dst_offset: u64,
+    bytes: u64,
+    from: From,
+}
+
+#[derive(Clone, Copy)]
+enum From {
+    Glue { offset: u64 },
+    Pack { pack: usize, offset: u64 },
+}
+
+/// A part of a pack's chunk that is glue.
+struct Piece {
+    pack: usize,
+    chunk: u64,
+    within: Range<usize>,
+    glue_offset: u64,
+}
+
+impl<'a> Glue<'a> {
+    /// Writes all that the layout takes from packs or leaves empty, but for what the store copies.
+    pub fn write(
+        volume: &Volume,
         packs: &'a [PackReader],
-        hashes: bool,
         tools: &'a Tools,
     ) -> Result<Self, TaskError> {
-        let mut writer = tools.pack_writer()?;
-        let header = writer.reserve(HEADER_BYTES)?;
-        let hasher = ChunkHashes::default();
-        Ok(Self { writer, header, hasher, cached: None, packs, hashes, tools })
+        let file = tools.objects.staging_file(&tools.staging)?;
+        let mut glue = Self { file, bytes: 0, spans: Vec::new(), packs, tools };
+        let mut pieces = Vec::new();
+        for (stretch, in_glue) in volume.glue() {
+            let (dst_offset, bytes) = (stretch.dst_offset, stretch.bytes);
+            let from = match (stretch.from, in_glue) {
+                (Origin::Pack { pack, offset }, None) => From::Pack { pack, offset },
+                (from, offset) => {
+                    let offset = offset.unwrap_or(glue.bytes);
+                    if let Origin::Pack { pack, offset: in_pack } = from {
+                        pieces.extend(pieces_of(pack, in_pack..in_pack + bytes, offset));
+                    }
+                    glue.bytes = offset + bytes;
+                    From::Glue { offset }
+                }
+            };
+            glue.spans.push(Span { dst_offset, bytes, from });
+        }
+        glue.scatter(pieces)?;
+        Ok(glue)
     }
 
-    /// Writes everything that the layout takes from packs or leaves empty, but for what the store
-    /// copies.
-    pub fn payload(&mut self, volume: &Volume) -> Result<(), TaskError> {
-        for stretch in volume.stretches() {
-            match stretch.from {
-                Origin::Header => {}
-                Origin::Pack { pack, offset } if stretch.copied => {
-                    self.hash_edges(stretch, pack, offset)?;
-                }
-                Origin::Pack { pack, offset } => {
-                    let dst_offset = stretch.dst_offset;
-                    self.each_piece(
-                        pack,
-                        offset..offset + stretch.bytes,
-                        |glue, within, piece| glue.covered(piece, dst_offset + within),
-                    )?;
-                }
-                Origin::Zeros => self.zeros(stretch.bytes, stretch.dst_offset)?,
+    /// Appends bytes that follow the payload in the volume, one piece after another.
+    pub fn append(&mut self, bytes: &[u8]) -> Result<(), TaskError> {
+        self.file.write_at(bytes, self.bytes)?;
+        let last = self.spans.last();
+        let dst_offset = last.map_or(HEADER_BYTES, |last| last.dst_offset + last.bytes);
+        let from = From::Glue { offset: self.bytes };
+        self.spans.push(Span { dst_offset, bytes: bytes.len() as u64, from });
+        self.bytes += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// SHA-1 of each of the first `chunks` chunks, as far as the volume goes by now. Those in
+    /// `known` are not read.
+    pub fn chunk_hashes(
+        &self,
+        known: &BTreeMap<u64, Sha1Hash>,
+        chunks: u64,
+    ) -> Result<Vec<Sha1Hash>, TaskError> {
+        let hash = |chunk: u64| match known.get(&chunk) {
+            Some(known) => Ok(*known),
+            None => self.hash(chunk),
+        };
+        self.tools.pool.install(|| (0..chunks).into_par_iter().map(hash).collect())
+    }
+
+    /// Fills in the header; gives the file, all of it on disk.
+    pub fn finish(self, header: &[u8]) -> Result<Staged, TaskError> {
+        self.file.write_at(header, 0)?;
+        Ok(self.file.finish(self.bytes)?)
+    }
+
+    /// Puts the pieces to their places, chunk by chunk of the packs.
+    fn scatter(&self, mut pieces: Vec<Piece>) -> Result<(), TaskError> {
+        let chunk = |piece: &Piece| (piece.pack, piece.chunk);
+        pieces.sort_by_key(|piece| (chunk(piece), piece.within.start));
+        let of_chunks = pieces.chunk_by(|one, next| chunk(one) == chunk(next));
+        let mut read = stream::iter(of_chunks)
+            .map(|pieces| async move {
+                let (pack, chunk) = chunk(&pieces[0]);
+                Ok::<_, TaskError>((pieces, self.packs[pack].get_chunk(chunk).await?))
+            })
+            .buffered(READ_AHEAD);
+        while let Some(next) = self.tools.runtime.block_on(read.next()) {
+            let (pieces, content) = next?;
+            for piece in pieces {
+                self.file.write_at(&content[piece.within.clone()], piece.glue_offset)?;
             }
             if self.tools.is_cancelled() {
                 return Err(TaskError::Cancelled);
@@ -66,128 +140,53 @@ impl<'a> GlueWriter<'a> {
         Ok(())
     }
 
-    /// Appends bytes that belong at `dst_offset` and are covered by the integrity table.
-    pub fn covered(&mut self, bytes: &[u8], dst_offset: u64) -> Result<(), TaskError> {
-        self.hasher.update(dst_offset, bytes);
-        Ok(self.writer.append(bytes)?)
-    }
-
-    /// Hashes of every chunk, those of `known` (which were not read) included.
-    pub fn chunk_hashes(
-        &mut self,
-        known: impl Iterator<Item = (u64, Sha1Hash)>,
-        chunks: u64,
-    ) -> Result<Vec<Sha1Hash>, TaskError> {
-        let mut hashes = self.hasher.take();
-        hashes.extend(known);
-        let missing =
-            |chunk| TaskError::BadTask(format!("chunk {chunk} of the volume has no hash"));
-        (0..chunks).map(|chunk| hashes.get(&chunk).copied().ok_or_else(|| missing(chunk))).collect()
-    }
-
-    /// Appends what the integrity table doesn't cover, fills in the header, and gives the file.
-    pub fn finish(mut self, rest: &[u8], header: &[u8]) -> Result<PackWriter, TaskError> {
-        self.writer.append(rest)?;
-        self.writer.fill(self.header, header)?;
-        Ok(self.writer)
-    }
-
-    /// Hashes what the store copies of chunks that it doesn't copy whole: their hashes are in no
-    /// index.
-    fn hash_edges(&mut self, copied: &Stretch, pack: usize, offset: u64) -> Result<(), TaskError> {
-        if !self.hashes {
-            return Ok(());
+    fn hash(&self, chunk: u64) -> Result<Sha1Hash, TaskError> {
+        let (start, end) = (chunk_start(chunk), chunk_start(chunk + 1));
+        let first = self.spans.partition_point(|span| span.dst_offset + span.bytes <= start);
+        let mut hasher = Sha1::new();
+        for span in self.spans[first..].iter().take_while(|span| span.dst_offset < end) {
+            let skip = start.saturating_sub(span.dst_offset);
+            let until = span.bytes.min(end - span.dst_offset);
+            match span.from {
+                From::Glue { offset } => self.hash_glue(&mut hasher, offset + skip..offset + until),
+                From::Pack { pack, offset } => {
+                    let edge = self.edge(pack, offset + skip..offset + until)?;
+                    hasher.update(edge);
+                    Ok(())
+                }
+            }?;
         }
-        let (start, end) = (copied.dst_offset, copied.dst_offset + copied.bytes);
-        let next_chunk = chunk_start((start - HEADER_BYTES).div_ceil(CHUNK));
-        let whole = next_chunk.min(end)..chunk_floor(end).max(next_chunk.min(end));
-        for (from, to) in [(start, whole.start), (whole.end, end)] {
-            let in_pack = |at: u64| offset + (at - start);
-            self.each_piece(pack, in_pack(from)..in_pack(to), |glue, within, piece| {
-                glue.hasher.update(from + within, piece);
-                Ok(())
-            })?;
-        }
-        Ok(())
+        Ok(Sha1Hash(hasher.finalize().into()))
     }
 
-    /// Reads a range of a pack, piece by piece; each comes with its offset in the range.
-    fn each_piece(
-        &mut self,
-        pack: usize,
-        range: Range<u64>,
-        mut take: impl FnMut(&mut Self, u64, &[u8]) -> Result<(), TaskError>,
-    ) -> Result<(), TaskError> {
+    fn hash_glue(&self, hasher: &mut Sha1, range: Range<u64>) -> Result<(), TaskError> {
+        let mut piece = vec![0; HASH_PIECE.min((range.end - range.start) as usize)];
         let mut at = range.start;
         while at < range.end {
-            let chunk = at / CHUNK;
-            let stop = range.end.min((chunk + 1) * CHUNK);
-            let content = self.verified_chunk(pack, chunk)?;
-            let base = chunk * CHUNK;
-            let piece = &content[(at - base) as usize..(stop - base) as usize];
-            take(self, at - range.start, piece)?;
-            at = stop;
+            let piece = &mut piece[..HASH_PIECE.min((range.end - at) as usize)];
+            self.file.read_at(piece, at)?;
+            hasher.update(&*piece);
+            at += piece.len() as u64;
         }
         Ok(())
     }
 
-    /// A chunk of a pack, its SHA-1 checked: this is the content's last hop.
-    fn verified_chunk(&mut self, pack: usize, chunk: u64) -> Result<Bytes, TaskError> {
-        if let Some((cached_pack, cached_chunk, bytes)) = &self.cached
-            && (*cached_pack, *cached_chunk) == (pack, chunk)
-        {
-            return Ok(bytes.clone());
-        }
-        let reader = &self.packs[pack];
-        let bytes = self.tools.runtime.block_on(reader.get_chunk(chunk))?;
-        self.cached = Some((pack, chunk, bytes.clone()));
-        Ok(bytes)
-    }
-
-    fn zeros(&mut self, bytes: u64, dst_offset: u64) -> Result<(), TaskError> {
-        let mut written = 0;
-        while written < bytes {
-            let piece = &ZEROS[..ZEROS.len().min((bytes - written) as usize)];
-            self.covered(piece, dst_offset + written)?;
-            written += piece.len() as u64;
-        }
-        Ok(())
+    /// Less than a chunk that the store copies: its hash is in no index. The merge checks its bytes.
+    fn edge(&self, pack: usize, range: Range<u64>) -> Result<Bytes, TaskError> {
+        Ok(self.tools.runtime.block_on(self.packs[pack].get_range(range))?)
     }
 }
 
-/// SHA-1 of each chunk of the volume that passes by in order, each whole.
-#[derive(Default)]
-struct ChunkHashes {
-    current: Option<(u64, Sha1)>,
-    done: BTreeMap<u64, Sha1Hash>,
-}
-
-impl ChunkHashes {
-    fn update(&mut self, dst_offset: u64, mut bytes: &[u8]) {
-        let mut at = dst_offset - HEADER_BYTES;
-        while !bytes.is_empty() {
-            let chunk = at / CHUNK;
-            let take = bytes.len().min(((chunk + 1) * CHUNK - at) as usize);
-            if self.current.as_ref().is_none_or(|(current, _)| *current != chunk) {
-                self.close();
-                self.current = Some((chunk, Sha1::new()));
-            }
-            if let Some((_, hasher)) = &mut self.current {
-                hasher.update(&bytes[..take]);
-            }
-            at += take as u64;
-            bytes = &bytes[take..];
+/// A range of a pack, cut at its chunks.
+fn pieces_of(pack: usize, range: Range<u64>, glue_offset: u64) -> impl Iterator<Item = Piece> {
+    (range.start / CHUNK..range.end.div_ceil(CHUNK)).map(move |chunk| {
+        let base = chunk * CHUNK;
+        let (start, end) = (range.start.max(base), range.end.min(base + CHUNK));
+        Piece {
+            pack,
+            chunk,
+            within: (start - base) as usize..(end - base) as usize,
+            glue_offset: glue_offset + (start - range.start),
         }
-    }
-
-    fn close(&mut self) {
-        if let Some((chunk, hasher)) = self.current.take() {
-            self.done.insert(chunk, Sha1Hash(hasher.finalize().into()));
-        }
-    }
-
-    fn take(&mut self) -> BTreeMap<u64, Sha1Hash> {
-        self.close();
-        std::mem::take(&mut self.done)
-    }
+    })
 }

@@ -4,7 +4,8 @@ use prestage_proto::v1;
 use prestage_store::{
     BuildId, Compose, ObjectUrl, PutRule, Recipe, UploadToken,
     layout::{CopyRule, Layout, Volume},
-    pack::{PackReader, PackWriter},
+    pack::PackReader,
+    staging::Staged,
 };
 use prestage_wim::{
     Sha1Hash,
@@ -15,7 +16,7 @@ use prestage_wim::{
 use super::{
     Tools,
     error::TaskError,
-    glue::GlueWriter,
+    glue::Glue,
     inline::InlineFiles,
     medium_contents::MediumContents,
     merge::{output_url, part_ranges},
@@ -114,7 +115,7 @@ impl Assembly<'_> {
                 return Err(TaskError::Cancelled);
             }
             tools.runtime.block_on(async {
-                tools.objects.put_staged(&self.build.glue(number), glue.finish()?).await?;
+                tools.objects.put_staged(&self.build.glue(number), glue).await?;
                 let encoded = recipe.encode();
                 let key = self.build.recipe(number);
                 tools.objects.put_small(&key, encoded, PutRule::Overwrite).await?;
@@ -138,23 +139,21 @@ impl Assembly<'_> {
         volume: &Volume,
         mut closing: Closing,
         tools: &Tools,
-    ) -> Result<(PackWriter, Recipe), TaskError> {
+    ) -> Result<(Staged, Recipe), TaskError> {
         let inline = self.inline_bytes(number);
-        let mut glue = GlueWriter::begin(self.packs, self.task.integrity_table, tools)?;
-        glue.payload(volume)?;
-        glue.covered(inline, volume.payload_end())?;
-        let tail_start = volume.payload_end() + inline.len() as u64;
-        glue.covered(&closing.tail[..closing.covered], tail_start)?;
+        let mut glue = Glue::write(volume, self.packs, tools)?;
+        glue.append(inline)?;
+        glue.append(&closing.tail[..closing.covered])?;
         if self.task.integrity_table {
             let known = volume.known_chunks().iter().map(|known| {
                 let digests = self.packs[known.pack].index().chunk_digests();
                 (known.chunk, Sha1Hash(digests[known.pack_chunk as usize].sha1))
             });
-            let hashes = glue.chunk_hashes(known, closing.integrity_chunks())?;
+            let hashes = glue.chunk_hashes(&known.collect(), closing.integrity_chunks())?;
             closing.add_integrity(&hashes);
         }
-        let rest = &closing.tail[closing.covered..];
-        let glue = glue.finish(rest, &closing.header.write())?;
+        glue.append(&closing.tail[closing.covered..])?;
+        let glue = glue.finish(&closing.header.write())?;
         let recipe = volume
             .recipe(inline.len() as u64 + closing.tail.len() as u64)
             .map_err(|error| TaskError::BadTask(error.to_string()))?;

@@ -89,6 +89,16 @@ impl Volume {
         &self.stretches
     }
 
+    /// Each stretch, with its offset in the glue object if it is glue.
+    pub fn glue(&self) -> impl Iterator<Item = (Stretch, Option<u64>)> {
+        let mut end = 0;
+        self.stretches.iter().map(move |stretch| {
+            let offset = (!stretch.copied).then_some(end);
+            end += offset.map_or(0, |_| stretch.bytes);
+            (*stretch, offset)
+        })
+    }
+
     /// The chunks whose SHA-1s the packs' indexes know, in order: all whole chunks of aligned
     /// packs, copied or not.
     pub fn known_chunks(&self) -> &[KnownChunk] {
@@ -109,29 +119,25 @@ impl Volume {
     /// integrity table), which follow the other glue in the glue object.
     pub fn recipe(&self, tail_bytes: u64) -> Result<Recipe, RecipeError> {
         let mut segments: Vec<Segment> = Vec::new();
-        let mut glue = 0;
-        let tail = Stretch {
-            dst_offset: self.payload_end,
-            bytes: tail_bytes,
-            from: Origin::Zeros,
-            copied: false,
+        let mut push = |dst_offset, len, source| match (segments.last_mut(), &source) {
+            (Some(last), SegmentSource::Glue { .. }) if last.continues_as_glue(dst_offset) => {
+                last.len += len;
+            }
+            _ if len > 0 => segments.push(Segment { dst_offset, len, source }),
+            _ => {}
         };
-        for &Stretch { dst_offset, bytes: len, from, copied } in
-            self.stretches.iter().chain([&tail])
-        {
-            let source = match from {
-                Origin::Pack { pack, offset } if copied => {
+        let mut glue_end = 0;
+        for (stretch, in_glue) in self.glue() {
+            let source = match (stretch.from, in_glue) {
+                (Origin::Pack { pack, offset }, None) => {
                     SegmentSource::Pack { key: self.keys[pack], offset }
                 }
-                _ => SegmentSource::Glue { offset: glue },
+                (_, offset) => SegmentSource::Glue { offset: offset.unwrap_or(glue_end) },
             };
-            glue += if copied { 0 } else { len };
-            match segments.last_mut() {
-                Some(last) if !copied && last.continues_as_glue(dst_offset) => last.len += len,
-                _ if len > 0 => segments.push(Segment { dst_offset, len, source }),
-                _ => {}
-            }
+            glue_end = in_glue.map_or(glue_end, |offset| offset + stretch.bytes);
+            push(stretch.dst_offset, stretch.bytes, source);
         }
+        push(self.payload_end, tail_bytes, SegmentSource::Glue { offset: glue_end });
         Recipe::new(self.payload_end + tail_bytes, segments)
     }
 

@@ -15,6 +15,7 @@ use super::writer::FinishedPack;
 use crate::error::{StoreError, off_thread};
 use crate::keys::{ObjectKey, PackKey};
 use crate::objects::{Objects, PutOutcome, PutRule, make_private_folder};
+use crate::staging::Staged;
 
 /// Bytes of one uploaded part, and of an object that is uploaded whole.
 const UPLOAD_PART: u64 = 16 * 1024 * 1024;
@@ -80,16 +81,17 @@ impl Objects {
         pack: FinishedPack,
         index: &PackIndex,
     ) -> Result<Published, PublishError> {
-        if index.pack_bytes() != pack.bytes || index.chunk_digests() != pack.chunk_digests {
-            let (key, bytes) = (*key, pack.bytes);
+        let bytes = pack.bytes();
+        if index.pack_bytes() != bytes || index.chunk_digests() != pack.chunk_digests {
+            let key = *key;
             return Err(PublishError::Unfit { key, bytes });
         }
-        let there = self.head(&key.pack()).await?.is_some_and(|there| there.bytes == pack.bytes);
+        let there = self.head(&key.pack()).await?.is_some_and(|there| there.bytes == bytes);
         if there && self.head(&key.index()).await?.is_some() {
             return Ok(Published::AlreadyThere);
         }
         let object = index.encode(&key.to_string())?;
-        self.put_staged(&key.pack(), pack).await?;
+        self.put_staged(&key.pack(), pack.staged).await?;
         let rule = PutRule::CreateIfAbsent;
         match self.put_small(&key.index(), object, rule).await? {
             PutOutcome::Written => Ok(Published::Written),
@@ -111,14 +113,14 @@ impl Objects {
     }
 
     /// Publishes a staged file under any key, all at once, replacing what was there.
-    pub async fn put_staged(&self, key: &ObjectKey, pack: FinishedPack) -> Result<(), StoreError> {
+    pub async fn put_staged(&self, key: &ObjectKey, staged: Staged) -> Result<(), StoreError> {
         if let Some(target) = self.local_path(key) {
             let place = target.display().to_string();
-            return off_thread(place, move || rename_into_place(pack.staging, &target)).await;
+            return off_thread(place, move || rename_into_place(staged.file, &target)).await;
         }
         let (objects, path) = (self.clone(), self.store_path(key)?);
         match self.multipart() {
-            Some(client) => Upload { objects, client, key: key.clone(), path }.run(pack).await,
+            Some(client) => Upload { objects, client, key: key.clone(), path }.run(staged).await,
             None => Err(self.failed(
                 "upload",
                 key,
@@ -135,7 +137,7 @@ fn rename_into_place(staging: NamedTempFile, target: &Path) -> Result<(), StoreE
     let folder = target.parent().unwrap_or(target);
     make_private_folder(folder)?;
     let renamed = staging.persist(target);
-    renamed.map_err(|error| StoreError::io("rename the pack to", target)(error.error))?;
+    renamed.map_err(|error| StoreError::io("rename the object to", target)(error.error))?;
     sync_folder(folder)
 }
 
@@ -146,7 +148,7 @@ pub(crate) fn sync_folder(folder: &Path) -> Result<(), StoreError> {
         .map_err(StoreError::io("make durable the folder", folder))
 }
 
-/// One pack on its way into a bucket.
+/// One file on its way into a bucket.
 struct Upload {
     objects: Objects,
     client: Arc<dyn MultipartStore>,
@@ -155,16 +157,17 @@ struct Upload {
 }
 
 impl Upload {
-    async fn run(&self, pack: FinishedPack) -> Result<(), StoreError> {
-        let staging = Arc::new(pack.staging);
-        if pack.bytes <= UPLOAD_PART {
-            let body = self.read(&staging, 0, pack.bytes).await?;
+    async fn run(&self, staged: Staged) -> Result<(), StoreError> {
+        let Staged { file, bytes } = staged;
+        let staging = Arc::new(file);
+        if bytes <= UPLOAD_PART {
+            let body = self.read(&staging, 0, bytes).await?;
             let rule = PutRule::Overwrite;
             return self.objects.put_small(&self.key, body, rule).await.map(drop);
         }
         let id = self.client.create_multipart(&self.path).await;
         let id = id.map_err(|source| self.failed(source))?;
-        let done = self.parts(&id, &staging, pack.bytes).await;
+        let done = self.parts(&id, &staging, bytes).await;
         if done.is_err() {
             // The upload failed already; a bucket's life cycle rule removes what this can't.
             let _ = self.client.abort_multipart(&self.path, &id).await;

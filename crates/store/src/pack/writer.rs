@@ -13,8 +13,8 @@ use tempfile::NamedTempFile;
 use super::ChunkDigests;
 use crate::chunks::CHUNK;
 use crate::error::StoreError;
-use crate::objects::{Objects, make_private_folder};
-use crate::scrub::STAGING_SUFFIX;
+use crate::objects::Objects;
+use crate::staging::{Staged, locked_file};
 
 /// Bytes read or written at once.
 const PIECE: usize = 1024 * 1024;
@@ -105,8 +105,7 @@ pub struct PackWriter {
 /// A pack whose bytes are all on disk, not yet in the store. Dropped, it removes its staging file.
 #[derive(Debug)]
 pub struct FinishedPack {
-    pub(super) staging: NamedTempFile,
-    pub(super) bytes: u64,
+    pub(super) staged: Staged,
     pub(super) chunk_digests: Vec<ChunkDigests>,
 }
 
@@ -137,7 +136,7 @@ impl ChunkHasher {
 impl FinishedPack {
     /// Bytes of the pack.
     pub fn bytes(&self) -> u64 {
-        self.bytes
+        self.staged.bytes
     }
 
     /// Digests of each 10 MiB of the pack in order; the last may be of fewer bytes.
@@ -157,11 +156,8 @@ impl Objects {
 impl PackWriter {
     /// Opens a staging file in `folder`, which is made if it isn't there.
     pub fn create(folder: &Path) -> Result<Self, PackWriteError> {
-        make_private_folder(folder)?;
-        let staging = locked_staging_file(folder)
-            .map_err(StoreError::io("create a staging file in", folder))?;
         Ok(Self {
-            staging: BufWriter::with_capacity(PIECE, staging),
+            staging: BufWriter::with_capacity(PIECE, locked_file(folder)?),
             position: 0,
             hasher: ChunkHasher::default(),
             chunk_digests: Vec::new(),
@@ -283,10 +279,10 @@ impl PackWriter {
         let durable = self.staging.get_ref().as_file().sync_all();
         durable.map_err(|error| self.failed("make durable", error))?;
         let path = self.staging.get_ref().path().to_path_buf();
-        let staging = self.staging.into_inner();
-        let staging =
-            staging.map_err(|error| StoreError::io("write", &path)(error.into_error()))?;
-        Ok(FinishedPack { staging, bytes: self.position, chunk_digests: self.chunk_digests })
+        let file = self.staging.into_inner();
+        let file = file.map_err(|error| StoreError::io("write", &path)(error.into_error()))?;
+        let staged = Staged { file, bytes: self.position };
+        Ok(FinishedPack { staged, chunk_digests: self.chunk_digests })
     }
 
     /// Hashes bytes on their way to the end of the pack.
@@ -327,19 +323,6 @@ impl PackWriter {
 
     fn failed(&self, action: &'static str, error: io::Error) -> PackWriteError {
         StoreError::io(action, self.staging.get_ref().path())(error).into()
-    }
-}
-
-/// A staging file that is locked, so that no scrub takes it for a leftover.
-fn locked_staging_file(folder: &Path) -> io::Result<NamedTempFile> {
-    loop {
-        let file =
-            tempfile::Builder::new().prefix("pack-").suffix(STAGING_SUFFIX).tempfile_in(folder)?;
-        file.as_file().lock()?;
-        // A scrub may have removed it between its creation and the lock.
-        if file.path().try_exists()? {
-            return Ok(file);
-        }
     }
 }
 

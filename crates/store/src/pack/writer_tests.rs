@@ -14,7 +14,7 @@ fn digests(chunk: &[u8]) -> ChunkDigests {
 }
 
 fn content(finished: &FinishedPack) -> Vec<u8> {
-    std::fs::read(finished.staging.path()).unwrap()
+    std::fs::read(finished.staged.file.path()).unwrap()
 }
 
 fn check(finished: &FinishedPack, expected: &[u8]) {
