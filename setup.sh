@@ -3,7 +3,7 @@
 set -euo pipefail
 
 build=(build-essential pkg-config libclang-dev)
-tests=(wimtools p7zip-full libhivex-bin libwin-hivex-perl python3-hivex ntfs-3g openssl procps python3 python3-pip)
+tests=(wimtools p7zip-full libhivex-bin libwin-hivex-perl python3-hivex ntfs-3g openssl procps xfsprogs python3 python3-pip)
 
 # Node may be installed in another way than by Debian's packages.
 command -v npm >/dev/null || tests+=(nodejs npm)

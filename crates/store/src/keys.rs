@@ -63,6 +63,11 @@ impl ObjectKey {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether it is a pack's (not its index's).
+    pub fn is_pack(&self) -> bool {
+        matches!(StoredObject::parse(self), Ok(StoredObject::Pack(_)))
+    }
 }
 
 impl fmt::Display for ObjectKey {

@@ -17,8 +17,10 @@ use object_store::multipart::MultipartStore;
 use object_store::path::Path as StorePath;
 use object_store::{
     Error as RequestError, GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode,
+    PutPayload,
 };
 
+use crate::chunks::HEADER_BYTES;
 use crate::error::{StoreError, off_thread};
 use crate::keys::{ObjectKey, STAGING_FOLDER};
 use crate::location::{Cloud, ObjectUrl, UrlError};
@@ -132,12 +134,24 @@ impl Objects {
         }
     }
 
-    /// The file that holds `key`, if this store is a folder.
+    /// The file that holds `key`, if this store is a folder. The object starts behind the first
+    /// [`Objects::lead`] bytes of it.
     pub fn local_path(&self, key: &ObjectKey) -> Option<PathBuf> {
         match &self.kind {
             StoreKind::Local(folder) => Some(folder.join(key.as_str())),
             _ => None,
         }
+    }
+
+    /// Bytes in front of an object in its file, which are not the object's. A pack in a folder has
+    /// as many as a medium has header: its chunks lie in the file's blocks as they lie in those of a
+    /// medium, so a file system that can share blocks needs to copy hardly any.
+    pub(crate) fn lead(&self, key: &ObjectKey) -> u64 {
+        if key.is_pack() { self.pack_lead() } else { 0 }
+    }
+
+    pub(crate) fn pack_lead(&self) -> u64 {
+        if matches!(self.kind, StoreKind::Local(_)) { HEADER_BYTES } else { 0 }
     }
 
     /// Folder for files that will become objects: inside a local store, so that they are renamed
@@ -175,7 +189,9 @@ impl Objects {
             PutRule::Overwrite => PutMode::Overwrite,
         };
         let path = self.store_path(key)?;
-        match self.store.put_opts(&path, body.into(), mode.into()).await {
+        let lead = Bytes::from(vec![0; self.lead(key) as usize]);
+        let body = PutPayload::from_iter([lead, body]);
+        match self.store.put_opts(&path, body, mode.into()).await {
             Ok(_) => Ok(PutOutcome::Written),
             Err(RequestError::AlreadyExists { .. }) => Ok(PutOutcome::AlreadyThere),
             Err(source) => Err(self.failed("write", key, source)),
@@ -187,13 +203,15 @@ impl Objects {
         let path = self.store_path(key)?;
         let answer = self.store.get(&path).await;
         let answer = answer.map_err(|source| self.failed("read", key, source))?;
-        let size = answer.meta.size;
+        let lead = self.lead(key);
+        let size = answer.meta.size.saturating_sub(lead);
         if size > limit {
             let place = self.url(key).to_string();
             return Err(StoreError::TooLarge { place, size, limit });
         }
         let body = answer.bytes().await;
-        body.map_err(|source| self.failed("read", key, source))
+        let mut body = body.map_err(|source| self.failed("read", key, source))?;
+        Ok(body.split_off(body.len().min(lead as usize)))
     }
 
     /// Reads `range` (bytes) of an object into memory; the caller bounds it. An object that ends
@@ -212,8 +230,9 @@ impl Objects {
         if range.is_empty() {
             return Ok(Bytes::new());
         }
+        let lead = self.lead(key);
         let options = GetOptions {
-            range: Some(GetRange::Bounded(range.clone())),
+            range: Some(GetRange::Bounded(range.start + lead..range.end + lead)),
             if_match: etag.map(str::to_owned),
             ..GetOptions::default()
         };
@@ -241,7 +260,7 @@ impl Objects {
     /// What the store knows of the object; `None` if there is none.
     pub async fn head(&self, key: &ObjectKey) -> Result<Option<ObjectFacts>, StoreError> {
         match self.store.head(&self.store_path(key)?).await {
-            Ok(meta) => Ok(Some(facts(key.clone(), meta))),
+            Ok(meta) => Ok(Some(self.facts(key.clone(), meta))),
             Err(RequestError::NotFound { .. }) => Ok(None),
             Err(source) => Err(self.failed("look up", key, source)),
         }
@@ -301,7 +320,12 @@ impl Objects {
             return None;
         }
         let key = ObjectKey::new(below).ok()?;
-        Some(Ok(facts(key, meta)))
+        Some(Ok(self.facts(key, meta)))
+    }
+
+    fn facts(&self, key: ObjectKey, meta: ObjectMeta) -> ObjectFacts {
+        let bytes = meta.size.saturating_sub(self.lead(&key));
+        ObjectFacts { key, bytes, etag: meta.e_tag, modified: meta.last_modified.into() }
     }
 
     pub(crate) fn failed(
@@ -319,10 +343,6 @@ impl fmt::Debug for Objects {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Objects({})", self.root)
     }
-}
-
-fn facts(key: ObjectKey, meta: ObjectMeta) -> ObjectFacts {
-    ObjectFacts { key, bytes: meta.size, etag: meta.e_tag, modified: meta.last_modified.into() }
 }
 
 /// Packs may hold licensed software and drivers, so nobody but the owner may read the folder.

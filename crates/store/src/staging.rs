@@ -20,11 +20,13 @@ pub struct StagingFile(NamedTempFile);
 #[derive(Debug)]
 pub struct Staged {
     pub(crate) file: NamedTempFile,
+    /// Bytes in front of the object's.
+    pub(crate) lead: u64,
     pub(crate) bytes: u64,
 }
 
 impl Objects {
-    /// A new file for an object of this store; `elsewhere` is the staging folder for stores that
+    /// A new file for an object of this store that is no pack; `elsewhere` is the staging folder for stores that
     /// are not folders. Blocking.
     pub fn staging_file(&self, elsewhere: &Path) -> Result<StagingFile, StoreError> {
         locked_file(&self.staging_folder(elsewhere)).map(StagingFile)
@@ -49,7 +51,7 @@ impl StagingFile {
         let file = self.0.as_file();
         let durable = file.set_len(bytes).and_then(|()| file.sync_all());
         durable.map_err(StoreError::io("make durable", self.0.path()))?;
-        Ok(Staged { file: self.0, bytes })
+        Ok(Staged { file: self.0, lead: 0, bytes })
     }
 }
 

@@ -23,6 +23,9 @@ use crate::pack::sync_folder;
 pub(super) const PART_RULES: PartRules =
     PartRules { min_bytes: 1, max_bytes: 128 * 1024 * 1024, max_parts: u32::MAX, at_once: 1 };
 
+/// Bytes of a block that file systems share. Those of larger blocks copy.
+const BLOCK: u64 = 4096;
+
 pub(super) async fn begin(
     target: PathBuf,
     name: String,
@@ -53,7 +56,8 @@ pub(super) async fn place(upload: LocalUpload, part: &Part) -> Result<(), Compos
     match part.source.objects.local_path(&part.source.key) {
         Some(path) => {
             check_unchanged(&part.source).await?;
-            let copy = FileCopy { from: part.source.offset, to: part.dst_offset, bytes: part.len };
+            let from = part.source.objects.lead(&part.source.key) + part.source.offset;
+            let copy = FileCopy { from, to: part.dst_offset, bytes: part.len };
             let (target, partial) = (target.clone(), upload.partial.clone());
             off_thread(path.display().to_string(), move || copy.run(&path, &target, &partial))
                 .await?;
@@ -129,8 +133,8 @@ struct FileCopy {
 }
 
 impl FileCopy {
-    /// Copies inside the kernel, which shares blocks where the file system can; by hand otherwise.
-    fn run(mut self, path: &Path, target: &File, partial: &Path) -> Result<(), StoreError> {
+    /// Copies inside the kernel; by hand where it can't.
+    fn run(self, path: &Path, target: &File, partial: &Path) -> Result<(), StoreError> {
         let source = match File::open(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let place = path.display().to_string();
@@ -139,21 +143,47 @@ impl FileCopy {
             source => source.map_err(StoreError::io("open", path))?,
         };
         self.check(&source, path)?;
+        for copy in self.by_blocks() {
+            copy.in_kernel(&source, path, target, partial)?;
+        }
+        Ok(())
+    }
+
+    /// The whole blocks, and what lies in front of and behind them: a file system shares blocks only
+    /// if it is asked for nothing else.
+    fn by_blocks(self) -> Vec<Self> {
+        let end = self.from + self.bytes;
+        let (start, behind) = (self.from.next_multiple_of(BLOCK), end - end % BLOCK);
+        if self.from % BLOCK != self.to % BLOCK || start >= behind {
+            return vec![self];
+        }
+        let range = |from: u64, until: u64| {
+            let to = self.to + (from - self.from);
+            (until > from).then_some(Self { from, to, bytes: until - from })
+        };
+        [range(self.from, start), range(start, behind), range(behind, end)]
+            .into_iter()
+            .flatten()
+            .collect()
+    }
+
+    fn in_kernel(
+        mut self,
+        source: &File,
+        path: &Path,
+        target: &File,
+        partial: &Path,
+    ) -> Result<(), StoreError> {
         while self.bytes > 0 {
             let wanted = self.bytes.min(PART_RULES.max_bytes) as usize;
             let (mut from, mut to) = (self.from, self.to);
-            match rustix::fs::copy_file_range(
-                &source,
-                Some(&mut from),
-                target,
-                Some(&mut to),
-                wanted,
-            ) {
-                Ok(0) => return self.by_hand(&source, path, target, partial),
+            let (from, to) = (Some(&mut from), Some(&mut to));
+            match rustix::fs::copy_file_range(source, from, target, to, wanted) {
+                Ok(0) => return self.by_hand(source, path, target, partial),
                 Ok(copied) => self.advance(copied as u64),
                 Err(Errno::INTR) => {}
                 Err(Errno::XDEV | Errno::NOSYS | Errno::OPNOTSUPP | Errno::INVAL | Errno::PERM) => {
-                    return self.by_hand(&source, path, target, partial);
+                    return self.by_hand(source, path, target, partial);
                 }
                 Err(error) => return Err(StoreError::io("write", partial)(error.into())),
             }

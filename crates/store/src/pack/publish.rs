@@ -115,6 +115,7 @@ impl Objects {
     /// Publishes a staged file under any key, all at once, replacing what was there.
     pub async fn put_staged(&self, key: &ObjectKey, staged: Staged) -> Result<(), StoreError> {
         if let Some(target) = self.local_path(key) {
+            debug_assert_eq!(staged.lead, self.lead(key), "made for another object");
             let place = target.display().to_string();
             return off_thread(place, move || rename_into_place(staged.file, &target)).await;
         }
@@ -158,7 +159,7 @@ struct Upload {
 
 impl Upload {
     async fn run(&self, staged: Staged) -> Result<(), StoreError> {
-        let Staged { file, bytes } = staged;
+        let Staged { file, bytes, .. } = staged;
         let staging = Arc::new(file);
         if bytes <= UPLOAD_PART {
             let body = self.read(&staging, 0, bytes).await?;

@@ -123,13 +123,14 @@ impl PackReader {
         let read = |error| PackReadError::Store(StoreError::io("read", path)(error));
         let file = File::open(path).map_err(read)?;
         let mut piece = vec![0; VERIFY_PIECE];
+        let lead = self.objects.lead(&self.key.pack());
         for chunk in chunks {
             let end = ((chunk + 1) * CHUNK).min(self.index.pack_bytes());
             let mut hasher = blake3::Hasher::new();
             let mut at = chunk * CHUNK;
             while at < end {
                 let piece = &mut piece[..VERIFY_PIECE.min((end - at) as usize)];
-                file.read_exact_at(piece, at).map_err(read)?;
+                file.read_exact_at(piece, lead + at).map_err(read)?;
                 hasher.update(piece);
                 at += piece.len() as u64;
             }

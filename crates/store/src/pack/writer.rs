@@ -91,6 +91,8 @@ impl Reservation {
 #[derive(Debug)]
 pub struct PackWriter {
     staging: BufWriter<NamedTempFile>,
+    /// Bytes in front of the pack in the file; all other offsets are the pack's.
+    lead: u64,
     position: u64,
     /// Of the chunk that `position` is in.
     hasher: ChunkHasher,
@@ -149,15 +151,20 @@ impl Objects {
     /// A writer for a new pack of this store; `elsewhere` is the staging folder for stores that are
     /// not folders. Blocking.
     pub fn pack_writer(&self, elsewhere: &Path) -> Result<PackWriter, PackWriteError> {
-        PackWriter::create(&self.staging_folder(elsewhere))
+        PackWriter::create(&self.staging_folder(elsewhere), self.pack_lead())
     }
 }
 
 impl PackWriter {
-    /// Opens a staging file in `folder`, which is made if it isn't there.
-    pub fn create(folder: &Path) -> Result<Self, PackWriteError> {
+    /// Opens a staging file in `folder`, which is made if it isn't there. The pack starts behind
+    /// the first `lead` bytes of the file.
+    pub fn create(folder: &Path, lead: u64) -> Result<Self, PackWriteError> {
+        let mut file = locked_file(folder)?;
+        let moved = file.seek(SeekFrom::Start(lead));
+        moved.map_err(StoreError::io("write", file.path()))?;
         Ok(Self {
-            staging: BufWriter::with_capacity(PIECE, locked_file(folder)?),
+            staging: BufWriter::with_capacity(PIECE, file),
+            lead,
             position: 0,
             hasher: ChunkHasher::default(),
             chunk_digests: Vec::new(),
@@ -186,7 +193,7 @@ impl PackWriter {
             return Ok(reservation);
         }
         let end = self.position + bytes;
-        let moved = self.staging.seek(SeekFrom::Start(end));
+        let moved = self.staging.seek(SeekFrom::Start(self.lead + end));
         moved.map_err(|error| self.failed("write", error))?;
         self.open.insert(self.position, bytes);
         self.reread.extend(self.position / CHUNK..=(end - 1) / CHUNK);
@@ -211,7 +218,7 @@ impl PackWriter {
         }
         // The buffer never holds bytes of a reservation, so this can't be overwritten later.
         let file = self.staging.get_ref().as_file();
-        let written = file.write_all_at(bytes, room.offset);
+        let written = file.write_all_at(bytes, self.lead + room.offset);
         written.map_err(|error| self.failed("write", error))?;
         self.open.remove(&room.offset);
         Ok(())
@@ -220,8 +227,9 @@ impl PackWriter {
     /// Takes back everything from `offset` on; what is added next starts there. Reservations that
     /// lie behind it are gone.
     pub fn rewind(&mut self, offset: u64) -> Result<(), PackWriteError> {
-        let moved = self.staging.seek(SeekFrom::Start(offset));
-        let cut = moved.and_then(|_| self.staging.get_ref().as_file().set_len(offset));
+        let end = self.lead + offset;
+        let moved = self.staging.seek(SeekFrom::Start(end));
+        let cut = moved.and_then(|_| self.staging.get_ref().as_file().set_len(end));
         cut.map_err(|error| self.failed("shorten", error))?;
         self.position = offset;
         let chunk = offset / CHUNK;
@@ -281,7 +289,7 @@ impl PackWriter {
         let path = self.staging.get_ref().path().to_path_buf();
         let file = self.staging.into_inner();
         let file = file.map_err(|error| StoreError::io("write", &path)(error.into_error()))?;
-        let staged = Staged { file, bytes: self.position };
+        let staged = Staged { file, lead: self.lead, bytes: self.position };
         Ok(FinishedPack { staged, chunk_digests: self.chunk_digests })
     }
 
@@ -314,7 +322,7 @@ impl PackWriter {
         let mut piece = vec![0; PIECE];
         while at < end {
             let piece = &mut piece[..PIECE.min((end - at) as usize)];
-            file.read_exact_at(piece, at)?;
+            file.read_exact_at(piece, self.lead + at)?;
             hasher.update(piece);
             at += piece.len() as u64;
         }

@@ -13,8 +13,11 @@ fn digests(chunk: &[u8]) -> ChunkDigests {
     ChunkDigests { sha1: sha1(chunk), blake3: blake3::hash(chunk).into() }
 }
 
+const LEAD: u64 = 208;
+
 fn content(finished: &FinishedPack) -> Vec<u8> {
-    std::fs::read(finished.staged.file.path()).unwrap()
+    let mut file = std::fs::read(finished.staged.file.path()).unwrap();
+    file.split_off(LEAD as usize)
 }
 
 fn check(finished: &FinishedPack, expected: &[u8]) {
@@ -27,7 +30,7 @@ fn check(finished: &FinishedPack, expected: &[u8]) {
 #[test]
 fn chunks_are_hashed_in_passing_and_where_room_was_left() {
     let folder = tempfile::tempdir().unwrap();
-    let mut writer = PackWriter::create(folder.path()).unwrap();
+    let mut writer = PackWriter::create(folder.path(), LEAD).unwrap();
     let mut expected = Vec::new();
     let body: Vec<u8> = (0..CHUNK as usize - 3).map(|n| (n % 251) as u8).collect();
     writer.append(&body).unwrap();
@@ -52,7 +55,7 @@ fn a_source_is_copied_and_shown_in_one_read() {
     let body: Vec<u8> = (0..3_000_000u32).map(|n| (n / 7) as u8).collect();
     std::fs::write(&path, &body).unwrap();
     let source = File::open(&path).unwrap();
-    let mut writer = PackWriter::create(folder.path()).unwrap();
+    let mut writer = PackWriter::create(folder.path(), LEAD).unwrap();
     let mut seen = Sha1::new();
     writer.copy_from(&source, 10..2_999_990, |piece| seen.update(piece)).unwrap();
     let digest: Sha1Digest = seen.finalize().into();
@@ -65,7 +68,7 @@ fn a_source_is_copied_and_shown_in_one_read() {
 fn what_is_taken_back_leaves_no_trace() {
     for keep in [0, 5, CHUNK as usize, CHUNK as usize + 7] {
         let folder = tempfile::tempdir().unwrap();
-        let mut writer = PackWriter::create(folder.path()).unwrap();
+        let mut writer = PackWriter::create(folder.path(), LEAD).unwrap();
         let kept: Vec<u8> = (0..keep).map(|n| (n % 253) as u8).collect();
         writer.append(&kept).unwrap();
         let _never_filled = writer.reserve(9).unwrap();
@@ -79,7 +82,7 @@ fn what_is_taken_back_leaves_no_trace() {
 #[test]
 fn an_unfilled_or_ill_filled_reservation_stops_the_pack() {
     let folder = tempfile::tempdir().unwrap();
-    let mut writer = PackWriter::create(folder.path()).unwrap();
+    let mut writer = PackWriter::create(folder.path(), LEAD).unwrap();
     let room = writer.reserve(4).unwrap();
     assert!(matches!(writer.fill(room, b"12345"), Err(PackWriteError::Fill { .. })));
     assert!(matches!(writer.finish(), Err(PackWriteError::Unfilled { offset: 0, reserved: 4 })));
@@ -89,13 +92,13 @@ fn an_unfilled_or_ill_filled_reservation_stops_the_pack() {
 fn a_dropped_writer_or_pack_leaves_nothing_and_a_live_one_is_not_scrubbed() {
     let folder = tempfile::tempdir().unwrap();
     let files = || std::fs::read_dir(folder.path()).unwrap().count();
-    let mut writer = PackWriter::create(folder.path()).unwrap();
+    let mut writer = PackWriter::create(folder.path(), LEAD).unwrap();
     writer.append(b"x").unwrap();
     let scrubbed = crate::scrub::scrub_folder(folder.path(), std::time::SystemTime::now()).unwrap();
     assert_eq!((scrubbed.files, files()), (0, 1));
     drop(writer);
     assert_eq!(files(), 0);
-    let finished = PackWriter::create(folder.path()).unwrap().finish().unwrap();
+    let finished = PackWriter::create(folder.path(), LEAD).unwrap().finish().unwrap();
     assert_eq!((finished.bytes(), finished.chunk_digests().len(), files()), (0, 0, 1));
     drop(finished);
     assert_eq!(files(), 0);
@@ -108,7 +111,7 @@ proptest! {
         steps in prop::collection::vec((any::<bool>(), 0u64..6_000_000, any::<u8>()), 1..8)
     ) {
         let folder = tempfile::tempdir().unwrap();
-        let mut writer = PackWriter::create(folder.path()).unwrap();
+        let mut writer = PackWriter::create(folder.path(), LEAD).unwrap();
         let (mut expected, mut rooms) = (Vec::new(), Vec::new());
         for (reserve, bytes, value) in steps {
             let body = vec![value; bytes as usize];
