@@ -93,33 +93,45 @@ class Bench:
             "software, thorough": self.cold_build(site, "software, thorough", "thorough"),
         }
 
-    def merge(self, _):
+    def merge(self, number):
         """With all packs present: ours, cp, cp to the disk, export."""
-        return self.merges(self.sites["whole"], "")
+        return self.merges(self.sites["whole"], "", number)
 
-    def packed(self, _):
+    def packed(self, number):
         """Content that is compressed already: capture of it all, and merge against export."""
         site = self.sites["packed"]
         costs = {
             "packed": self.cold_build(site, "packed"),
             "packed, capture": self.wimlib(site, "packed, capture", "capture", site.tree),
         }
-        return costs | self.merges(site, "packed, ")
+        return costs | self.merges(site, "packed, ", number)
 
-    def merges(self, site, prefix):
-        output = site.folder / "merge.wim"
-        output.unlink(missing_ok=True)
-        costs = {}
-        costs[f"{prefix}merge"], made = site.build(site.warm, output)
-        self.expect("merge", made, made["content_bytes"]["made"] == 0)
+    def merges(self, site, prefix, number):
+        """In another order each round: who writes after a file was removed gets its memory."""
         copy = ["cp", str(site.medium), str(site.scratch)]
-        costs[f"{prefix}cp"] = self.fresh(site, copy)
-        costs[f"{prefix}cp+sync"] = self.fresh(site, ["sh", "-c", '"$@" && sync "$3"', "sh", *copy])
         export = ["wimlib-imagex", "export", str(site.medium), "1", str(site.scratch)]
-        costs[f"{prefix}export"] = self.fresh(site, export)
-        site.sizes[f"{prefix}export"] = site.scratch.stat().st_size
+        commands = [
+            ("merge", lambda: self.warm_build(site)),
+            ("cp", lambda: self.fresh(site, copy)),
+            ("cp+sync", lambda: self.fresh(site, ["sh", "-c", '"$@" && sync "$3"', "sh", *copy])),
+            ("export", lambda: self.fresh(site, export)),
+        ]
+        costs = {}
+        for turn in range(len(commands)):
+            name, command = commands[(turn + number) % len(commands)]
+            costs[prefix + name] = command()
+            if name == "export":
+                site.sizes[prefix + name] = site.scratch.stat().st_size
         site.scratch.unlink()
         return costs
+
+    def warm_build(self, site):
+        """A build with every pack there: a merge."""
+        output = site.folder / "merge.wim"
+        cost, made = site.build(site.warm, output)
+        self.expect("merge", made, made["content_bytes"]["made"] == 0)
+        output.unlink()
+        return cost
 
     def publish(self, applications):
         """New versions of applications at the large site, as an administrator publishes them."""

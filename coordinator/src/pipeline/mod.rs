@@ -184,6 +184,16 @@ impl MediaPipeline {
         Ok(())
     }
 
+    /// Gives up uploads of packs and glue that killed workers left open in a bucket.
+    pub async fn reap_uploads(&self, now: OffsetDateTime) -> Result<(), PipelineError> {
+        let uploads =
+            self.composer.reap_uploads(&self.objects, ABANDONED_AFTER, now.into()).await?;
+        if uploads > 0 {
+            tracing::info!(uploads, "gave up the uploads of killed workers");
+        }
+        Ok(())
+    }
+
     /// Builds that have objects of their own in the store; other coordinators' may be among them.
     pub async fn builds_with_objects(&self) -> Result<BTreeSet<String>, PipelineError> {
         let mut builds = BTreeSet::new();

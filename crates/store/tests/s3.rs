@@ -5,12 +5,14 @@ mod support;
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
+use object_store::multipart::MultipartStore;
 use prestage_store::compose::ComposeError;
 use prestage_store::pack::{PackContents, PackFacts, Published, ResourceEntry};
 use prestage_store::{
     CHUNK, Compose, Composer, ObjectKey, ObjectUrl, Objects, PackIndex, PackKey, Part, PutRule,
     Source, StoreOptions,
 };
+use std::time::{Duration, SystemTime};
 use support::conformance::{Bench, S3_PART, conformance};
 use support::faults::{Faults, faults};
 use support::front::{Fault, Front};
@@ -31,6 +33,32 @@ async fn s3_conforms() {
     s3_to_local(&server, folder.path()).await;
     packs_are_published_and_read(&server, folder.path()).await;
     listing_is_below_the_prefix(&server).await;
+    uploads_of_killed_workers_are_given_up(&server).await;
+}
+
+/// Those of our own keys, when they are old enough: others in the bucket are other people's.
+async fn uploads_of_killed_workers_are_given_up(server: &Seaweed) {
+    let objects = server.open("s3://packs/killed").await;
+    let client = server.client("packs");
+    let pack = objects.store_path(&PackKey::of(b"killed").pack()).unwrap();
+    let (others, outside) = ("killed/packs/else".into(), "packs/else.pack".into());
+    let mut open = Vec::new();
+    for path in [&pack, &others, &outside] {
+        let id = client.create_multipart(path).await.unwrap();
+        client.put_part(path, &id, 0, Bytes::from_static(b"half").into()).await.unwrap();
+        open.push((path, id));
+    }
+    let composer = Composer::new(server.options());
+    let (day, now) = (Duration::from_secs(86_400), SystemTime::now());
+    assert_eq!(composer.reap_uploads(&objects, day, now).await.unwrap(), 0);
+    let tomorrow = now + day + Duration::from_secs(60);
+    assert_eq!(composer.reap_uploads(&objects, day, tomorrow).await.unwrap(), 1);
+    assert_eq!(composer.reap_uploads(&objects, day, tomorrow).await.unwrap(), 0);
+    for (path, id) in open {
+        let part = client.put_part(path, &id, 1, Bytes::from_static(b"more").into()).await;
+        assert_eq!(part.is_err(), *path == pack, "{path}: {part:?}");
+        let _ = client.abort_multipart(path, &id).await;
+    }
 }
 
 async fn run(compose: &Composer, objects: Objects, dst: &str, options: StoreOptions) {

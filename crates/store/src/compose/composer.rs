@@ -17,7 +17,7 @@ use super::s3::S3Parts;
 use super::token::{CloudUpload, OpenUpload};
 use super::{Compose, Part, PartRules, Reaped, Receipt, UploadToken, check_parts, local};
 use crate::location::{Cloud, ObjectUrl};
-use crate::objects::Objects;
+use crate::objects::{Objects, StoreKind};
 use crate::options::StoreOptions;
 
 /// What a folder calls every part: it knows them by their ranges alone.
@@ -41,6 +41,23 @@ impl Composer {
             azure: AzureParts::default(),
             google: GoogleParts::default(),
             buckets: Buckets::new(options),
+        }
+    }
+
+    /// Gives up uploads of packs and glue that killed workers left open in `objects` longer ago than
+    /// `older_than`; gives how many. Only S3 keeps them for ever and can list them: Azure forgets
+    /// blocks after a week, a folder is scrubbed.
+    pub async fn reap_uploads(
+        &self,
+        objects: &Objects,
+        older_than: Duration,
+        now: SystemTime,
+    ) -> Result<u64, ComposeError> {
+        match objects.kind() {
+            StoreKind::S3 { client, .. } => {
+                self.s3.give_up_uploads(client, objects, older_than, now).await
+            }
+            _ => Ok(0),
         }
     }
 

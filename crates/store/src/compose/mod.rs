@@ -28,6 +28,7 @@ mod receipt;
 mod s3;
 mod s3_copy;
 mod s3_list;
+mod s3_uploads;
 mod token;
 
 use std::time::{Duration, SystemTime};

@@ -2,6 +2,7 @@
 //! where it holds the source, and that go through memory otherwise.
 
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use object_store::aws::AmazonS3;
@@ -16,6 +17,7 @@ use super::memory::{MAX_THROUGH_MEMORY, read_part};
 use super::receipt::{MarkedPart, PlacedPart};
 use super::s3_copy::CopyRequest;
 use super::s3_list::PartList;
+use super::s3_uploads::OpenUploads;
 use crate::objects::{Objects, StoreKind};
 use crate::options::StoreOptions;
 
@@ -46,6 +48,17 @@ impl S3Parts {
             None => MAX_THROUGH_MEMORY,
         };
         PartRules { min_bytes: MIN_PART, max_bytes, max_parts: MAX_PARTS, at_once: AT_ONCE }
+    }
+
+    /// Gives up uploads of the store's own objects that were begun longer ago than `older_than`.
+    pub async fn give_up_uploads(
+        &self,
+        client: &AmazonS3,
+        objects: &Objects,
+        older_than: Duration,
+        now: SystemTime,
+    ) -> Result<u64, ComposeError> {
+        OpenUploads { http: &self.http, client, objects }.give_up(older_than, now).await
     }
 
     /// The source's bucket, if the server that holds the output holds it too and copies parts.

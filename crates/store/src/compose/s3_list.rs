@@ -14,7 +14,7 @@ use super::error::ComposeError;
 use super::http::{Answer, Http, Step};
 
 /// How long a signature holds; it only has to reach the server.
-const SIGNED_FOR: Duration = Duration::from_secs(15 * 60);
+pub(super) const SIGNED_FOR: Duration = Duration::from_secs(15 * 60);
 
 pub(super) struct PartList<'a> {
     pub http: &'a Http,

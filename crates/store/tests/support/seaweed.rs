@@ -93,6 +93,19 @@ impl Seaweed {
         Objects::open_with(&url, &self.options()).await.unwrap()
     }
 
+    /// A client of the library, for what our own has no call for.
+    pub fn client(&self, bucket: &str) -> object_store::aws::AmazonS3 {
+        object_store::aws::AmazonS3Builder::new()
+            .with_endpoint(&self.endpoint)
+            .with_allow_http(true)
+            .with_region("us-east-1")
+            .with_access_key_id("test")
+            .with_secret_access_key("testtest")
+            .with_bucket_name(bucket)
+            .build()
+            .unwrap()
+    }
+
     /// Waits until the port answers, then until a bucket takes an object: the parts of the server
     /// find each other only after its ports are open.
     async fn wait_ready(&mut self) {
@@ -122,15 +135,7 @@ impl Seaweed {
     /// Signs a plain `PUT` of the bucket: the client library has no call that makes one.
     async fn make_bucket(&self, bucket: &str) -> bool {
         use object_store::signer::Signer;
-        let client = object_store::aws::AmazonS3Builder::new()
-            .with_endpoint(&self.endpoint)
-            .with_allow_http(true)
-            .with_region("us-east-1")
-            .with_access_key_id("test")
-            .with_secret_access_key("testtest")
-            .with_bucket_name(bucket)
-            .build()
-            .unwrap();
+        let client = self.client(bucket);
         let path = object_store::path::Path::default();
         let url =
             client.signed_url(http::Method::PUT, &path, Duration::from_secs(60)).await.unwrap();
