@@ -122,7 +122,7 @@ impl Site {
         }
         let mut names = HashSet::new();
         for point in &parsed.distribution_point {
-            if point.name.trim().is_empty() || !names.insert(point.name.to_lowercase()) {
+            if point.name.trim().is_empty() || !names.insert(point.name.trim().to_lowercase()) {
                 return Err(wrong("distribution_point.name", &point.name, "a name, used once"));
             }
             if point.content_library.is_none() && point.url.is_none() {
@@ -179,7 +179,7 @@ impl Site {
 fn distribution_point(base: &Path, point: DistributionPointTable) -> DistributionPoint {
     DistributionPoint {
         content_library: point.content_library.map(|library| place(base, &library)),
-        name: point.name,
+        name: point.name.trim().to_owned(),
         url: point.url,
     }
 }
