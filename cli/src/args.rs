@@ -69,8 +69,8 @@ pub enum Command {
     Watch(BuildIdArgs),
     /// Cancel a build
     Cancel(BuildIdArgs),
-    /// Print a build's log
-    Log(BuildIdArgs),
+    /// Print a build's log: the steps of the wizard's CreateTSMedia.log, secrets masked
+    Log(LogArgs),
     /// Remove packs that no build needs
     Gc(RemoteArgs),
     /// Check that this machine can build
@@ -181,6 +181,18 @@ pub struct BuildIdArgs {
     pub build: String,
     #[command(flatten)]
     pub remote: RemoteArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  prestage log 6f0c…\n  prestage log 6f0c… --save CreateTSMedia.log"
+)]
+pub struct LogArgs {
+    /// A file to write it to, as Configuration Manager's log viewers read it
+    #[arg(long)]
+    pub save: Option<PathBuf>,
+    #[command(flatten)]
+    pub of: BuildIdArgs,
 }
 
 #[derive(Debug, Args)]

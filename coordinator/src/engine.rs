@@ -19,7 +19,9 @@ use tracing::Span;
 
 use crate::{
     CoordinatorError,
+    build_log::build_log,
     clock::Clock,
+    events::{BuildEvent, Happening},
     pipeline::{MediaPipeline, Results, assembled},
     records::{BuildRecord, BuildState, NewTask},
     schedule::{Policy, Scheduler, TaskRef, task_statuses},
@@ -251,6 +253,7 @@ impl Engine {
     ) -> Result<Vec<v1::Lease>, StateError> {
         let now = self.clock.monotonic();
         let outcome = self.scheduler.synchronize(request, now);
+        self.note_setbacks(&outcome.setbacks).await;
         for (task, failure) in outcome.failed {
             self.fail(&task, failure).await?;
         }
@@ -259,13 +262,13 @@ impl Engine {
         }
         let granted = self.scheduler.grant(&request.worker_id, now);
         if !granted.is_empty() {
-            let durable: Vec<(String, String, u32)> = granted
-                .iter()
-                .map(|(task, generation)| {
-                    (task.build_id.clone(), task.task_id.clone(), *generation)
-                })
-                .collect();
-            if let Err(error) = self.store.grant(&durable).await {
+            let leased = |(task, generation): &(TaskRef, u32)| {
+                let (task_id, worker) = (task.task_id.clone(), request.worker_name.clone());
+                let what = Happening::Leased { task_id, generation: *generation, worker };
+                self.event(task, what)
+            };
+            let durable: Vec<BuildEvent> = granted.iter().map(leased).collect();
+            if let Err(error) = self.store.note(&durable).await {
                 self.scheduler.revoke(&request.worker_id, &granted, now);
                 return Err(error);
             }
@@ -329,7 +332,7 @@ impl Engine {
             }
         };
         let store = self.store.clone();
-        store.finish_task(&task.build_id, &task.task_id, result, &follow_up.tasks).await?;
+        store.finish_task(task, self.clock.now(), result, &follow_up.tasks).await?;
         let now = self.clock.monotonic();
         let same = self.scheduler.finish(task, result, now);
         self.scheduler.add_tasks(&task.build_id, follow_up.tasks, now);
@@ -341,6 +344,22 @@ impl Engine {
             self.show(&task.build_id, true);
         }
         Ok(same)
+    }
+
+    fn event(&self, task: &TaskRef, what: Happening) -> BuildEvent {
+        BuildEvent { build_id: task.build_id.clone(), at: self.clock.now(), what }
+    }
+
+    /// For the build log only: a build goes on without it.
+    async fn note_setbacks(&self, setbacks: &[(TaskRef, Happening)]) {
+        if setbacks.is_empty() {
+            return;
+        }
+        let events = setbacks.iter().map(|(task, what)| self.event(task, what.clone()));
+        let events: Vec<BuildEvent> = events.collect();
+        if let Err(error) = self.store.note(&events).await {
+            tracing::error!(%error, "setbacks of a build could not be written down");
+        }
     }
 
     async fn fail(&mut self, task: &TaskRef, failure: v1::Failure) -> Result<(), StateError> {
@@ -386,6 +405,9 @@ impl Engine {
             open.extend(assembled.volumes.iter().map(|volume| volume.upload.clone()));
         }
         self.give_up(build_id.to_owned(), open);
+        if state == BuildState::Done {
+            self.keep_log(build_id.to_owned(), record.output.clone());
+        }
         self.show_record(build_id, record);
         self.builds.remove(build_id);
         self.scheduler.remove_build(build_id);
@@ -414,9 +436,28 @@ impl Engine {
         });
     }
 
+    /// The log beside the medium. The one that `prestage log` gives does not depend on it.
+    fn keep_log(&mut self, build_id: String, output: String) {
+        let (store, pipeline) = (self.store.clone(), self.pipeline.clone());
+        self.clean_up.spawn(async move {
+            let kept = async {
+                let Some((build, tasks)) = store.build(&build_id).await? else {
+                    return Ok(());
+                };
+                let events = store.events(&build_id).await?;
+                pipeline.keep_log(&output, &build_log(&build, &tasks, &events)).await?;
+                Ok::<_, CoordinatorError>(())
+            };
+            if let Err(error) = kept.await {
+                tracing::warn!(build_id, %error, "the log could not be written beside the medium");
+            }
+        });
+    }
+
     async fn expire(&mut self) {
-        let failed = self.scheduler.expire(self.clock.monotonic());
-        for (task, failure) in failed {
+        let expired = self.scheduler.expire(self.clock.monotonic());
+        self.note_setbacks(&expired.setbacks).await;
+        for (task, failure) in expired.failed {
             if let Err(error) = self.fail(&task, failure).await {
                 tracing::error!(%error, "a failed build could not be written down yet");
             }

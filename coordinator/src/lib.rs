@@ -5,8 +5,10 @@
 //! every step durable in the [`state`].
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod build_log;
 pub mod clock;
 mod engine;
+pub mod events;
 pub mod pipeline;
 pub mod plan;
 pub mod records;

@@ -4,6 +4,7 @@ mod build;
 mod builds;
 mod doctor;
 mod inspect;
+mod log;
 mod plan;
 mod request;
 mod services;
@@ -35,9 +36,7 @@ pub async fn run(cli: Cli) -> Result<(), CliError> {
         Command::Show(args) => builds::show(&args, output).await,
         Command::Watch(args) => builds::watch(&args, output).await,
         Command::Cancel(args) => builds::cancel(&args, output).await,
-        Command::Log(_) => {
-            Err(not_yet("prestage log", "see 'prestage show' and the services' logs"))
-        }
+        Command::Log(args) => log::log(&args, output).await,
         Command::Gc(_) => {
             Err(not_yet("prestage gc", "packs may be removed while nothing is built"))
         }

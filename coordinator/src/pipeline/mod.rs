@@ -10,9 +10,11 @@ mod unchanged;
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
+use prestage_media::build_log::{self, LogEntry};
 use prestage_proto::v1;
 use prestage_store::{
-    BuildId, Compose, Composer, ObjectUrl, Objects, PutRule, StoreError, UploadToken,
+    BuildId, Compose, Composer, ObjectKey, ObjectUrl, Objects, PutRule, StoreError, StoreOptions,
+    UploadToken,
     compose::{ComposeError, Reaped},
     keys::KeyError,
     pack::PackReadError,
@@ -37,6 +39,9 @@ use unchanged::unchanged_medium;
 /// Compositions that nobody here knows of are left alone for so long: they may be another
 /// coordinator's, and no merge takes a day.
 const ABANDONED_AFTER: Duration = Duration::from_secs(24 * 3600);
+
+/// What a medium's name is followed by in its log's.
+const LOG_SUFFIX: &str = ".log";
 
 /// The pipeline of prestaged media over one object store.
 pub struct MediaPipeline {
@@ -145,6 +150,16 @@ impl MediaPipeline {
         let manifest = serde_json::to_vec_pretty(&Manifest::new(plan, plan_json, assembled));
         let body = manifest.map_err(|error| PipelineError::Plan(error.to_string()))?;
         Ok(vec![v1::Sidecar { suffix: MANIFEST_SUFFIX.into(), body: body.into() }])
+    }
+
+    /// Writes the log of a build beside its medium: `<medium>.log`.
+    pub async fn keep_log(&self, output: &str, log: &[LogEntry]) -> Result<(), PipelineError> {
+        let output = ObjectUrl::parse(output).map_err(StoreError::from)?;
+        let (objects, medium) = Objects::open_around(&output, &StoreOptions::from_env()).await?;
+        let key = ObjectKey::new(format!("{medium}{LOG_SUFFIX}"))?;
+        let body = build_log::to_file(log).into();
+        objects.put_small(&key, body, PutRule::Overwrite).await?;
+        Ok(())
     }
 
     /// Frees what a build holds when it has ended: its own objects, and those of its compositions

@@ -61,6 +61,9 @@ pub struct BuildPlan {
     pub unattended: bool,
     /// Thumbprint of the media certificate (SHA-1, hex): what the site is to be told.
     pub certificate_thumbprint: String,
+    /// How the medium behaves.
+    #[serde(default)]
+    pub media: PlannedMedia,
     /// What the user said of the medium.
     pub about: About,
     /// `Variables.dat`, encrypted with the coordinator's key.
@@ -69,6 +72,30 @@ pub struct BuildPlan {
 
 fn default_run_bytes() -> u64 {
     RUN_BYTES
+}
+
+/// How the medium behaves at the computer: what of it is no secret.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct PlannedMedia {
+    /// `dynamic` or `site-based`.
+    pub mode: String,
+    /// In priority order.
+    pub management_points: Vec<String>,
+    /// Whether computers that the site does not know may use it.
+    pub unknown_computers: bool,
+    /// `do-not-allow`, `administrator-approval` or `auto-approval`.
+    pub user_device_affinity: String,
+    /// The command that runs before policy is fetched.
+    pub prestart: Option<PlannedPrestart>,
+}
+
+/// The prestart command.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PlannedPrestart {
+    /// Its command line; values of variables that occur in it are masked.
+    pub command: String,
+    /// Its package.
+    pub package: Option<String>,
 }
 
 /// The wizard's media properties.

@@ -5,6 +5,7 @@ mod document;
 mod images;
 mod large_files;
 mod listings;
+mod masking;
 mod output;
 mod planner;
 mod problems;

@@ -16,7 +16,7 @@ use prestage_wim::{codec::Profile, metadata::ImageTree};
 
 use super::{
     About, BuildPlan, ListingStore, PLAN_FORMAT, PlannedCodec, PlannedContent, PlannedImage,
-    PlannedTaskSequence, SealKey, Totals, boot_pack,
+    PlannedMedia, PlannedPrestart, PlannedTaskSequence, SealKey, Totals, boot_pack,
     collisions::check_collisions,
     images::{ImageFile, look_into, planned_parts, wim_sha256},
     large_files::large_files,
@@ -150,6 +150,7 @@ impl MediaPlanner {
             password_protected: generated.password_protected,
             unattended: spec.media.unattended,
             certificate_thumbprint: generated.certificate_thumbprint,
+            media: media(spec, generated.prestart),
             about: About {
                 created_by: spec.media.created_by.clone().unwrap_or_default(),
                 version: spec.media.version.clone().unwrap_or_default(),
@@ -210,6 +211,16 @@ impl MediaPlanner {
             reused_bytes = content.bytes;
         }
         Ok((content, reused_bytes))
+    }
+}
+
+fn media(spec: &MediaSpec, prestart: Option<PlannedPrestart>) -> PlannedMedia {
+    PlannedMedia {
+        mode: spec.media.mode.name().to_owned(),
+        management_points: spec.media.management_points.iter().map(ToString::to_string).collect(),
+        unknown_computers: spec.security.unknown_computer_support,
+        user_device_affinity: spec.security.user_device_affinity.name().to_owned(),
+        prestart,
     }
 }
 

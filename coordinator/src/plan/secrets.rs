@@ -14,7 +14,9 @@ use prestage_proto::v1;
 use rand::{TryRng, rngs::SysRng};
 use time::OffsetDateTime;
 
-use super::{planner::is_self_signed, problems::PlanFailure, seal::SealKey};
+use super::{
+    PlannedPrestart, masking::mask, planner::is_self_signed, problems::PlanFailure, seal::SealKey,
+};
 
 /// Values that the spec only names, by what the spec calls them.
 pub struct GivenSecrets(HashMap<String, Secret>);
@@ -42,6 +44,8 @@ pub struct Generated {
     pub media_guid: String,
     /// Names of the variables.
     pub variable_names: Vec<String>,
+    /// The prestart command without variables' values.
+    pub prestart: Option<PlannedPrestart>,
     /// Whether there is a password.
     pub password_protected: bool,
     /// SHA-1 of the certificate, hex.
@@ -75,6 +79,11 @@ pub fn generate(
     let password = media_password(spec, given, &mut warnings)?;
     let thumbprint = certificate.thumbprint.clone();
     let unknown_computers = unknown_computers(spec, resolution, &mut warnings);
+    let variables = admin_variables(spec, given)?;
+    let prestart = spec.customization.prestart.as_ref().map(|prestart| PlannedPrestart {
+        command: mask(&prestart.command, variables.iter().map(|(_, value)| value).chain(password)),
+        package: prestart.package.as_ref().map(ToString::to_string),
+    });
     let input = VariablesInput {
         media_id,
         pfx: SecretBytes::new(certificate.pfx.expose().to_vec()),
@@ -88,7 +97,7 @@ pub fn generate(
         trusted_root_key: None,
         branding_title: None,
         prestart: spec.customization.prestart.clone(),
-        variables: admin_variables(spec, given)?,
+        variables,
     };
     let variables = variables::media_variables(&input);
     // AES-256 is what current branch writes; readers go by the header.
@@ -99,6 +108,7 @@ pub fn generate(
         created: filetime(now),
         wim_guid: hex::encode(random::<16>()?),
         variable_names: variables.names().map(str::to_owned).collect(),
+        prestart,
         password_protected: password.is_some(),
         certificate_thumbprint: thumbprint,
         sealed: seal_key.seal(&file, media_guid.as_bytes())?,

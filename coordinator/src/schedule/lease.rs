@@ -5,7 +5,8 @@ use std::{collections::BTreeSet, time::Duration};
 use prestage_proto::v1::{self, Retry, finished::Outcome};
 use prost::Message;
 
-use super::{Scheduler, Synchronized, TaskPhase, TaskRef, worker::WorkerEntry};
+use super::{Expired, Scheduler, Synchronized, TaskPhase, TaskRef, worker::WorkerEntry};
+use crate::events::Happening;
 
 impl Scheduler {
     /// A worker says what it is doing. What it says of leases that are not its own, or of an older
@@ -102,11 +103,19 @@ impl Scheduler {
             entry.avoided.insert(worker.to_owned());
         }
         entry.last_failure = Some(failure.clone());
+        let told = if failure.r#where.is_empty() {
+            failure.what.clone()
+        } else {
+            format!("{} ({})", failure.what, failure.r#where)
+        };
         entry.give_back(now);
         if never || entry.attempts >= attempts_max {
             answer.failed.push((task.clone(), failure));
         }
         self.forget_lease(worker, &task);
+        let name = self.workers.get(worker).map(|worker| worker.name.clone()).unwrap_or_default();
+        let task_id = task.task_id.clone();
+        answer.setbacks.push((task, Happening::Failed { task_id, worker: name, what: told }));
     }
 
     pub(super) fn forget_lease(&mut self, worker: &str, task: &TaskRef) {
@@ -162,9 +171,8 @@ impl Scheduler {
         known.collect()
     }
 
-    /// Workers that were silent for too long lose their leases. Returns tasks that were lost too
-    /// often, with the reason; whether any task waits anew is seen from the state.
-    pub fn expire(&mut self, now: Duration) -> Vec<(TaskRef, v1::Failure)> {
+    /// Workers that were silent for too long lose their leases.
+    pub fn expire(&mut self, now: Duration) -> Expired {
         let silent = |worker: &WorkerEntry| now.saturating_sub(worker.last_seen);
         let ttl = self.policy.lease_ttl;
         let lost: Vec<String> = self
@@ -173,17 +181,17 @@ impl Scheduler {
             .filter(|(_, worker)| silent(worker) > ttl)
             .map(|(id, _)| id.clone())
             .collect();
-        let mut failed = Vec::new();
+        let mut expired = Expired::default();
         for id in lost {
             let Some(worker) = self.workers.remove(&id) else {
                 continue;
             };
             tracing::warn!(worker = worker.name, leases = worker.leases.len(), "a worker is lost");
             for task in worker.leases {
-                self.lose(&id, &worker.name, task, now, &mut failed);
+                self.lose(&id, &worker.name, task, now, &mut expired);
             }
         }
-        failed
+        expired
     }
 
     fn lose(
@@ -192,12 +200,14 @@ impl Scheduler {
         name: &str,
         task: TaskRef,
         now: Duration,
-        failed: &mut Vec<(TaskRef, v1::Failure)>,
+        expired: &mut Expired,
     ) {
         let attempts_max = self.policy.attempts_max;
         let Some(entry) = self.task_mut(&task) else {
             return;
         };
+        let what = Happening::Lost { task_id: task.task_id.clone(), worker: name.to_owned() };
+        expired.setbacks.push((task.clone(), what));
         entry.attempts += 1;
         entry.avoided.insert(worker_id.to_owned());
         entry.give_back(now);
@@ -206,7 +216,7 @@ impl Scheduler {
             let attempts = entry.attempts;
             let what = format!("{label}: {attempts} workers were lost while they did it");
             let last = format!("the last one was '{name}'");
-            failed.push((task, v1::Failure { r#where: last, ..failure(what) }));
+            expired.failed.push((task, v1::Failure { r#where: last, ..failure(what) }));
         }
     }
 }

@@ -17,7 +17,7 @@ use std::{
 
 use prestage_proto::v1;
 
-use crate::records::TaskRecord;
+use crate::{events::Happening, records::TaskRecord};
 
 pub use explain::task_statuses;
 pub use task::{TaskEntry, TaskPhase};
@@ -70,12 +70,21 @@ pub struct BuildEntry {
 /// What a worker's call leads to.
 #[derive(Debug, Default)]
 pub struct Synchronized {
-    /// Leases that are new or have a new generation: durable before they are handed out.
-    pub granted: Vec<(TaskRef, u32)>,
     /// Results under live leases: durable before they count (see [`Scheduler::finish`]).
     pub finished: Vec<(TaskRef, v1::TaskResult)>,
     /// Tasks that failed for good, and why.
     pub failed: Vec<(TaskRef, v1::Failure)>,
+    /// Every attempt that came to nothing.
+    pub setbacks: Vec<(TaskRef, Happening)>,
+}
+
+/// What silence leads to.
+#[derive(Debug, Default)]
+pub struct Expired {
+    /// Tasks that were lost too often, with the reason; whether any waits anew is seen from the state.
+    pub failed: Vec<(TaskRef, v1::Failure)>,
+    /// Every lease that was lost.
+    pub setbacks: Vec<(TaskRef, Happening)>,
 }
 
 /// The state of the fleet.

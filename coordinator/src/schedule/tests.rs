@@ -83,7 +83,7 @@ fn a_silent_worker_loses_its_leases_and_its_late_result_changes_nothing() {
     let mut fleet = scheduler(&[("a", &[("1", &[])])]);
     fleet.synchronize(&call("old", 1), SECOND);
     assert_eq!(granted(&mut fleet, "old", SECOND), [("a/1".into(), 1)]);
-    assert!(fleet.expire(SECOND * 5).is_empty());
+    assert!(fleet.expire(SECOND * 5).failed.is_empty());
     fleet.expire(SECOND * 60);
     fleet.synchronize(&call("new", 1), SECOND * 61);
     assert_eq!(granted(&mut fleet, "new", SECOND * 61), [("a/1".into(), 2)]);
@@ -136,7 +136,7 @@ fn a_task_that_kills_its_workers_is_given_up() {
         let now = SECOND * 100 * number;
         fleet.synchronize(&call(worker, 1), now);
         assert_eq!(granted(&mut fleet, worker, now), [("a/1".into(), number)]);
-        lost = fleet.expire(now + SECOND * 60);
+        lost = fleet.expire(now + SECOND * 60).failed;
     }
     assert_eq!(lost.len(), 1);
     assert!(lost[0].1.what.contains("3 workers were lost"), "{}", lost[0].1.what);

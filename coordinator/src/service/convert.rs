@@ -1,5 +1,6 @@
 //! Records as messages, and failures as gRPC status: the one place that maps them.
 
+use prestage_media::build_log::{LogEntry, Severity};
 use prestage_proto::v1;
 use prost::Message;
 use prost_types::Timestamp;
@@ -38,6 +39,16 @@ pub fn build_message(record: &BuildRecord, tasks: Vec<v1::TaskStatus>) -> v1::Bu
         report_json: record.report_json.clone().into(),
         requester: record.requester.clone(),
     }
+}
+
+/// An entry of a build's log as clients see it.
+pub(super) fn log_entry(entry: LogEntry) -> v1::LogEntry {
+    let severity = match entry.severity {
+        Severity::Info => v1::Severity::Info,
+        Severity::Warning => v1::Severity::Warning,
+        Severity::Error => v1::Severity::Error,
+    };
+    v1::LogEntry { at: Some(timestamp(entry.at)), severity: severity.into(), text: entry.text }
 }
 
 /// The tasks of a build that has ended.

@@ -7,8 +7,9 @@ use tokio_stream::{Stream, StreamExt, wrappers::WatchStream};
 use tonic::{Code, Request, Response, Status};
 use tracing::Instrument;
 
-use super::convert::{build_message, ended_tasks, status_of};
+use super::convert::{build_message, ended_tasks, log_entry, status_of};
 use crate::{
+    build_log::build_log,
     clock::Clock,
     engine::{Command, EngineHandle},
     pipeline::{MediaPipeline, PipelineError},
@@ -171,6 +172,19 @@ impl MediaService for MediaApi {
             self.find(&build_id).await?;
         }
         Ok(Response::new(v1::CancelBuildResponse {}))
+    }
+
+    async fn get_build_log(
+        &self,
+        request: Request<v1::GetBuildLogRequest>,
+    ) -> Result<Response<v1::GetBuildLogResponse>, Status> {
+        let build_id = request.into_inner().build_id;
+        let Some((build, tasks)) = self.store.build(&build_id).await? else {
+            return Err(not_found(&build_id));
+        };
+        let events = self.store.events(&build_id).await?;
+        let entries = build_log(&build, &tasks, &events).into_iter().map(log_entry).collect();
+        Ok(Response::new(v1::GetBuildLogResponse { entries }))
     }
 
     type WatchBuildStream = BuildStream;

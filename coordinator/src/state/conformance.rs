@@ -4,7 +4,11 @@ use prestage_proto::v1;
 use time::{Duration, OffsetDateTime};
 
 use super::{Created, StateError, StateStore};
-use crate::records::{BuildRecord, BuildState, TaskRecord};
+use crate::{
+    events::{BuildEvent, Happening},
+    records::{BuildRecord, BuildState, TaskRecord},
+    schedule::TaskRef,
+};
 
 /// A build for tests.
 pub fn example_build(id: &str) -> BuildRecord {
@@ -39,6 +43,12 @@ pub fn example_task(id: &str, deps: &[&str]) -> TaskRecord {
     }
 }
 
+/// An event for tests.
+pub fn example_event(build_id: &str, what: Happening) -> BuildEvent {
+    let at = OffsetDateTime::UNIX_EPOCH + Duration::days(20_000) + Duration::milliseconds(5);
+    BuildEvent { build_id: build_id.into(), at, what }
+}
+
 /// Runs the suite on an empty store. Panics where the store does not conform.
 pub async fn run(store: &dyn StateStore) -> Result<(), StateError> {
     creates_once(store).await?;
@@ -60,12 +70,22 @@ async fn creates_once(store: &dyn StateStore) -> Result<(), StateError> {
 }
 
 async fn finishes_and_follows_up(store: &dyn StateStore) -> Result<(), StateError> {
-    store.grant(&[("a".into(), "1".into(), 3), ("a".into(), "missing".into(), 9)]).await?;
+    let leased = |build_id: &str, task_id: &str, generation| {
+        let worker = "w1".to_owned();
+        example_event(build_id, Happening::Leased { task_id: task_id.into(), generation, worker })
+    };
+    let noted = [leased("a", "1", 3), leased("a", "missing", 9), leased("nobody's", "1", 1)];
+    store.note(&noted).await?;
     let result = v1::TaskResult { bytes_read: 5, ..Default::default() };
     let follow_up = [example_task("3", &["2"])];
-    store.finish_task("a", "1", &result, &follow_up).await?;
+    let task = TaskRef { build_id: "a".into(), task_id: "1".into() };
+    let done = example_event("a", Happening::Done { task_id: "1".into() });
+    store.finish_task(&task, done.at, &result, &follow_up).await?;
     // A coordinator that died before it could tell anybody does it once more.
-    store.finish_task("a", "1", &result, &follow_up).await?;
+    store.finish_task(&task, done.at + Duration::hours(1), &result, &follow_up).await?;
+    let [first, missing, _] = noted;
+    assert_eq!(store.events("a").await?, [first, missing, done]);
+    assert_eq!(store.events("nobody's").await?, []);
     let running = store.running().await?;
     assert_eq!(running.len(), 1);
     let tasks = &running[0].1;

@@ -7,16 +7,27 @@ use std::{
 
 use async_trait::async_trait;
 use prestage_proto::v1;
+use time::OffsetDateTime;
 
 use super::{BuildWithTasks, Created, StateError, StateStore, may_end};
-use crate::records::{BuildRecord, BuildState, NewTask};
+use crate::{
+    events::{BuildEvent, Happening},
+    records::{BuildRecord, BuildState, NewTask, TaskRecord},
+    schedule::TaskRef,
+};
 
 /// A state that ends with the process.
 #[derive(Default)]
-pub struct MemoryState(Mutex<BTreeMap<String, BuildWithTasks>>);
+pub struct MemoryState(Mutex<Kept>);
+
+#[derive(Default)]
+struct Kept {
+    builds: BTreeMap<String, BuildWithTasks>,
+    events: Vec<BuildEvent>,
+}
 
 impl MemoryState {
-    fn builds(&self) -> MutexGuard<'_, BTreeMap<String, BuildWithTasks>> {
+    fn kept(&self) -> MutexGuard<'_, Kept> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -28,7 +39,7 @@ impl StateStore for MemoryState {
         build: &BuildRecord,
         tasks: &[NewTask],
     ) -> Result<Created, StateError> {
-        let mut builds = self.builds();
+        let builds = &mut self.kept().builds;
         let same = builds.values().find(|(known, _)| known.request_id == build.request_id);
         if let Some((known, _)) = same {
             return Ok(Created::Existing(known.build_id.clone()));
@@ -37,40 +48,56 @@ impl StateStore for MemoryState {
         Ok(Created::New)
     }
 
-    async fn grant(&self, leases: &[(String, String, u32)]) -> Result<(), StateError> {
-        let mut builds = self.builds();
-        for (build_id, task_id, generation) in leases {
-            let tasks = builds.get_mut(build_id).into_iter().flat_map(|(_, tasks)| tasks);
-            for task in tasks.filter(|task| task.task_id == *task_id) {
-                task.generation = *generation;
+    async fn note(&self, events: &[BuildEvent]) -> Result<(), StateError> {
+        let mut kept = self.kept();
+        for event in events {
+            let Some((_, tasks)) = kept.builds.get_mut(&event.build_id) else {
+                continue;
+            };
+            if let Happening::Leased { task_id, generation, .. } = &event.what {
+                for task in tasks.iter_mut().filter(|task| task.task_id == *task_id) {
+                    task.generation = *generation;
+                }
             }
+            kept.events.push(event.clone());
         }
         Ok(())
     }
 
     async fn finish_task(
         &self,
-        build_id: &str,
-        task_id: &str,
+        task: &TaskRef,
+        at: OffsetDateTime,
         result: &v1::TaskResult,
         follow_up: &[NewTask],
     ) -> Result<(), StateError> {
-        if let Some((_, tasks)) = self.builds().get_mut(build_id) {
-            for task in tasks.iter_mut().filter(|task| task.task_id == task_id) {
-                task.result = Some(result.clone());
+        let mut kept = self.kept();
+        let Some((_, tasks)) = kept.builds.get_mut(&task.build_id) else {
+            return Ok(());
+        };
+        let open =
+            |known: &&mut TaskRecord| known.task_id == task.task_id && known.result.is_none();
+        let first = tasks.iter_mut().find(open).map(|known| known.result = Some(result.clone()));
+        for new in follow_up {
+            if !tasks.iter().any(|task| task.task_id == new.task_id) {
+                tasks.push(new.clone());
             }
-            for new in follow_up {
-                if !tasks.iter().any(|task| task.task_id == new.task_id) {
-                    tasks.push(new.clone());
-                }
-            }
-            tasks.sort_by(|a, b| a.task_id.cmp(&b.task_id));
+        }
+        tasks.sort_by(|a, b| a.task_id.cmp(&b.task_id));
+        if first.is_some() {
+            let what = Happening::Done { task_id: task.task_id.clone() };
+            kept.events.push(BuildEvent { build_id: task.build_id.clone(), at, what });
         }
         Ok(())
     }
 
+    async fn events(&self, build_id: &str) -> Result<Vec<BuildEvent>, StateError> {
+        let kept = self.kept();
+        Ok(kept.events.iter().filter(|event| event.build_id == build_id).cloned().collect())
+    }
+
     async fn end_build(&self, build: &BuildRecord) -> Result<(), StateError> {
-        if let Some((known, _)) = self.builds().get_mut(&build.build_id)
+        if let Some((known, _)) = self.kept().builds.get_mut(&build.build_id)
             && may_end(known.state)
         {
             *known = build.clone();
@@ -79,17 +106,17 @@ impl StateStore for MemoryState {
     }
 
     async fn running(&self) -> Result<Vec<BuildWithTasks>, StateError> {
-        let builds = self.builds();
+        let builds = &self.kept().builds;
         let running = builds.values().filter(|(build, _)| build.state == BuildState::Running);
         Ok(running.cloned().collect())
     }
 
     async fn build(&self, build_id: &str) -> Result<Option<BuildWithTasks>, StateError> {
-        Ok(self.builds().get(build_id).cloned())
+        Ok(self.kept().builds.get(build_id).cloned())
     }
 
     async fn list(&self, after: &str, limit: u32) -> Result<Vec<BuildRecord>, StateError> {
-        let builds = self.builds();
+        let builds = &self.kept().builds;
         let mut list: Vec<BuildRecord> = builds.values().map(|(build, _)| build.clone()).collect();
         list.sort_by(|a, b| (b.created, &b.build_id).cmp(&(a.created, &a.build_id)));
         let skip = list.iter().position(|build| build.build_id == after).map_or(0, |at| at + 1);

@@ -6,8 +6,13 @@ mod sqlite;
 
 use async_trait::async_trait;
 use prestage_proto::v1;
+use time::OffsetDateTime;
 
-use crate::records::{BuildRecord, BuildState, NewTask, TaskRecord};
+use crate::{
+    events::BuildEvent,
+    records::{BuildRecord, BuildState, NewTask, TaskRecord},
+    schedule::TaskRef,
+};
 
 pub use memory::MemoryState;
 pub use sqlite::SqliteState;
@@ -53,17 +58,23 @@ pub trait StateStore: Send + Sync {
         tasks: &[NewTask],
     ) -> Result<Created, StateError>;
 
-    /// Remembers that leases of these generations were given out.
-    async fn grant(&self, leases: &[(String, String, u32)]) -> Result<(), StateError>;
+    /// Remembers that leases were given out, each an event [`Happening::Leased`]; others are only
+    /// noted.
+    ///
+    /// [`Happening::Leased`]: crate::events::Happening::Leased
+    async fn note(&self, events: &[BuildEvent]) -> Result<(), StateError>;
 
     /// Keeps a task's result and adds the tasks that follow from it.
     async fn finish_task(
         &self,
-        build_id: &str,
-        task_id: &str,
+        task: &TaskRef,
+        at: OffsetDateTime,
         result: &v1::TaskResult,
         follow_up: &[NewTask],
     ) -> Result<(), StateError>;
+
+    /// What happened to a build, in order.
+    async fn events(&self, build_id: &str) -> Result<Vec<BuildEvent>, StateError>;
 
     /// Ends a build that is running; one that has ended stays as it is.
     async fn end_build(&self, build: &BuildRecord) -> Result<(), StateError>;

@@ -14,7 +14,11 @@ use sqlx::{
 use time::OffsetDateTime;
 
 use super::{BuildWithTasks, Created, StateError, StateStore};
-use crate::records::{BuildRecord, BuildState, NewTask, TaskRecord};
+use crate::{
+    events::{BuildEvent, Happening},
+    records::{BuildRecord, BuildState, NewTask, TaskRecord},
+    schedule::TaskRef,
+};
 
 /// Readers beside the one writer.
 const READERS: u32 = 4;
@@ -108,35 +112,54 @@ impl StateStore for SqliteState {
         Ok(Created::New)
     }
 
-    async fn grant(&self, leases: &[(String, String, u32)]) -> Result<(), StateError> {
+    async fn note(&self, events: &[BuildEvent]) -> Result<(), StateError> {
         let mut transaction = self.begin().await?;
-        for (build_id, task_id, generation) in leases {
-            sqlx::query("UPDATE tasks SET generation = ? WHERE build_id = ? AND task_id = ?")
-                .bind(generation)
-                .bind(build_id)
-                .bind(task_id)
-                .execute(&mut *transaction)
-                .await?;
+        for event in events {
+            if let Happening::Leased { task_id, generation, .. } = &event.what {
+                sqlx::query("UPDATE tasks SET generation = ? WHERE build_id = ? AND task_id = ?")
+                    .bind(generation)
+                    .bind(&event.build_id)
+                    .bind(task_id)
+                    .execute(&mut *transaction)
+                    .await?;
+            }
+            insert_event(&mut transaction, event).await?;
         }
         Ok(transaction.commit().await?)
     }
 
     async fn finish_task(
         &self,
-        build_id: &str,
-        task_id: &str,
+        task: &TaskRef,
+        at: OffsetDateTime,
         result: &v1::TaskResult,
         follow_up: &[NewTask],
     ) -> Result<(), StateError> {
         let mut transaction = self.begin().await?;
-        sqlx::query("UPDATE tasks SET result = ? WHERE build_id = ? AND task_id = ?")
+        let query =
+            "UPDATE tasks SET result = ? WHERE build_id = ? AND task_id = ? AND result IS NULL";
+        let kept = sqlx::query(query)
             .bind(result.encode_to_vec())
-            .bind(build_id)
-            .bind(task_id)
+            .bind(&task.build_id)
+            .bind(&task.task_id)
             .execute(&mut *transaction)
             .await?;
-        insert_tasks(&mut transaction, build_id, follow_up).await?;
+        // Told once, however often a coordinator that died repeats it.
+        if kept.rows_affected() > 0 {
+            let what = Happening::Done { task_id: task.task_id.clone() };
+            let event = BuildEvent { build_id: task.build_id.clone(), at, what };
+            insert_event(&mut transaction, &event).await?;
+        }
+        insert_tasks(&mut transaction, &task.build_id, follow_up).await?;
         Ok(transaction.commit().await?)
+    }
+
+    async fn events(&self, build_id: &str) -> Result<Vec<BuildEvent>, StateError> {
+        let rows = sqlx::query("SELECT at, event FROM events WHERE build_id = ? ORDER BY number")
+            .bind(build_id)
+            .fetch_all(&self.readers)
+            .await?;
+        rows.iter().map(|row| read_event(build_id, row)).collect()
     }
 
     async fn end_build(&self, build: &BuildRecord) -> Result<(), StateError> {
@@ -209,6 +232,27 @@ async fn insert_tasks(
         .await?;
     }
     Ok(())
+}
+
+async fn insert_event(
+    transaction: &mut Transaction<'static, Sqlite>,
+    event: &BuildEvent,
+) -> Result<(), StateError> {
+    let what = serde_json::to_string(&event.what).map_err(damaged("an event"))?;
+    let query = "INSERT INTO events (build_id, at, event) SELECT build_id, ?, ? FROM builds WHERE build_id = ?";
+    sqlx::query(query)
+        .bind(millis(event.at))
+        .bind(what)
+        .bind(&event.build_id)
+        .execute(&mut **transaction)
+        .await?;
+    Ok(())
+}
+
+fn read_event(build_id: &str, row: &SqliteRow) -> Result<BuildEvent, StateError> {
+    let what: String = row.try_get("event")?;
+    let what = serde_json::from_str(&what).map_err(damaged("an event"))?;
+    Ok(BuildEvent { build_id: build_id.to_owned(), at: from_millis(row.try_get("at")?), what })
 }
 
 fn read_build(row: &SqliteRow) -> Result<BuildRecord, StateError> {

@@ -169,7 +169,7 @@ fn pack_result(
     };
     let (bytes_read, bytes_written) = if reused { (0, 0) } else { (content_bytes, pack_bytes) };
     let work = Some(task_result::Work::Pack(pack));
-    v1::TaskResult { reused, bytes_read, bytes_written, work }
+    v1::TaskResult { reused, bytes_read, bytes_written, work, ..Default::default() }
 }
 
 /// Runs blocking work away from the async threads.

@@ -84,6 +84,17 @@ pub enum MediaMode {
     SiteBased,
 }
 
+impl MediaMode {
+    /// As the spec writes it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Dynamic => "dynamic",
+            Self::SiteBased => "site-based",
+        }
+    }
+}
+
 /// The section `[media]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -197,6 +208,16 @@ pub enum UserDeviceAffinity {
 }
 
 impl UserDeviceAffinity {
+    /// As the spec writes it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::DoNotAllow => "do-not-allow",
+            Self::AdministratorApproval => "administrator-approval",
+            Self::AutoApproval => "auto-approval",
+        }
+    }
+
     /// `UdaSetting` of the registration record: 0, 1 or 2.
     #[must_use]
     pub const fn setting(self) -> u32 {
