@@ -41,7 +41,7 @@ pub(super) fn close(
     }
     let carried: Vec<String> = needs.applications.keys().cloned().collect();
     for model in &carried {
-        tell_state(catalog, model, needs);
+        tell_state(catalog, &graph, model, needs);
         graph.note_optional(model, needs);
     }
 }
@@ -65,6 +65,15 @@ impl<'a> Graph<'a> {
     fn of(&self, model: &str, relation: Relation) -> impl Iterator<Item = &Far> {
         let edges = self.edges.get(model).map(Vec::as_slice).unwrap_or_default();
         edges.iter().filter(move |(kind, _)| *kind == relation).map(|(_, far)| far)
+    }
+
+    /// Names of the applications that supersede this one.
+    fn superseding(&self, model: &str) -> Vec<String> {
+        let older = Far::Known(model.to_owned());
+        let newer = self.edges.iter().filter(|(_, edges)| {
+            edges.iter().any(|(relation, far)| *relation == Relation::Supersedence && *far == older)
+        });
+        newer.map(|(newer, _)| self.name(newer)).collect()
     }
 
     fn name(&self, model: &str) -> String {
@@ -94,8 +103,21 @@ impl<'a> Graph<'a> {
                         longer.push(self.name(next));
                         queue.push_back((next.clone(), longer));
                     }
-                    Far::Known(_) => {}
+                    Far::Known(next) => self.note_cycle(root, &model, next, needs),
                 }
+            }
+        }
+    }
+
+    /// A cycle is no harm to a medium, but nobody can install it.
+    fn note_cycle(&self, root: &str, model: &str, next: &str, needs: &mut Needs) {
+        if next == root {
+            let (from, to) = (self.name(model), self.name(root));
+            let note = format!(
+                "'{from}' depends on '{to}', which depends on it in turn: both are carried, but correct the dependencies at the site"
+            );
+            if !needs.notes.contains(&note) {
+                needs.notes.push(note);
             }
         }
     }
@@ -159,20 +181,25 @@ fn model_of_deployment_type(catalog: &Catalog, ci_id: u64) -> Option<String> {
     Some(found.app_model_name.to_lowercase())
 }
 
-fn tell_state(catalog: &Catalog, model: &str, needs: &mut Needs) {
+/// Superseded and retired applications are carried: the task sequence installs the very one it names.
+fn tell_state(catalog: &Catalog, graph: &Graph<'_>, model: &str, needs: &mut Needs) {
     let Some(application) = catalog.applications.get(model) else {
         return;
     };
-    for (is, what) in [
-        (application.is_retired, "is retired at the site; it is carried all the same"),
-        (
-            application.is_superseded,
-            "is superseded by another application; it is carried all the same",
-        ),
-    ] {
-        if is {
-            let subject = format!("'{}'", application.name);
-            needs.warnings.push(Warning::new(WarningKind::Application, &subject, what));
-        }
+    let mut tell = |what: String| {
+        let subject = format!("'{}'", application.name);
+        needs.warnings.push(Warning::new(WarningKind::Application, &subject, what));
+    };
+    if application.is_retired {
+        tell("is retired at the site; it is carried all the same".into());
+    }
+    let newer = graph.superseding(model);
+    if newer.is_empty() && application.is_superseded {
+        tell("is superseded by another application; it is carried all the same".into());
+    } else if !newer.is_empty() {
+        let names = newer.join("', '");
+        tell(format!(
+            "is superseded by '{names}'; it is carried all the same, so see whether the task sequence should name the newer one"
+        ));
     }
 }

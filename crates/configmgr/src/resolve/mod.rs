@@ -39,6 +39,7 @@ pub fn resolve(site: &Site, request: &ContentRequest) -> Result<Resolution, Reso
     let folder = site.admin_service();
     Collector { folder, catalog: &catalog, needs: &mut needs, problems: &mut problems }
         .task_sequence(&id);
+    needs.note_never_used();
     let task_sequence = catalog.task_sequences.get(&id);
     let selection = select(&catalog, request, &mut needs, &mut problems);
     let mut holdings = Holdings::open(site, request, &mut problems);

@@ -7,7 +7,7 @@ use super::problem::Problem;
 use super::resolution::{Warning, WarningKind};
 use crate::admin_service::{AdminServiceFolder, PackageKind, Record, TaskSequencePackage};
 use crate::ids::{application_model_name, is_package_id};
-use crate::task_sequence::{ContentUse, Sequence, StepTarget, step_content};
+use crate::task_sequence::{ContentUse, Sequence, Step, StepTarget, step_content};
 
 /// Why one package or application is needed.
 #[derive(Debug, Clone, Default)]
@@ -17,6 +17,8 @@ pub(super) struct Need {
     pub(super) firm: bool,
     /// A step applies it as a data image.
     pub(super) data_image: bool,
+    /// How many enabled steps name it, and how many of them never run from prestaged media.
+    pub(super) steps: (u32, u32),
 }
 
 impl Need {
@@ -43,6 +45,40 @@ impl Needs {
     pub(super) fn application(&mut self, model: &str) -> &mut Need {
         let entry = self.applications.entry(model.to_lowercase());
         &mut entry.or_insert_with(|| (model.to_owned(), Need::default())).1
+    }
+
+    /// What is needed already under this package ID or model name.
+    fn find(&mut self, target: &str) -> Option<&mut Need> {
+        match self.packages.get_mut(target) {
+            Some(need) => Some(need),
+            None => self.applications.get_mut(&target.to_lowercase()).map(|(_, need)| need),
+        }
+    }
+
+    /// Tells what only steps name that never run from prestaged media. It is carried all the same, as
+    /// the wizard does: a condition may be changed after the medium has left.
+    pub(super) fn note_never_used(&mut self) {
+        let never = |need: &Need| need.steps.0 > 0 && need.steps.0 == need.steps.1;
+        let packages = self.packages.iter().filter(|(_, need)| never(need)).map(|(id, _)| id);
+        let applications = self.applications.values().filter(|(_, need)| never(need));
+        let told = packages.chain(applications.map(|(model, _)| model)).map(|what| {
+            format!(
+                "{what} is named only by steps whose conditions never hold on prestaged media; it is carried, as the wizard does, but this medium does not use it"
+            )
+        });
+        let told: Vec<String> = told.collect();
+        self.notes.extend(told);
+    }
+}
+
+/// Where a step is, and when it runs, for people.
+fn place(step: &Step) -> String {
+    let groups = step.groups().join(" › ");
+    match (groups.is_empty(), &step.condition) {
+        (true, None) => String::new(),
+        (false, None) => format!(" (in {groups})"),
+        (true, Some(condition)) => format!(" (if {condition})"),
+        (false, Some(condition)) => format!(" (in {groups}, if {condition})"),
     }
 }
 
@@ -153,28 +189,39 @@ impl Collector<'_> {
             );
         }
         for step in &sequence.steps {
-            let content = step_content(step);
-            let disabled = if step.disabled { " (disabled)" } else { "" };
-            for (target, usage) in content.targets {
-                let reason = format!("referenced by step '{}'{disabled}{of}", step.name);
-                let target = match target {
-                    StepTarget::Package(id) => id,
-                    StepTarget::Application(model) => model,
-                };
-                self.reference(&target, reason, !step.disabled, children);
-                if usage == ContentUse::DataImage
-                    && let Some(need) = self.needs.packages.get_mut(&target)
-                {
-                    need.data_image = true;
-                }
+            self.step(step, of, children);
+        }
+    }
+
+    fn step(&mut self, step: &Step, of: &str, children: &mut Vec<String>) {
+        let content = step_content(step);
+        let disabled = if step.disabled { " (disabled)" } else { "" };
+        let called = format!("'{}'{}{disabled}{of}", step.name, place(step));
+        let never = step.never_on_prestaged_media().is_some();
+        for (target, usage) in content.targets {
+            let target = match target {
+                StepTarget::Package(id) => id,
+                StepTarget::Application(model) => model,
+            };
+            self.reference(
+                &target,
+                format!("referenced by step {called}"),
+                !step.disabled,
+                children,
+            );
+            let Some(need) = self.needs.find(&target) else {
+                continue;
+            };
+            need.data_image |= usage == ContentUse::DataImage;
+            if !step.disabled {
+                need.steps = (need.steps.0 + 1, need.steps.1 + u32::from(never));
             }
-            for what in content.dynamic {
-                let note = format!(
-                    "Step '{}'{disabled}{of} {what}: that cannot be known before run time, so it is not carried unless the spec names it",
-                    step.name
-                );
-                self.needs.notes.push(note);
-            }
+        }
+        for what in content.dynamic {
+            let note = format!(
+                "Step {called} {what}: that cannot be known before run time, so it is not carried unless the spec names it"
+            );
+            self.needs.notes.push(note);
         }
     }
 

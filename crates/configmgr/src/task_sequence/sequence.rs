@@ -1,5 +1,8 @@
 //! The `Sequence` XML as a list of steps.
 
+use std::sync::Arc;
+
+use super::condition::Condition;
 use crate::xml::Element;
 pub use crate::xml::XmlError;
 
@@ -30,6 +33,17 @@ pub struct StepVariable {
     pub value: String,
 }
 
+/// A group of steps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// Name in the editor.
+    pub name: String,
+    /// When its steps run.
+    pub condition: Option<Condition>,
+    /// The group around it.
+    pub parent: Option<Arc<Group>>,
+}
+
 /// One step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
@@ -37,6 +51,10 @@ pub struct Step {
     pub name: String,
     /// `SMS_TaskSequence_…Action`.
     pub step_type: String,
+    /// The group that it is in.
+    pub group: Option<Arc<Group>>,
+    /// When it runs, if the groups around it do.
+    pub condition: Option<Condition>,
     /// It, or a group around it, is disabled.
     pub disabled: bool,
     /// The command line.
@@ -49,6 +67,25 @@ impl Step {
     /// Whether the type contains `word`, without case.
     pub fn is_type(&self, word: &str) -> bool {
         self.step_type.to_ascii_lowercase().contains(&word.to_ascii_lowercase())
+    }
+
+    /// The names of the groups around it, the outermost first.
+    pub fn groups(&self) -> Vec<&str> {
+        let around = std::iter::successors(self.group.as_deref(), |group| group.parent.as_deref());
+        let mut names: Vec<&str> = around.map(|group| group.name.as_str()).collect();
+        names.reverse();
+        names
+    }
+
+    /// The condition, its own or of a group around it, because of which it never runs from prestaged
+    /// media.
+    pub fn never_on_prestaged_media(&self) -> Option<&Condition> {
+        let around = std::iter::successors(self.group.as_deref(), |group| group.parent.as_deref());
+        let of_groups = around.filter_map(|group| group.condition.as_ref());
+        self.condition
+            .iter()
+            .chain(of_groups)
+            .find(|condition| condition.on_prestaged_media() == Some(false))
     }
 
     /// The value of the variable that stands for `property`.
@@ -80,7 +117,7 @@ impl Sequence {
         };
         let mut sequence =
             Self { version: outer.attribute("version").map(str::to_owned), ..Self::default() };
-        sequence.walk(outer, false);
+        sequence.walk(outer, false, None);
         let references = all.iter().filter(|element| element.is("referenceList"));
         sequence.references = references
             .flat_map(|list| &list.children)
@@ -93,25 +130,37 @@ impl Sequence {
     }
 
     /// Depth is bounded by the parser.
-    fn walk(&mut self, parent: &Element, disabled: bool) {
+    fn walk(&mut self, parent: &Element, disabled: bool, around: Option<&Arc<Group>>) {
         for child in &parent.children {
             let disabled = disabled || is_true(child.attribute("disable"));
             if child.is("group") {
-                self.walk(child, disabled);
+                let group = Arc::new(Group {
+                    name: child.attribute("name").unwrap_or_default().to_owned(),
+                    condition: condition(child),
+                    parent: around.cloned(),
+                });
+                self.walk(child, disabled, Some(&group));
             } else if child.is("step") || child.is("subtasksequence") {
-                self.steps.push(step(child, disabled));
+                self.steps.push(step(child, disabled, around.cloned()));
             }
         }
     }
 }
 
-fn step(element: &Element, disabled: bool) -> Step {
+fn condition(element: &Element) -> Option<Condition> {
+    let found = element.children.iter().find(|child| child.is("condition"));
+    found.and_then(Condition::read)
+}
+
+fn step(element: &Element, disabled: bool, group: Option<Arc<Group>>) -> Step {
     let child = |wanted: &str| element.children.iter().find(|child| child.is(wanted));
     let variables = child("defaultVarList").map(|list| list.children.as_slice());
     let variables = variables.unwrap_or_default().iter().filter(|v| v.is("variable"));
     Step {
         name: element.attribute("name").unwrap_or_default().to_owned(),
         step_type: element.attribute("type").unwrap_or_default().to_owned(),
+        group,
+        condition: condition(element),
         disabled,
         action: child("action").map(|a| a.text.trim().to_owned()).unwrap_or_default(),
         variables: variables

@@ -134,10 +134,13 @@ fn older_revisions_bring_nothing() {
         "SMS_AppRelation_Flat.json",
         &json!([
             {"FromApplicationCIID": 111, "ToApplicationCIID": 102, "RelationType": 2},
-            {"FromApplicationCIID": 111, "ToApplicationCIID": 103, "RelationType": 3}]),
+            {"FromApplicationCIID": 111, "ToApplicationCIID": 103, "RelationType": 3},
+            {"FromApplicationCIID": 103, "ToApplicationCIID": 111, "RelationType": 6}]),
     );
     fs::remove_file(site.wmi().join("SMS_AppDependenceRelation.json")).unwrap();
     let found = site.resolve(&site.request()).unwrap();
+    let superseded = found.warnings.iter().find(|w| w.kind == WarningKind::Application).unwrap();
+    assert!(superseded.message.starts_with("is superseded by 'App C'"), "{superseded}");
     assert_eq!(ids(&found), ["PS100031.1", "PS100077.3", "Content_a.1", "Content_b.2"]);
 }
 

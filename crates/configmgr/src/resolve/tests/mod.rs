@@ -159,7 +159,7 @@ fn everything_is_found_with_its_reason() {
         ["PS100031.1", "PS100077.3", "Content_a.1", "Content_b.2", "Content_c.3"]
     );
     let content = |id: &str| found.contents.iter().find(|c| c.content_id == id).unwrap();
-    assert_eq!(content("PS100077.3").reasons, ["referenced by step 'Install Drivers'"]);
+    assert_eq!(content("PS100077.3").reasons, ["referenced by step 'Install Drivers' (in All)"]);
     assert_eq!(content("PS100031.1").reasons, ["named in the spec"]);
     assert_eq!(content("Content_b.2").reasons, ["dependency of 'App A'"]);
     assert_eq!(content("Content_c.3").reasons, ["dependency of 'App A' through 'App B'"]);
@@ -167,12 +167,35 @@ fn everything_is_found_with_its_reason() {
     let sources = &found.os_image.sources;
     assert_eq!(sources[0].distribution_point, "dp1.corp.example");
     assert_eq!(sources.len(), 2);
-    assert_eq!(found.notes.len(), 1, "{:?}", found.notes);
+    assert_eq!(found.notes.len(), 2, "{:?}", found.notes);
     assert!(found.notes[0].contains("%PKG%"));
+    assert!(found.notes[1].starts_with("'App C' depends on 'App A', which depends on it in turn"));
     let subjects: Vec<_> = found.warnings.iter().map(|w| w.subject.as_str()).collect();
     assert_eq!(subjects, ["PS1000FF"], "a disabled step's missing package");
     let json = serde_json::to_string(&found).unwrap();
     assert_eq!(serde_json::from_str::<Resolution>(&json).unwrap(), found);
+}
+
+#[test]
+fn what_prestaged_media_never_use_is_carried_and_told() {
+    let site = TestSite::new();
+    let condition = "<condition><expression type=\"SMS_TaskSequence_VariableConditionExpression\">\
+        <variable name=\"Operator\">notEquals</variable><variable name=\"Value\">OEMMedia</variable>\
+        <variable name=\"Variable\">_SMSTSMediaType</variable></expression></condition></step>";
+    let drivers = "/install:PS100077 /unsigned:false</action></step>";
+    let sequence = SEQUENCE.replace(drivers, &drivers.replace("</step>", condition));
+    site.export(
+        "SMS_TaskSequencePackage('PS100123').json",
+        &json!({"PackageID": "PS100123", "BootImageID": "PS100005", "Sequence": sequence}),
+    );
+    let found = site.resolve(&site.request()).unwrap();
+    let drivers = found.contents.iter().find(|c| c.content_id == "PS100077.3").unwrap();
+    let reason =
+        "referenced by step 'Install Drivers' (in All, if _SMSTSMediaType not equals 'OEMMedia')";
+    assert_eq!(drivers.reasons, [reason]);
+    let told: Vec<_> = found.notes.iter().filter(|note| note.contains("never hold")).collect();
+    assert_eq!(told.len(), 1, "{:?}", found.notes);
+    assert!(told[0].starts_with("PS100077 is named only by steps"), "{told:?}");
 }
 
 #[test]
