@@ -9,6 +9,8 @@
 //! own randomness and offers no seed. So the pair is made once, when the build is planned, and the
 //! plan keeps it sealed; the same plan then gives the same medium.
 
+mod imported;
+
 use p12_keystore::{
     Certificate, EncryptionAlgorithm, KeyStore, KeyStoreEntry, MacAlgorithm, PrivateKey,
     PrivateKeyChain,
@@ -17,6 +19,7 @@ use rcgen::{
     CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, KeyPair,
     KeyUsagePurpose, PKCS_RSA_SHA256, RsaKeySize, SerialNumber,
 };
+use serde::{Deserialize, Serialize};
 use sha1::{Digest as _, Sha1};
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
@@ -24,6 +27,8 @@ use zeroize::Zeroizing;
 use crate::media_id::MediaId;
 use crate::secret::SecretBytes;
 use crate::unverified::CERTIFICATE_COMMON_NAME;
+
+pub use imported::{ImportError, Imported, import};
 
 /// Rounds of key derivation in the PKCS#12: what Windows itself writes. More would protect
 /// nothing, since the password stands beside the file.
@@ -47,9 +52,37 @@ pub struct SelfSignedRequest {
     pub serial: [u8; 16],
 }
 
+/// Where a certificate comes from. Only one from a public key infrastructure serves HTTPS management
+/// points.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CertificateKind {
+    /// Made for the medium.
+    SelfSigned,
+    /// Imported.
+    Pki,
+}
+
+impl CertificateKind {
+    /// `KeyType` of the registration record (reference: section 1.7).
+    #[must_use]
+    pub const fn key_type(self) -> u32 {
+        match self {
+            Self::SelfSigned => 1,
+            Self::Pki => 2,
+        }
+    }
+}
+
 /// A certificate with its key. `Debug` shows no key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IssuedCertificate {
+    /// Who issued it.
+    pub kind: CertificateKind,
+    /// Whom it names, as a distinguished name.
+    pub subject: String,
+    /// Who signed it.
+    pub issuer: String,
     /// The certificate, DER.
     pub certificate: Vec<u8>,
     /// Certificate and key as PKCS#12 under [`MediaId::pfx_password`].
@@ -80,6 +113,9 @@ pub enum CertificateError {
         "the media certificate could not be made ({0}): check the common name, and that the system has randomness"
     )]
     Certificate(#[from] rcgen::Error),
+    /// The imported file can't be used.
+    #[error("security.certificate.pkcs12: the file can't be used, {0}")]
+    Import(#[from] ImportError),
     /// The PKCS#12 could not be made.
     #[error(
         "the PKCS#12 of the media certificate could not be written ({0}): this is a fault in the program, report it"
@@ -102,15 +138,21 @@ pub fn self_signed(request: &SelfSignedRequest) -> Result<IssuedCertificate, Cer
     let key = KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048)?;
     let certificate = parameters(request).self_signed(&key)?.der().to_vec();
     let key = Zeroizing::new(key.serialize_der());
-    let pfx = pkcs12(&certificate, &key, request.media_id)?;
+    let chain = vec![Certificate::from_der(&certificate)?];
+    let pfx = wrap(PrivateKey::from_der(&key)?, chain, request.media_id)?;
     let thumbprint = thumbprint(&certificate);
-    Ok(IssuedCertificate { certificate, pfx, thumbprint, start, expiry })
+    let subject = format!("CN={}", common_name(request));
+    let (kind, issuer) = (CertificateKind::SelfSigned, subject.clone());
+    Ok(IssuedCertificate { kind, subject, issuer, certificate, pfx, thumbprint, start, expiry })
+}
+
+fn common_name(request: &SelfSignedRequest) -> &str {
+    request.common_name.as_deref().unwrap_or(CERTIFICATE_COMMON_NAME)
 }
 
 fn parameters(request: &SelfSignedRequest) -> CertificateParams {
     let mut name = DistinguishedName::new();
-    let common_name = request.common_name.as_deref().unwrap_or(CERTIFICATE_COMMON_NAME);
-    name.push(DnType::CommonName, common_name);
+    name.push(DnType::CommonName, common_name(request));
     let mut serial = request.serial;
     // A serial number is positive, and has no byte too many in front.
     serial[0] = (serial[0] & 0x7F) | 0x40;
@@ -131,23 +173,19 @@ pub fn thumbprint(certificate: &[u8]) -> String {
     hex::encode_upper(Sha1::digest(certificate))
 }
 
-/// Certificate and key as PKCS#12.
+/// Key and certificate chain, its own first, as the PKCS#12 of a medium.
 ///
 /// Encrypted with SHA-1 and three-key 3DES, authenticated with HMAC-SHA-1: the one combination that
 /// `PFXImportCertStore` reads in every Windows PE that a site may still have as boot image. AES with
 /// SHA-256 came with Windows 10 1709, and an older boot image would fail at first boot, in the
 /// field. Nothing is lost: the password is 31 characters of a GUID that stands in the same file, so
 /// what protects the key is the password of `Variables.dat`.
-fn pkcs12(
-    certificate: &[u8],
-    key: &[u8],
+fn wrap(
+    key: PrivateKey,
+    chain: Vec<Certificate>,
     media_id: MediaId,
 ) -> Result<SecretBytes, CertificateError> {
-    let chain = PrivateKeyChain::new(
-        LOCAL_KEY_ID.as_slice(),
-        PrivateKey::from_der(key)?,
-        [Certificate::from_der(certificate)?],
-    );
+    let chain = PrivateKeyChain::new(LOCAL_KEY_ID.as_slice(), key, chain);
     let mut store = KeyStore::new();
     store.add_entry(&media_id.to_string(), KeyStoreEntry::PrivateKeyChain(chain));
     let bytes = store
