@@ -76,34 +76,13 @@ fn verify_and_inspect_agree_and_a_flipped_bit_is_found() {
 #[test]
 fn the_variables_open_with_an_independent_implementation() {
     let (demo, _) = built();
-    let medium = demo.path("out.wim");
-    let out = demo.path("extracted");
-    let (medium, out) = (medium.to_str().unwrap(), out.to_str().unwrap());
-    wimlib(["extract", medium, "1", "/SMS/data/Variables.dat", &format!("--dest-dir={out}")]);
-    let script =
-        concat!(env!("CARGO_MANIFEST_DIR"), "/../crates/media/tests/variables_independent.py");
-    let mut child = Command::new("python3")
-        .args([script, &format!("{out}/Variables.dat")])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child.stdin.take().unwrap().write_all(demo.password().as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
-    assert!(output.status.success());
-    let variables: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let variables = support::variables(&demo, &demo.path("out.wim"), &demo.password());
     assert_eq!(variables["_SMSTSMediaType"], "OEMMedia");
     assert_eq!(variables["SampleGreeting"], "Grüße aus dem Depot");
     let points = "http://mp1.corp.example*http://mp2.corp.example";
     assert_eq!(variables["SMSTSLocationMPs"], points);
     assert_eq!(variables["_SMSTSBootMediaPackageID"], "PS100005");
-    let pfx = variables["_SMSTSMediaPFX"].as_str().unwrap();
-    let password = &variables["_SMSMediaGuid"].as_str().unwrap()[..31];
-    let file = demo.path("media.pfx");
-    std::fs::write(&file, hex::decode(pfx).unwrap()).unwrap();
-    let password = format!("pass:{password}");
-    let args = ["pkcs12", "-in", file.to_str().unwrap(), "-passin", &password, "-nodes", "-legacy"];
-    assert!(tool("openssl", "openssl", args).contains("BEGIN CERTIFICATE"));
+    assert!(support::media_certificate(&demo, &variables).contains("BEGIN CERTIFICATE"));
 }
 
 /// What an entry of an applied and recaptured volume is, in a form that can be compared.

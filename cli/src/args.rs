@@ -113,6 +113,9 @@ pub struct SpecArgs {
     /// Where the medium goes: a path (from the current folder) or s3://bucket/name.wim
     #[arg(long)]
     pub output: Option<String>,
+    /// Where a password that the spec lets generate goes: a new file, or - to show it once
+    #[arg(long, value_name = "FILE")]
+    pub new_password: Option<PathBuf>,
     /// fast, balanced or thorough, in place of the spec's
     #[arg(long)]
     pub codec: Option<String>,

@@ -6,7 +6,10 @@
 
 use std::collections::BTreeMap;
 
-use prestage_media::build_log::{LogEntry, Severity};
+use prestage_media::{
+    build_log::{LogEntry, Severity},
+    certificate::CertificateKind,
+};
 use prestage_proto::v1::{self, task_result};
 use time::OffsetDateTime;
 
@@ -108,9 +111,19 @@ impl Log {
             true => self.info("The media is protected with a password".into()),
             false => self.say(Severity::Warning, "The media has no password".into()),
         }
+        let certificate = &plan.certificate;
+        let kind = match certificate.kind {
+            CertificateKind::SelfSigned => "Self-signed",
+            CertificateKind::Pki => "Imported PKI",
+        };
+        self.info(format!("Media ID {}", plan.media_guid));
         self.info(format!(
-            "Media {} with certificate {}",
-            plan.media_guid, plan.certificate_thumbprint
+            "{kind} media certificate {}: {}, issued by {}, valid from {} to {}",
+            certificate.thumbprint,
+            certificate.subject,
+            certificate.issuer,
+            certificate.start,
+            certificate.expiry
         ));
     }
 

@@ -5,8 +5,9 @@ pub mod fleet;
 
 use std::{
     ffi::OsStr,
+    io::Write as _,
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
 };
 
 use prestage_sample::{SampleOptions, write_sample};
@@ -142,6 +143,36 @@ pub fn tool<S: AsRef<OsStr>>(
 /// wimlib's own command.
 pub fn wimlib<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> String {
     tool("wimlib-imagex", "wimtools", args)
+}
+
+/// A medium's variables as an implementation of its own reads them.
+pub fn variables(demo: &Demo, medium: &Path, password: &str) -> Value {
+    let out = demo.path("extracted");
+    let (medium, to) = (medium.to_str().unwrap(), format!("--dest-dir={}", out.display()));
+    wimlib(["extract", medium, "1", "/SMS/data/Variables.dat", &to]);
+    let script =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../crates/media/tests/variables_independent.py");
+    let file = out.join("Variables.dat");
+    let mut child = Command::new("python3")
+        .args([script.as_ref(), file.as_os_str()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(password.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "the variables do not open");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// The certificates and the key of a medium, as openssl shows them, opened by the format's rule.
+pub fn media_certificate(demo: &Demo, variables: &Value) -> String {
+    let pfx = variables["_SMSTSMediaPFX"].as_str().unwrap();
+    let password = format!("pass:{}", &variables["_SMSMediaGuid"].as_str().unwrap()[..31]);
+    let file = demo.path("of-the-medium.pfx");
+    std::fs::write(&file, hex::decode(pfx).unwrap()).unwrap();
+    let file = file.to_str().unwrap();
+    tool("openssl", "openssl", ["pkcs12", "-in", file, "-passin", &password, "-nodes", "-legacy"])
 }
 
 /// All files below a folder, sorted, with paths relative to it.

@@ -5,7 +5,10 @@ use std::path::Path;
 use prestage_proto::v1;
 use serde_json::{Value, json};
 
-use super::request::{Request, absolute_output, plan_request};
+use super::{
+    new_password::NewPassword,
+    request::{Request, absolute_output, plan_request},
+};
 use crate::{
     args::BuildArgs,
     connect::{Client, Connection},
@@ -18,7 +21,7 @@ use crate::{
 pub async fn build(args: BuildArgs, output: Output) -> Result<(), CliError> {
     // The request is checked before anything is started for it.
     let request = match &args.spec {
-        Some(spec) => Some(plan_request(spec, &args.with)?),
+        Some(spec) => Some(plan_request(spec, &args.with, true)?),
         None => None,
     };
     let plan = args.plan.as_deref().map(read_plan).transpose()?;
@@ -55,7 +58,11 @@ async fn run(
 ) -> Result<v1::Build, CliError> {
     let plan_json = match (plan, request) {
         (Some(plan), _) => plan.into(),
-        (None, Some(request)) => client.plan_media(request.plan).await?.into_inner().plan_json,
+        (None, Some(request)) => {
+            let plan_json = client.plan_media(request.plan).await?.into_inner().plan_json;
+            request.new_password.iter().try_for_each(NewPassword::tell)?;
+            plan_json
+        }
         (None, None) => return Err(CliError::wrong("neither a spec nor a plan was given", "")),
     };
     for warning in list(&serde_json::from_slice(&plan_json)?, "warnings").filter_map(Value::as_str)

@@ -5,6 +5,7 @@ mod builds;
 mod doctor;
 mod inspect;
 mod log;
+mod new_password;
 mod plan;
 mod request;
 mod services;

@@ -4,7 +4,7 @@ use std::{io::Write, path::Path};
 
 use serde_json::Value;
 
-use super::request::plan_request;
+use super::{new_password::NewPassword, request::plan_request};
 use crate::{
     args::PlanArgs,
     connect::Connection,
@@ -14,12 +14,13 @@ use crate::{
 
 /// Plans, shows, and saves if asked to.
 pub async fn plan(args: PlanArgs, output: Output) -> Result<(), CliError> {
-    let request = plan_request(&args.spec, &args.with)?;
+    let request = plan_request(&args.spec, &args.with, args.save.is_some())?;
     let mut connection = Connection::open(&args.remote, false).await?;
     let planned = connection.client.plan_media(request.plan).await;
     connection.close().await?;
     let json = planned?.into_inner().plan_json;
     if let Some(path) = &args.save {
+        request.new_password.iter().try_for_each(NewPassword::tell)?;
         save(path, &json)?;
         eprintln!("plan saved as {}", path.display());
     }
@@ -27,6 +28,7 @@ pub async fn plan(args: PlanArgs, output: Output) -> Result<(), CliError> {
     // What is shown need not carry the sealed part; the saved file does.
     if let Some(fields) = document.as_object_mut() {
         fields.remove("sealed");
+        fields.remove("sealed_pfx");
     }
     output.print(&document, show)
 }

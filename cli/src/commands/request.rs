@@ -2,11 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
-use prestage_media::spec::MediaSpec;
+use prestage_media::{
+    SecretBytes,
+    spec::{MEDIA_PASSWORD, MediaSpec, PKCS12_FILE},
+};
 use prestage_proto::v1;
 use time::OffsetDateTime;
 
+use super::new_password::NewPassword;
 use crate::{args::SpecArgs, error::CliError};
+
+/// A PKCS#12 file has a few KiB.
+const CERTIFICATE_BYTES_MAX: u64 = 1 << 20;
 
 /// A request, and what of the spec concerns this process.
 pub struct Request {
@@ -14,10 +21,12 @@ pub struct Request {
     pub plan: v1::PlanMediaRequest,
     /// `output.staging_folder`, from the spec's folder.
     pub staging_folder: Option<PathBuf>,
+    /// A media password that was made for this request, to be told once it is needed.
+    pub new_password: Option<NewPassword>,
 }
 
-/// Reads and checks the spec and the secrets that it names.
-pub fn plan_request(spec_path: &Path, with: &SpecArgs) -> Result<Request, CliError> {
+/// Reads and checks the spec and the secrets that it names, for a plan that is `kept` or only shown.
+pub fn plan_request(spec_path: &Path, with: &SpecArgs, kept: bool) -> Result<Request, CliError> {
     let checked = MediaSpec::load(spec_path, OffsetDateTime::now_utc());
     let checked = checked.map_err(|error| CliError::wrong(error.to_string(), ""))?;
     for warning in &checked.warnings {
@@ -32,6 +41,15 @@ pub fn plan_request(spec_path: &Path, with: &SpecArgs) -> Result<Request, CliErr
         let value = secret.expose().as_bytes().to_vec().into();
         secrets.push(v1::SecretValue { name, value });
     }
+    if let Some(path) = spec.certificate_file() {
+        let value = read_certificate(path)?.expose().to_vec().into();
+        secrets.push(v1::SecretValue { name: PKCS12_FILE.to_owned(), value });
+    }
+    let new_password = NewPassword::wanted(&spec, with.new_password.as_deref(), kept)?;
+    if let Some(new) = &new_password {
+        let value = new.secret().expose().as_bytes().to_vec().into();
+        secrets.push(v1::SecretValue { name: MEDIA_PASSWORD.to_owned(), value });
+    }
     let staging_folder = spec.output.staging_folder.as_ref();
     let staging_folder = staging_folder.map(|folder| spec_folder(spec_path).join(folder));
     let plan = v1::PlanMediaRequest {
@@ -42,7 +60,22 @@ pub fn plan_request(spec_path: &Path, with: &SpecArgs) -> Result<Request, CliErr
         codec: with.codec.clone().unwrap_or_default(),
         strict_package_hash: with.strict_package_hash,
     };
-    Ok(Request { plan, staging_folder })
+    Ok(Request { plan, staging_folder, new_password })
+}
+
+fn read_certificate(path: &Path) -> Result<SecretBytes, CliError> {
+    let wrong = |problem: String| {
+        CliError::wrong(
+            format!("{}: {problem}", path.display()),
+            "name the .pfx file of the certificate",
+        )
+        .at(PKCS12_FILE.to_owned())
+    };
+    let bytes = std::fs::metadata(path).map_err(|error| wrong(error.to_string()))?.len();
+    if bytes > CERTIFICATE_BYTES_MAX {
+        return Err(wrong(format!("it has {bytes} bytes, far more than any certificate")));
+    }
+    std::fs::read(path).map(SecretBytes::new).map_err(|error| wrong(error.to_string()))
 }
 
 fn site(spec_path: &Path, given: Option<&Path>) -> Result<String, CliError> {

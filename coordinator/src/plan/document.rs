@@ -5,7 +5,9 @@
 
 use std::path::PathBuf;
 
+use prestage_media::certificate::CertificateKind;
 use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
 
 use super::RUN_BYTES;
 
@@ -59,8 +61,8 @@ pub struct BuildPlan {
     pub password_protected: bool,
     /// Whether the medium runs unattended.
     pub unattended: bool,
-    /// Thumbprint of the media certificate (SHA-1, hex): what the site is to be told.
-    pub certificate_thumbprint: String,
+    /// The media certificate: what the site is to be told.
+    pub certificate: PlannedCertificate,
     /// How the medium behaves.
     #[serde(default)]
     pub media: PlannedMedia,
@@ -68,6 +70,8 @@ pub struct BuildPlan {
     pub about: About,
     /// `Variables.dat`, encrypted with the coordinator's key.
     pub sealed: String,
+    /// The certificate's PKCS#12, which its registration with the site needs, encrypted so too.
+    pub sealed_pfx: String,
 }
 
 fn default_run_bytes() -> u64 {
@@ -87,6 +91,27 @@ pub struct PlannedMedia {
     pub user_device_affinity: String,
     /// The command that runs before policy is fetched.
     pub prestart: Option<PlannedPrestart>,
+}
+
+/// The media certificate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedCertificate {
+    /// Made for the medium, or imported.
+    pub kind: CertificateKind,
+    /// Whom it names.
+    pub subject: String,
+    /// Who signed it.
+    pub issuer: String,
+    /// SHA-1 of it, upper-case hexadecimal.
+    pub thumbprint: String,
+    /// Not valid before.
+    #[serde(with = "time::serde::rfc3339")]
+    pub start: OffsetDateTime,
+    /// Not valid after.
+    #[serde(with = "time::serde::rfc3339")]
+    pub expiry: OffsetDateTime,
+    /// The certificate itself, DER in hexadecimal. It is public.
+    pub der: String,
 }
 
 /// The prestart command.

@@ -6,10 +6,7 @@ use prestage_configmgr::{
     ContentRequest, Resolution, Site,
     resolve::{ContentKind, ResolvedContent},
 };
-use prestage_media::{
-    boot_files::Architecture,
-    spec::{MediaCertificate, MediaSpec},
-};
+use prestage_media::{boot_files::Architecture, spec::MediaSpec};
 use prestage_proto::v1;
 use prestage_store::{Objects, PackKey};
 use prestage_wim::{codec::Profile, metadata::ImageTree};
@@ -24,7 +21,7 @@ use super::{
     output::check_output,
     problems::PlanFailure,
     reencoding::{self, medium_codec},
-    secrets::{Generated, GivenSecrets, generate},
+    secrets::{Generated, GivenSecrets, generate, identity},
     shards, to_wire,
 };
 use crate::clock::Clock;
@@ -60,7 +57,10 @@ impl MediaPlanner {
             .map_err(|error| PlanFailure::spec(error.to_string()))?;
         let spec = checked.spec;
         check_output(&request.output)?;
-        let mut resolution = resolve(&spec, &request).await?;
+        let given = GivenSecrets::new(request.secrets);
+        let identity = identity(&spec, &given, now);
+        let resolution = resolve(&spec, request.site, request.strict_package_hash).await;
+        let (identity, mut resolution) = PlanFailure::both(identity, resolution)?;
         let os_index = spec.os_image.index;
         let boot_index = resolution.boot_image.image_index.unwrap_or(1);
         // Both are looked at before either fails the plan: all problems at once.
@@ -73,9 +73,8 @@ impl MediaPlanner {
         check_architectures(&resolution, &os, &boot)?;
         let architecture = boot.image.architecture.and_then(Architecture::from_number);
         check_tree(os_tree, architecture, &mut resolution).await?;
-        let codec = planned_codec(&spec, &request, &os)?;
-        let given = GivenSecrets::new(request.secrets);
-        let generated = generate(&spec, &given, &resolution, &self.seal_key, now)?;
+        let codec = planned_codec(&spec, &request.codec, &os)?;
+        let generated = generate(&spec, identity, &resolution, &self.seal_key, now)?;
         let images = Images { os, os_index, boot, boot_index };
         self.document(&spec, request.output, resolution, images, codec, generated).await
     }
@@ -149,7 +148,7 @@ impl MediaPlanner {
             variable_names: generated.variable_names,
             password_protected: generated.password_protected,
             unattended: spec.media.unattended,
-            certificate_thumbprint: generated.certificate_thumbprint,
+            certificate: generated.certificate,
             media: media(spec, generated.prestart),
             about: About {
                 created_by: spec.media.created_by.clone().unwrap_or_default(),
@@ -157,6 +156,7 @@ impl MediaPlanner {
                 comment: spec.media.comment.clone().unwrap_or_default(),
             },
             sealed: generated.sealed,
+            sealed_pfx: generated.sealed_pfx,
         })
     }
 
@@ -257,10 +257,10 @@ async fn check_tree(
 /// Reading a site is blocking work: many small files.
 async fn resolve(
     spec: &MediaSpec,
-    request: &v1::PlanMediaRequest,
+    path: String,
+    strict_package_hash: bool,
 ) -> Result<Resolution, PlanFailure> {
-    let content_request = content_request(spec, request.strict_package_hash);
-    let path = request.site.clone();
+    let content_request = content_request(spec, strict_package_hash);
     let work = tokio::task::spawn_blocking(move || {
         let site = Site::open(Path::new(&path))?;
         Ok::<_, PlanFailure>(prestage_configmgr::resolve(&site, &content_request)?)
@@ -363,10 +363,10 @@ fn architecture_name(number: Option<u32>) -> String {
 
 fn planned_codec(
     spec: &MediaSpec,
-    request: &v1::PlanMediaRequest,
+    wanted: &str,
     os: &ImageFile,
 ) -> Result<PlannedCodec, PlanFailure> {
-    let name = if request.codec.is_empty() { spec.output.codec.name() } else { &request.codec };
+    let name = if wanted.is_empty() { spec.output.codec.name() } else { wanted };
     let profile: Profile = name.parse().map_err(PlanFailure::spec)?;
     let codec = medium_codec(profile, os);
     Ok(PlannedCodec {
@@ -375,9 +375,4 @@ fn planned_codec(
         chunk_bytes: codec.chunk_bytes,
         level: codec.level,
     })
-}
-
-/// The certificate's kind is checked with the spec; here only what the planner can make is left.
-pub(super) fn is_self_signed(spec: &MediaSpec) -> bool {
-    matches!(spec.security.certificate, MediaCertificate::SelfSigned { .. })
 }

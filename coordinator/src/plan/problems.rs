@@ -1,6 +1,7 @@
 //! Why a medium can't be planned, for people.
 
 use prestage_configmgr::{ResolveErrors, SiteError};
+use prestage_media::certificate::CertificateError;
 use prestage_proto::v1;
 use prestage_store::StoreError;
 
@@ -49,9 +50,12 @@ pub enum PlanFailure {
     /// The seal.
     #[error(transparent)]
     Seal(#[from] SealError),
-    /// The media certificate can't be made.
-    #[error("the media certificate can't be made: {0}")]
-    Certificate(String),
+    /// The media certificate can't be made or taken over.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// Several of these.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Several(Vec<PlanFailure>),
     /// A fault of Prestage.
     #[error("planning stopped: {0}")]
     Internal(String),
@@ -66,6 +70,15 @@ impl PlanFailure {
     /// A fault of Prestage.
     pub fn internal(problem: impl Into<String>) -> Self {
         Self::Internal(problem.into())
+    }
+
+    /// Both results, or everything that is wrong with either.
+    pub fn both<A, B>(first: Result<A, Self>, second: Result<B, Self>) -> Result<(A, B), Self> {
+        match (first, second) {
+            (Ok(first), Ok(second)) => Ok((first, second)),
+            (Err(error), Ok(_)) | (Ok(_), Err(error)) => Err(error),
+            (Err(first), Err(second)) => Err(Self::Several(vec![first, second])),
+        }
     }
 
     /// What is wrong with the images.
@@ -98,7 +111,8 @@ impl From<PlanFailure> for v1::Failure {
             | PlanFailure::Store(_)
             | PlanFailure::Listing(_)
             | PlanFailure::Seal(_)
-            | PlanFailure::Certificate(_) => "",
+            | PlanFailure::Certificate(_)
+            | PlanFailure::Several(_) => "",
         };
         Self {
             what: failure.to_string(),

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use prestage_configmgr::Resolution;
 use prestage_media::{
     MediaId, Secret, SecretBytes,
-    certificate::{self, SelfSignedRequest},
+    certificate::{self, IssuedCertificate, SelfSignedRequest},
     password,
-    spec::{MediaSpec, VariableValue},
+    spec::{MEDIA_PASSWORD, MediaSpec, PKCS12_FILE, PKCS12_PASSWORD, VariableValue},
     variables::{self, Algorithm, UnknownComputers, VariablesInput},
 };
 use prestage_proto::v1;
@@ -15,22 +15,28 @@ use rand::{TryRng, rngs::SysRng};
 use time::OffsetDateTime;
 
 use super::{
-    PlannedPrestart, masking::mask, planner::is_self_signed, problems::PlanFailure, seal::SealKey,
+    PlannedCertificate, PlannedPrestart, masking::mask, problems::PlanFailure, seal::SealKey,
 };
 
 /// Values that the spec only names, by what the spec calls them.
-pub struct GivenSecrets(HashMap<String, Secret>);
+pub struct GivenSecrets(HashMap<String, SecretBytes>);
 
 impl GivenSecrets {
     /// Takes them out of a request.
     pub fn new(values: Vec<v1::SecretValue>) -> Self {
-        let text = |value: &[u8]| Secret::new(String::from_utf8_lossy(value).into_owned());
-        Self(values.iter().map(|one| (one.name.clone(), text(&one.value))).collect())
+        let secret = |one: v1::SecretValue| (one.name, SecretBytes::new(one.value.to_vec()));
+        Self(values.into_iter().map(secret).collect())
     }
 
-    fn get(&self, name: &str) -> Result<&Secret, PlanFailure> {
+    fn bytes(&self, name: &str) -> Result<&SecretBytes, PlanFailure> {
         let missing = || PlanFailure::spec(format!("the value of '{name}' was not given"));
         self.0.get(name).ok_or_else(missing)
+    }
+
+    fn text(&self, name: &str) -> Result<Secret, PlanFailure> {
+        let text = std::str::from_utf8(self.bytes(name)?.expose());
+        let not_text = |_| PlanFailure::spec(format!("the value of '{name}' is not UTF-8 text"));
+        text.map(Secret::from).map_err(not_text)
     }
 }
 
@@ -48,45 +54,58 @@ pub struct Generated {
     pub prestart: Option<PlannedPrestart>,
     /// Whether there is a password.
     pub password_protected: bool,
-    /// SHA-1 of the certificate, hex.
-    pub certificate_thumbprint: String,
+    /// The certificate.
+    pub certificate: PlannedCertificate,
     /// `Variables.dat`, sealed.
     pub sealed: String,
+    /// The certificate's PKCS#12, sealed.
+    pub sealed_pfx: String,
     /// What is doubtful.
     pub warnings: Vec<String>,
+}
+
+/// What a medium proves itself by, and is protected with: known before the site is asked.
+pub struct Identity {
+    media_id: MediaId,
+    certificate: IssuedCertificate,
+    password: Option<Secret>,
+    variables: Vec<(String, Secret)>,
+    warnings: Vec<String>,
+}
+
+/// Makes the medium's identity from the secrets that were given, or says all that is wrong with them.
+pub fn identity(
+    spec: &MediaSpec,
+    given: &GivenSecrets,
+    now: OffsetDateTime,
+) -> Result<Identity, PlanFailure> {
+    let mut warnings = Vec::new();
+    let media_id = MediaId::from_random(random()?);
+    let password = media_password(spec, given, &mut warnings);
+    let certificate = media_certificate(spec, given, media_id, now, &mut warnings);
+    let ((password, certificate), variables) =
+        PlanFailure::both(PlanFailure::both(password, certificate), admin_variables(spec, given))?;
+    Ok(Identity { media_id, certificate, password, variables, warnings })
 }
 
 /// Generates everything that the plan pins.
 pub fn generate(
     spec: &MediaSpec,
-    given: &GivenSecrets,
+    identity: Identity,
     resolution: &Resolution,
     seal_key: &SealKey,
     now: OffsetDateTime,
 ) -> Result<Generated, PlanFailure> {
-    let mut warnings = Vec::new();
-    let media_id = MediaId::from_random(random()?);
-    let (start, expiry) = validity(spec, now)?;
-    let request = SelfSignedRequest {
-        media_id,
-        common_name: Some(spec.name.clone()),
-        start,
-        expiry,
-        serial: random()?,
-    };
-    let certificate = certificate::self_signed(&request)
-        .map_err(|error| PlanFailure::Certificate(error.to_string()))?;
-    let password = media_password(spec, given, &mut warnings)?;
-    let thumbprint = certificate.thumbprint.clone();
+    let Identity { media_id, certificate, password, variables, mut warnings } = identity;
+    let password = password.as_ref();
     let unknown_computers = unknown_computers(spec, resolution, &mut warnings);
-    let variables = admin_variables(spec, given)?;
     let prestart = spec.customization.prestart.as_ref().map(|prestart| PlannedPrestart {
         command: mask(&prestart.command, variables.iter().map(|(_, value)| value).chain(password)),
         package: prestart.package.as_ref().map(ToString::to_string),
     });
     let input = VariablesInput {
         media_id,
-        pfx: SecretBytes::new(certificate.pfx.expose().to_vec()),
+        pfx: certificate.pfx.clone(),
         site_code: resolution.site_code.clone(),
         mode: spec.media.mode,
         management_points: spec.media.management_points.clone(),
@@ -110,44 +129,72 @@ pub fn generate(
         variable_names: variables.names().map(str::to_owned).collect(),
         prestart,
         password_protected: password.is_some(),
-        certificate_thumbprint: thumbprint,
         sealed: seal_key.seal(&file, media_guid.as_bytes())?,
+        sealed_pfx: seal_key.seal(certificate.pfx.expose(), &pfx_context(&media_guid))?,
+        certificate: planned_certificate(certificate),
         media_guid,
         warnings,
     })
 }
 
-fn validity(
+/// What a sealed PKCS#12 is bound to: it opens as nothing else, and for no other medium.
+pub fn pfx_context(media_guid: &str) -> Vec<u8> {
+    format!("pfx {media_guid}").into_bytes()
+}
+
+fn media_certificate(
     spec: &MediaSpec,
+    given: &GivenSecrets,
+    media_id: MediaId,
     now: OffsetDateTime,
-) -> Result<(OffsetDateTime, OffsetDateTime), PlanFailure> {
-    debug_assert!(is_self_signed(spec), "others were refused with the spec");
-    let none = || PlanFailure::spec("a PKCS#12 certificate is not supported yet");
-    let (start, expiry) = spec.security.certificate.validity(now).ok_or_else(none)?;
+    warnings: &mut Vec<String>,
+) -> Result<IssuedCertificate, PlanFailure> {
+    let Some((start, expiry)) = spec.security.certificate.validity(now) else {
+        let (file, password) = (given.bytes(PKCS12_FILE)?, given.text(PKCS12_PASSWORD)?);
+        let imported = certificate::import(file, &password, media_id, now)?;
+        warnings.extend(imported.warnings);
+        return Ok(imported.certificate);
+    };
     if expiry <= now {
         return Err(PlanFailure::spec(format!(
             "security.certificate.self_signed.expiry {expiry} is past: the medium could never be \
              used; give a later one"
         )));
     }
-    Ok((start, expiry))
+    let common_name = Some(spec.name.clone());
+    let request = SelfSignedRequest { media_id, common_name, start, expiry, serial: random()? };
+    Ok(certificate::self_signed(&request)?)
 }
 
-fn media_password<'a>(
+fn planned_certificate(certificate: IssuedCertificate) -> PlannedCertificate {
+    PlannedCertificate {
+        kind: certificate.kind,
+        subject: certificate.subject,
+        issuer: certificate.issuer,
+        thumbprint: certificate.thumbprint,
+        start: certificate.start,
+        expiry: certificate.expiry,
+        der: hex::encode_upper(certificate.certificate),
+    }
+}
+
+fn media_password(
     spec: &MediaSpec,
-    given: &'a GivenSecrets,
+    given: &GivenSecrets,
     warnings: &mut Vec<String>,
-) -> Result<Option<&'a Secret>, PlanFailure> {
+) -> Result<Option<Secret>, PlanFailure> {
     if spec.security.password.is_none() {
         warnings.push(
             "the medium has no password: whoever gets hold of it can read its variables and its \
-             certificate with a well-known key; set security.password"
+             certificate with a well-known key, and join computers to the site with them; set \
+             security.password"
                 .into(),
         );
         return Ok(None);
     }
-    let password = given.get("security.password")?;
-    let doubt = password::assess(password).map_err(|error| PlanFailure::spec(error.to_string()))?;
+    let password = given.text(MEDIA_PASSWORD)?;
+    let doubt =
+        password::assess(&password).map_err(|error| PlanFailure::spec(error.to_string()))?;
     warnings.extend(doubt.map(|doubt| doubt.to_string()));
     Ok(Some(password))
 }
@@ -179,10 +226,7 @@ fn admin_variables(
     let one = |(name, value): (&String, &VariableValue)| {
         let secret = match value {
             VariableValue::Text(text) => Secret::new(text.clone()),
-            VariableValue::Secret(_) => {
-                let given = given.get(&format!("customization.variables.{name}"))?;
-                Secret::new(given.expose().to_owned())
-            }
+            VariableValue::Secret(_) => given.text(&format!("customization.variables.{name}"))?,
         };
         Ok((name.clone(), secret))
     };

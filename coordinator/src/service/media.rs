@@ -2,6 +2,7 @@
 
 use std::{pin::Pin, sync::Arc};
 
+use prestage_media::certificate::CertificateError;
 use prestage_proto::v1::{self, media_service_server::MediaService};
 use tokio_stream::{Stream, StreamExt, wrappers::WatchStream};
 use tonic::{Code, Request, Response, Status};
@@ -215,6 +216,8 @@ fn plan_code(failure: &PlanFailure) -> Code {
         | PlanFailure::Collisions(_)
         | PlanFailure::Architecture { .. } => Code::FailedPrecondition,
         PlanFailure::Store(_) | PlanFailure::Listing(_) => Code::Unavailable,
+        PlanFailure::Certificate(CertificateError::Import(_)) => Code::InvalidArgument,
+        PlanFailure::Several(failures) => failures.first().map_or(Code::Internal, plan_code),
         PlanFailure::Seal(_) | PlanFailure::Certificate(_) | PlanFailure::Internal(_) => {
             Code::Internal
         }

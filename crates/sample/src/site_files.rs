@@ -126,7 +126,7 @@ fn minimal_spec() -> String {
     let (boot, os) = (identity::BOOT_IMAGE.id, identity::OS_IMAGE.id);
     let (mp, dp1, dp2) = (MANAGEMENT_POINTS[0], DP1.name, DP2.name);
     format!(
-        r#"# The least that a medium needs. It has no media password, which draws a warning.
+        r#"# The least that a medium needs. Without a password, whoever has it can read its certificate.
 name = "w11-minimal"
 task_sequence = "{TASK_SEQUENCE}"
 boot_image = "{boot}"
@@ -136,6 +136,9 @@ distribution_points = ["{dp1}", "{dp2}"]
 [media]
 mode = "site-based"
 management_points = ["{mp}"]
+
+[security]
+no_password = true
 
 [output]
 file = "out/w11-minimal.wim"

@@ -26,8 +26,9 @@ pub use crate::secret::SecretSource;
 pub use identifiers::{ApplicationId, IdentifierError, PackageId};
 pub use management_point::{ManagementPoint, ManagementPointError};
 pub use model::{
-    CodecProfile, Customization, MediaCertificate, MediaMode, MediaSettings, MediaSpec, OsImage,
-    Output, Prestart, Security, UserDeviceAffinity, VariableValue,
+    CodecProfile, Customization, GeneratedPassword, MEDIA_PASSWORD, MediaCertificate, MediaMode,
+    MediaPassword, MediaSettings, MediaSpec, OsImage, Output, PKCS12_FILE, PKCS12_PASSWORD,
+    Prestart, Security, UserDeviceAffinity, VariableValue,
 };
 pub use problem::{Place, Problem, SpecError};
 pub use schema::json_schema;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -10,6 +10,13 @@ use time::{Duration, OffsetDateTime};
 
 use super::{ApplicationId, ManagementPoint, PackageId};
 use crate::secret::SecretSource;
+
+/// What the media password is called among a spec's secrets.
+pub const MEDIA_PASSWORD: &str = "security.password";
+/// What the content of the PKCS#12 file is called among a spec's secrets.
+pub const PKCS12_FILE: &str = "security.certificate.pkcs12.file";
+/// What its password is called.
+pub const PKCS12_PASSWORD: &str = "security.certificate.pkcs12.password";
 
 /// How long a self-signed certificate lives when the spec does not say: as the console's.
 const DEFAULT_CERTIFICATE_LIFE: Duration = Duration::days(365);
@@ -122,24 +129,46 @@ pub struct MediaSettings {
     pub comment: Option<String>,
 }
 
-/// The section `[security]`. Default: no unknown computers, no password, a self-signed
-/// certificate for a year, no user device affinity.
+/// The section `[security]`. Default: no unknown computers, a self-signed certificate for a year, no
+/// user device affinity. There is no default for the password.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Security {
     /// Computers that the site does not know may use the medium. Default: false.
     #[serde(default)]
     pub unknown_computer_support: bool,
-    /// Where the media password comes from. Without one the medium is encrypted with a public
-    /// key, that is, not protected.
+    /// Where the media password comes from. Needed, unless `no_password` is set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub password: Option<SecretSource>,
+    pub password: Option<MediaPassword>,
+    /// The medium has no password on purpose: whoever has it can read its variables and its
+    /// certificate, which are encrypted with a public key. Default: false.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub no_password: bool,
     /// The certificate that the medium shows to the management point.
     #[serde(default)]
     pub certificate: MediaCertificate,
     /// Whether users become primary users of the computer. Default: do-not-allow.
     #[serde(default)]
     pub user_device_affinity: UserDeviceAffinity,
+}
+
+/// Where the media password comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum MediaPassword {
+    /// The administrator has it.
+    Given(SecretSource),
+    /// It is made for each plan.
+    Generated(GeneratedPassword),
+}
+
+/// `{ generate = true }`: a long random password for each plan, shown once or kept in a file as the
+/// command line says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GeneratedPassword {
+    /// Always true.
+    pub generate: bool,
 }
 
 /// The certificate that the medium shows to the management point.
@@ -165,7 +194,7 @@ pub enum MediaCertificate {
         #[schemars(with = "Option<String>", extend("format" = "date-time"))]
         expiry: Option<OffsetDateTime>,
     },
-    /// From a public key infrastructure; may use HTTPS management points. Not supported yet.
+    /// From a public key infrastructure; may use HTTPS management points.
     Pkcs12 {
         /// The PKCS#12 file.
         file: PathBuf,
@@ -343,11 +372,11 @@ impl MediaSpec {
     #[must_use]
     pub fn secrets(&self) -> Vec<(String, SecretSource)> {
         let mut secrets = Vec::new();
-        if let Some(source) = &self.security.password {
-            secrets.push(("security.password".to_owned(), source.clone()));
+        if let Some(MediaPassword::Given(source)) = &self.security.password {
+            secrets.push((MEDIA_PASSWORD.to_owned(), source.clone()));
         }
         if let MediaCertificate::Pkcs12 { password, .. } = &self.security.certificate {
-            secrets.push(("security.certificate.pkcs12.password".to_owned(), password.clone()));
+            secrets.push((PKCS12_PASSWORD.to_owned(), password.clone()));
         }
         for (name, value) in &self.customization.variables {
             if let VariableValue::Secret(source) = value {
@@ -355,5 +384,21 @@ impl MediaSpec {
             }
         }
         secrets
+    }
+
+    /// The PKCS#12 file that the spec names; its content is a secret called
+    /// [`PKCS12_FILE`].
+    #[must_use]
+    pub fn certificate_file(&self) -> Option<&Path> {
+        match &self.security.certificate {
+            MediaCertificate::Pkcs12 { file, .. } => Some(file),
+            MediaCertificate::SelfSigned { .. } => None,
+        }
+    }
+
+    /// Whether a media password is to be made for each plan.
+    #[must_use]
+    pub fn generates_password(&self) -> bool {
+        matches!(self.security.password, Some(MediaPassword::Generated(_)))
     }
 }

@@ -13,8 +13,8 @@ use super::reader::{Found, TableReader, parsed, text};
 use super::rules::{self, DistributionPointName, Listed};
 use super::variable_names;
 use super::{
-    CheckedSpec, CodecProfile, Customization, MediaCertificate, MediaMode, MediaSettings,
-    MediaSpec, OsImage, Output, PackageId, Prestart, SpecError, VariableValue,
+    CheckedSpec, CodecProfile, Customization, MediaCertificate, MediaMode, MediaPassword,
+    MediaSettings, MediaSpec, OsImage, Output, PackageId, Prestart, SpecError, VariableValue,
 };
 
 /// No spec is larger, in bytes; a larger file is some other file.
@@ -69,8 +69,8 @@ impl MediaSpec {
     }
 
     fn resolve_files(&mut self, folder: &Path) {
-        if let Some(source) = self.security.password.take() {
-            self.security.password = Some(source.resolved_against(folder));
+        if let Some(MediaPassword::Given(source)) = &mut self.security.password {
+            *source = source.clone().resolved_against(folder);
         }
         if let MediaCertificate::Pkcs12 { file, password } = &mut self.security.certificate {
             *file = folder.join(&file);

@@ -5,7 +5,10 @@ use time::OffsetDateTime;
 use super::node::{Node, Value};
 use super::problem::Report;
 use super::reader::{Found, TableReader};
-use super::{MediaCertificate, Security, UserDeviceAffinity};
+use super::{
+    GeneratedPassword, MEDIA_PASSWORD, MediaCertificate, MediaPassword, Security,
+    UserDeviceAffinity,
+};
 use crate::secret::SecretSource;
 
 const NO_LITERAL: &str = "a password must not stand in the spec: specs are kept under version control and travel to the coordinator";
@@ -26,14 +29,15 @@ pub(super) fn security(
 ) -> ReadSecurity {
     let root_span = table.span().clone();
     let Some(node) = table.node("security") else {
-        warn_no_password(&root_span.map(|span| span.start..span.start), report);
+        report_no_password(&root_span.map(|span| span.start..span.start), report);
         return ReadSecurity { section: Some(Security::default()), self_signed: true };
     };
     let Some(mut table) = TableReader::open(node, "security", report) else {
         return ReadSecurity { section: None, self_signed: true };
     };
     let unknown_computer_support = table.boolean("unknown_computer_support", false, report);
-    let password = password(&mut table, report);
+    let no_password = table.boolean("no_password", false, report);
+    let password = password(&mut table, no_password, report);
     let certificate = match table.node("certificate") {
         Some(node) => certificate(node, now, report),
         None => Some(MediaCertificate::default()),
@@ -44,6 +48,7 @@ pub(super) fn security(
     let section = password.zip(certificate).map(|(password, certificate)| Security {
         unknown_computer_support,
         password,
+        no_password,
         certificate,
         user_device_affinity: affinity.unwrap_or_default(),
     });
@@ -57,20 +62,46 @@ const AFFINITIES: [(&str, UserDeviceAffinity); 3] = [
 ];
 
 /// The password's source or none; the outer `None` when what stands there is wrong.
-fn password(table: &mut TableReader<'_>, report: &mut Report<'_>) -> Option<Option<SecretSource>> {
-    if let Some(node) = table.node("password") {
-        return secret_source(node, "security.password", report).map(Some);
+fn password(
+    table: &mut TableReader<'_>,
+    none_wanted: bool,
+    report: &mut Report<'_>,
+) -> Option<Option<MediaPassword>> {
+    let Some(node) = table.node("password") else {
+        if !none_wanted {
+            report_no_password(table.span(), report);
+        }
+        return Some(None);
+    };
+    if none_wanted {
+        let what = "there is a password, and no_password = true";
+        report.problem(&node.span, MEDIA_PASSWORD, what, "remove one of the two");
     }
-    warn_no_password(table.span(), report);
-    Some(None)
+    if let Value::Table(entries) = &node.value
+        && entries.iter().any(|entry| entry.name == "generate")
+    {
+        return generated_password(node, report).map(Some);
+    }
+    secret_source(node, MEDIA_PASSWORD, report).map(|source| Some(MediaPassword::Given(source)))
 }
 
-fn warn_no_password(span: &super::problem::Span, report: &mut Report<'_>) {
-    report.warning(
+fn generated_password(node: &Node, report: &mut Report<'_>) -> Option<MediaPassword> {
+    let mut table = TableReader::open(node, MEDIA_PASSWORD, report)?;
+    let generate = table.boolean("generate", true, report);
+    table.finish(report);
+    if !generate {
+        let advice = "write generate = true, or name a source with env or file";
+        report.problem(&node.span, MEDIA_PASSWORD, "it names no source", advice);
+    }
+    Some(MediaPassword::Generated(GeneratedPassword { generate }))
+}
+
+fn report_no_password(span: &super::problem::Span, report: &mut Report<'_>) {
+    report.problem(
         span,
-        "security.password",
-        "the medium has no password, so its variables and certificate are encrypted with a key that is public",
-        "set password = { env = \"MEDIA_PASSWORD\" }, unless everyone who can read the medium may use it",
+        MEDIA_PASSWORD,
+        "nothing is said of the media password, without which the medium's variables and certificate are encrypted with a key that is public",
+        "set password = { env = \"MEDIA_PASSWORD\" } or { generate = true }, or no_password = true if everyone who can read the medium may use it",
     );
 }
 
@@ -180,7 +211,6 @@ fn self_signed(
 
 fn pkcs12(mut table: TableReader<'_>, report: &mut Report<'_>) -> Option<MediaCertificate> {
     let (file_key, password_key) = (table.key("file"), table.key("password"));
-    let span = table.span().clone();
     let file = table
         .required("file", "file = \"media.pfx\"", report)
         .and_then(|node| super::reader::text(node, &file_key, report))
@@ -189,11 +219,5 @@ fn pkcs12(mut table: TableReader<'_>, report: &mut Report<'_>) -> Option<MediaCe
         .required("password", "password = { env = \"PFX_PASSWORD\" }", report)
         .and_then(|node| secret_source(node, &password_key, report));
     table.finish(report);
-    report.problem(
-        &span,
-        "security.certificate.pkcs12",
-        "imported PKI certificates are not supported yet",
-        "use self_signed with HTTP management points until they are",
-    );
     Some(MediaCertificate::Pkcs12 { file: file?.into(), password: password? })
 }

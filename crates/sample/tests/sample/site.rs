@@ -73,9 +73,9 @@ fn without_the_second_distribution_point_the_drivers_are_missed() {
 fn the_specs_are_right_and_the_password_is_strong() {
     let checked = load(&sample().spec);
     assert!(checked.warnings.is_empty(), "{:?}", checked.warnings);
-    let secret = checked.spec.security.password.unwrap().read().unwrap();
-    assert_eq!(password::assess(&secret), Ok(None));
-    assert_eq!(load(&sample().minimal_spec).warnings.len(), 1);
+    let (_, source) = checked.spec.secrets().remove(0);
+    assert_eq!(password::assess(&source.read().unwrap()), Ok(None));
+    assert!(load(&sample().minimal_spec).spec.security.no_password);
     #[cfg(unix)]
     {
         let metadata = fs::metadata(&sample().password_file).unwrap();

@@ -53,6 +53,8 @@ distribution_points = ["dp1"]
 [media]
 mode = "site-based"
 management_points = ["http://mp1"]
+[security]
+no_password = true
 "#;
 
 fn parse(text: &str) -> Result<CheckedSpec, SpecError> {

@@ -24,15 +24,14 @@ fn the_whole_contract_is_read() {
 fn defaults_are_those_that_are_documented() {
     let CheckedSpec { spec, warnings } = parse(LEAST).unwrap();
     assert_eq!(spec.os_image.index, 1);
-    assert_eq!(spec.security, Security::default());
+    assert_eq!(spec.security, Security { no_password: true, ..Security::default() });
     assert_eq!(spec.output, Output::default());
     assert!(spec.output.integrity_table && !spec.detect_application_dependencies);
     assert_eq!(
         spec.security.certificate.validity(NOW),
         Some((NOW, datetime!(2027-11-22 12:00 UTC)))
     );
-    assert_eq!(warnings.len(), 1);
-    assert!(warnings[0].what.contains("no password"), "{warnings:#?}");
+    assert_eq!(warnings, []);
 }
 
 #[test]
@@ -120,7 +119,15 @@ fn missing_keys_are_named_with_an_example() {
     let keys: Vec<_> = error.problems.iter().map(|p| p.key.as_str()).collect();
     assert_eq!(
         keys,
-        ["name", "task_sequence", "boot_image", "os_image", "distribution_points", "media"]
+        [
+            "name",
+            "task_sequence",
+            "boot_image",
+            "os_image",
+            "distribution_points",
+            "media",
+            "security.password"
+        ]
     );
     assert!(error.problems[1].advice.contains("PS100012"));
 }

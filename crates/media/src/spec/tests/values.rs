@@ -58,18 +58,38 @@ fn a_password_in_the_spec_is_refused_and_not_repeated() {
 }
 
 #[test]
-fn what_is_not_supported_yet_says_so_after_its_own_check() {
-    one_problem(
-        "self_signed = { start = 2026-11-22T00:00:00Z, expiry = 2027-11-22T00:00:00Z }",
-        "pkcs12 = { file = \"media.pfx\", password = { env = \"PFX\" } }",
-        "security.certificate.pkcs12",
-        "not supported yet",
-    );
-    let both = problems(
-        "self_signed = { start = 2026-11-22T00:00:00Z, expiry = 2027-11-22T00:00:00Z }",
-        "pkcs12 = { file = \"media.pfx\", password = \"hunter2\" }",
-    );
-    assert_eq!(both.len(), 2, "{both:#?}");
+fn no_password_is_said_and_nothing_else_with_it() {
+    let key = "security.password";
+    let given = "password    = { env = \"MEDIA_PASSWORD\" }";
+    one_problem(given, "", key, "nothing is said of the media password");
+    one_problem(given, &format!("{given}\nno_password = true"), key, "and no_password = true");
+    one_problem(given, "password = { generate = false }", key, "no source");
+    let none = MediaSpec::parse("s", &FULL.replace(given, "no_password = true"), NOW).unwrap().spec;
+    assert!(none.security.no_password && none.security.password.is_none());
+    let made = FULL.replace(given, "password = { generate = true }");
+    let made = MediaSpec::parse("s", &made, NOW).unwrap().spec;
+    assert!(made.generates_password());
+    assert!(made.secrets().iter().all(|(name, _)| name != MEDIA_PASSWORD));
+    let json = serde_json::to_vec(&made).unwrap();
+    assert_eq!(MediaSpec::from_json(&json, NOW).unwrap().spec, made);
+}
+
+const SELF_SIGNED: &str =
+    "self_signed = { start = 2026-11-22T00:00:00Z, expiry = 2027-11-22T00:00:00Z }";
+
+#[test]
+fn only_an_imported_certificate_serves_https() {
+    let imported = "pkcs12 = { file = \"media.pfx\", password = { env = \"PFX\" } }";
+    let secure = FULL.replace("http://mp1", "https://mp1");
+    let told = MediaSpec::parse("s", &secure, NOW).unwrap_err().problems;
+    assert_eq!((told.len(), told[0].key.as_str()), (1, "media.management_points"), "{told:#?}");
+    let spec = MediaSpec::parse("s", &secure.replace(SELF_SIGNED, imported), NOW).unwrap().spec;
+    assert_eq!(spec.certificate_file(), Some(std::path::Path::new("media.pfx")));
+    let secret = (PKCS12_PASSWORD.to_owned(), SecretSource::Env("PFX".into()));
+    assert!(spec.secrets().contains(&secret));
+    let literal = "pkcs12 = { file = \"media.pfx\", password = \"hunter2\" }";
+    one_problem(SELF_SIGNED, literal, PKCS12_PASSWORD, "version control");
+    one_problem(SELF_SIGNED, "pkcs12 = { file = \"m.pfx\" }", PKCS12_PASSWORD, "missing");
 }
 
 #[test]
