@@ -3,7 +3,7 @@
 set -euo pipefail
 
 build=(build-essential pkg-config libclang-dev)
-tests=(wimtools p7zip-full libhivex-bin libwin-hivex-perl python3-hivex ntfs-3g openssl procps xfsprogs python3 python3-pip)
+tests=(wimtools p7zip-full libhivex-bin libwin-hivex-perl python3-hivex ntfs-3g openssl procps curl apache2 libapache2-mod-auth-gssapi gss-ntlmssp krb5-kdc krb5-admin-server xfsprogs python3 python3-pip)
 
 # Node may be installed in another way than by Debian's packages.
 command -v npm >/dev/null || tests+=(nodejs npm)
@@ -20,6 +20,13 @@ if [ "${#missing[@]}" -gt 0 ]; then
     as_root=()
     [ "$(id -u)" -eq 0 ] || as_root=(sudo)
     "${as_root[@]}" apt-get update -qq
+    # Tests start the servers that they need; the system's own copies stay off (policy-rc.d is Debian's way).
+    policy=/usr/sbin/policy-rc.d
+    if [ ! -e "$policy" ]; then
+        printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null
+        "${as_root[@]}" chmod 755 "$policy"
+        trap '"${as_root[@]}" rm -f /usr/sbin/policy-rc.d' EXIT
+    fi
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 fi
 

@@ -1,8 +1,7 @@
 //! Packs and medium in a real S3 server, and the same bytes as on a local disk.
 #![allow(clippy::unwrap_used, dead_code, missing_docs)]
 
-#[path = "../crates/store/tests/support/ports.rs"]
-mod ports;
+use prestage_test_servers::ports;
 #[path = "../crates/store/tests/support/seaweed.rs"]
 mod seaweed;
 mod support;

@@ -1,10 +1,40 @@
-//! Why a server could not be talked to.
+//! Why a server could not be talked to. No message holds a secret, a query or a token.
 
+use std::path::PathBuf;
+
+use prestage_secret::SecretError;
 use url::Url;
 
 /// Why a server could not be talked to.
 #[derive(Debug, thiserror::Error)]
 pub enum AccessError {
+    /// The access file can't be used.
+    #[error("the access file {path}: {problem}", path = path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, and where.
+        problem: String,
+    },
+    /// A secret that the access file names.
+    #[error("for server {server}: {source}")]
+    Secret {
+        /// The server's name.
+        server: String,
+        /// Why it can't be had.
+        #[source]
+        source: SecretError,
+    },
+    /// A certificate that the access file names.
+    #[error("for server {server}: {path} can't be used: {problem}", path = path.display())]
+    Certificate {
+        /// The server's name.
+        server: String,
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        problem: String,
+    },
     /// No answer came.
     #[error("{server} can't be reached: {problem}; check its name, the network and the firewall")]
     Unreachable {
@@ -12,6 +42,44 @@ pub enum AccessError {
         server: String,
         /// What happened.
         problem: String,
+    },
+    /// The server shows a certificate that nobody here trusts.
+    #[error(
+        "{server} is not trusted: {problem}; if its certificate is from an authority of your own, name that one's certificate as 'ca' in the access file"
+    )]
+    Untrusted {
+        /// The server's address.
+        server: String,
+        /// What is wrong with its certificate.
+        problem: String,
+    },
+    /// It wants to know who asks.
+    #[error("{server} refuses {who}: {advice}")]
+    Refused {
+        /// The server's address.
+        server: String,
+        /// Who asked: a user's name, or nobody.
+        who: String,
+        /// What to do.
+        advice: String,
+    },
+    /// The proof of identity could not be made.
+    #[error("{who} can't prove who they are to {server}: {problem}")]
+    Identity {
+        /// The server's address.
+        server: String,
+        /// The user's name.
+        who: String,
+        /// What the library says.
+        problem: String,
+    },
+    /// Nothing may be taken from it at this time of day.
+    #[error("{server} may not be used before {until}, as its limits in the access file say")]
+    Closed {
+        /// The server's address.
+        server: String,
+        /// When it may be used again.
+        until: String,
     },
 }
 
@@ -25,6 +93,21 @@ impl AccessError {
             problem = format!("{problem}: {inner}");
             cause = inner.source();
         }
-        Self::Unreachable { server: url.origin().ascii_serialization(), problem }
+        let server = address(url);
+        match problem.contains("certificate") {
+            true => Self::Untrusted { server, problem },
+            false => Self::Unreachable { server, problem },
+        }
     }
+
+    /// Whether another try, or another server, may do better soon.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::Closed { .. })
+    }
+}
+
+/// A server for people: scheme, host and port.
+pub(crate) fn address(url: &Url) -> String {
+    url.origin().ascii_serialization()
 }

@@ -5,17 +5,33 @@
 //! through it; identities, private roots, retries and limits are dealt with here and nowhere else.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod access_file;
 mod error;
+mod handshake;
+mod identity;
+mod limits;
 mod server;
+mod tls;
 
+use std::{
+    collections::HashMap,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use access_file::AccessFile;
 pub use error::AccessError;
+pub use limits::{Clock, Limits, Pace};
 pub use server::{Request, Response, Server};
 
 use url::Url;
 
-/// What the operator's access file says of every server.
+/// What the operator's access file says of every server. Clones share connections and limits.
 #[derive(Debug, Clone, Default)]
-pub struct Access {}
+pub struct Access {
+    file: Arc<AccessFile>,
+    servers: Arc<Mutex<HashMap<String, Server>>>,
+}
 
 impl Access {
     /// Anonymous everywhere, with the system's roots and without limits.
@@ -24,12 +40,34 @@ impl Access {
         Self::default()
     }
 
+    /// Reads an access file. Secrets that it names are read when a server is first asked for.
+    ///
+    /// # Errors
+    /// [`AccessError::File`] with everything that is wrong with it.
+    pub fn load(path: &Path) -> Result<Self, AccessError> {
+        Ok(Self { file: Arc::new(AccessFile::load(path)?), servers: Arc::default() })
+    }
+
     /// The server that `url` names (its path does not count). Connections and limits are shared by all
     /// that ask for the same server.
     ///
     /// # Errors
     /// [`AccessError`] when the identity that the access file names for it can't be had.
     pub fn server(&self, url: &Url) -> Result<Server, AccessError> {
-        Server::new(url)
+        let address = error::address(url);
+        let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = servers.get(&address) {
+            return Ok(known.clone());
+        }
+        let table = self.file.server(url.host_str().unwrap_or_default());
+        let server = Server::new(url, &table)?;
+        servers.insert(address, server.clone());
+        Ok(server)
+    }
+
+    /// How fast a host may be read that is reached in another way, as over a share.
+    #[must_use]
+    pub fn limits(&self, host: &str) -> Limits {
+        Limits::new(&self.file.server(host).limits)
     }
 }

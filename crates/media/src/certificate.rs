@@ -25,8 +25,8 @@ use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
 use crate::media_id::MediaId;
-use crate::secret::SecretBytes;
 use crate::unverified::CERTIFICATE_COMMON_NAME;
+use prestage_secret::SecretBytes;
 
 pub use imported::{ImportError, Imported, import};
 

@@ -25,11 +25,10 @@ pub mod build_log;
 pub mod certificate;
 pub mod media_id;
 pub mod password;
-pub mod secret;
 pub mod spec;
 pub mod unverified;
 pub mod variables;
 pub mod volume;
 
 pub use media_id::MediaId;
-pub use secret::{Secret, SecretBytes, SecretError, SecretSource};
+pub use prestage_secret::{Secret, SecretBytes, SecretError, SecretSource};

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use crate::secret::Secret;
+use prestage_secret::Secret;
 
 /// How many characters of the media ID make the password of its PKCS#12
 /// (reference: media variables, `_SMSTSMediaPFX`; three independent readers agree).

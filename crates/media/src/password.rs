@@ -8,7 +8,7 @@
 use rand::CryptoRng;
 use zeroize::Zeroizing;
 
-use crate::secret::Secret;
+use prestage_secret::Secret;
 
 /// The fewest characters that are accepted.
 pub const FEWEST_CHARACTERS: usize = 8;

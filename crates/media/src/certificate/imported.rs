@@ -8,7 +8,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::{CertificateError, CertificateKind, IssuedCertificate, thumbprint, wrap};
 use crate::media_id::MediaId;
-use crate::secret::{Secret, SecretBytes};
+use prestage_secret::{Secret, SecretBytes};
 
 /// An expiry that is nearer than this draws a warning: media lie on shelves.
 const SOON: Duration = Duration::days(30);

@@ -22,7 +22,6 @@ mod variable_names;
 #[cfg(test)]
 mod tests;
 
-pub use crate::secret::SecretSource;
 pub use identifiers::{ApplicationId, IdentifierError, PackageId};
 pub use management_point::{ManagementPoint, ManagementPointError};
 pub use model::{
@@ -30,6 +29,7 @@ pub use model::{
     MediaPassword, MediaSettings, MediaSpec, OsImage, Output, PKCS12_FILE, PKCS12_PASSWORD,
     Prestart, Security, UserDeviceAffinity, VariableValue,
 };
+pub use prestage_secret::SecretSource;
 pub use problem::{Place, Problem, SpecError};
 pub use schema::json_schema;
 

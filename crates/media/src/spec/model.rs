@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 
 use super::{ApplicationId, ManagementPoint, PackageId};
-use crate::secret::SecretSource;
+use prestage_secret::SecretSource;
 
 /// What the media password is called among a spec's secrets.
 pub const MEDIA_PASSWORD: &str = "security.password";

@@ -9,7 +9,7 @@ use super::{
     GeneratedPassword, MEDIA_PASSWORD, MediaCertificate, MediaPassword, Security,
     UserDeviceAffinity,
 };
-use crate::secret::SecretSource;
+use prestage_secret::SecretSource;
 
 const NO_LITERAL: &str = "a password must not stand in the spec: specs are kept under version control and travel to the coordinator";
 const NAME_A_SOURCE: &str = "write { env = \"NAME_OF_A_VARIABLE\" } or { file = \"path\" }, and change the password if this file was ever shared";

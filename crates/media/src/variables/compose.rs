@@ -6,9 +6,9 @@
 
 use super::MediaVariables;
 use crate::media_id::MediaId;
-use crate::secret::{Secret, SecretBytes};
 use crate::spec::{ManagementPoint, MediaMode, PackageId, Prestart, UserDeviceAffinity};
 use crate::unverified::{PRESTART_COMMAND_VARIABLE, PRESTART_PACKAGE_VARIABLE};
+use prestage_secret::{Secret, SecretBytes};
 
 /// The site's two records for computers that it does not know.
 #[derive(Debug, Clone, PartialEq, Eq)]

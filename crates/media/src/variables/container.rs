@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::{MediaVariables, VariablesError, cipher, xml};
-use crate::secret::Secret;
 use crate::unverified::variables_slack;
+use prestage_secret::Secret;
 
 /// The password that Windows PE uses when the medium has none. It is public.
 pub const DEFAULT_PASSWORD: &str = "{BAC6E688-DE21-4ABE-B7FB-C9F54E6DB664}";

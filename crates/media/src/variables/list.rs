@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::secret::Secret;
+use prestage_secret::Secret;
 
 /// Task sequence variables in the order in which they were set. Names compare without regard to
 /// case, as in a task sequence. Values are treated as secrets: `Debug` shows names only.

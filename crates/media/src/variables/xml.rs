@@ -7,8 +7,8 @@ use quick_xml::events::{BytesRef, BytesStart, Event};
 use zeroize::Zeroizing;
 
 use super::{MediaVariables, VariablesError};
-use crate::secret::Secret;
 use crate::unverified::{VALUES_AS_CDATA, VARIABLES_XML_VERSION};
+use prestage_secret::Secret;
 
 /// The text, without a byte order mark.
 pub(super) fn write(variables: &MediaVariables) -> Result<Zeroizing<String>, VariablesError> {

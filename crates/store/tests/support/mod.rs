@@ -6,5 +6,6 @@ pub mod conformance;
 pub mod faults;
 pub mod front;
 pub mod google;
-pub mod ports;
 pub mod seaweed;
+
+pub use prestage_test_servers::ports;

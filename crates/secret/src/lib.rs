@@ -1,4 +1,5 @@
 //! Values that must never be seen, and where they come from.
+#![cfg_attr(test, allow(clippy::unwrap_used))]
 
 use std::ffi::OsString;
 use std::fmt;

@@ -1,0 +1,9 @@
+//! Real servers for tests: on loopback, in folders of their own, ended with the test.
+//!
+//! Whatever is missing on the machine fails the test that needs it; `setup.sh tests` installs it.
+#![allow(clippy::unwrap_used)]
+
+pub mod apache;
+pub mod kerberos;
+pub mod ports;
+pub mod tls;
