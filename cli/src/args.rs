@@ -75,6 +75,64 @@ pub enum Command {
     Gc(RemoteArgs),
     /// Check that this machine can build
     Doctor(LocalArgs),
+    /// Make a finished medium's certificate known to a live site
+    Register(RegisterArgs),
+    /// About sites
+    #[command(subcommand)]
+    Site(SiteCommand),
+}
+
+/// About sites.
+#[derive(Debug, Subcommand)]
+pub enum SiteCommand {
+    /// Write the offline folder of a live site: what its AdminService answers
+    Export(ExportArgs),
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  prestage site export exported --site site.toml --access access.toml"
+)]
+pub struct ExportArgs {
+    /// A folder that does not exist yet
+    pub dir: PathBuf,
+    /// The site.toml that names the live AdminService
+    #[arg(long, env = "PRESTAGE_SITE")]
+    pub site: PathBuf,
+    /// Who we are to the site's servers: an access file
+    #[arg(long, env = "PRESTAGE_ACCESS")]
+    pub access: Option<PathBuf>,
+    /// Save the steps of this task sequence only; may be given several times [default: of all]
+    #[arg(long, value_name = "ID")]
+    pub task_sequence: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  prestage register w11.wim --password-file pw.txt --site site.toml --access access.toml"
+)]
+pub struct RegisterArgs {
+    /// A path or URL
+    pub wim: String,
+    /// The site.toml that names the live AdminService
+    #[arg(long, env = "PRESTAGE_SITE")]
+    pub site: PathBuf,
+    /// Who we are to the site's servers: an access file
+    #[arg(long, env = "PRESTAGE_ACCESS")]
+    pub access: Option<PathBuf>,
+    #[command(flatten)]
+    pub password: PasswordArgs,
+}
+
+/// Where the media password is.
+#[derive(Debug, Args)]
+pub struct PasswordArgs {
+    /// An environment variable that holds the media password
+    #[arg(long, conflicts_with = "password_file")]
+    pub password_env: Option<String>,
+    /// A file that holds the media password
+    #[arg(long)]
+    pub password_file: Option<PathBuf>,
 }
 
 /// Where an all-in-one build keeps its state.
@@ -92,6 +150,9 @@ pub struct LocalArgs {
     /// MiB above which a file is a pack of its own, which several workers encode together
     #[arg(long, env = "PRESTAGE_RUN_MIB", hide = true)]
     pub run_mib: Option<u64>,
+    /// Who this process is to the site's servers: an access file
+    #[arg(long, env = "PRESTAGE_ACCESS")]
+    pub access: Option<PathBuf>,
 }
 
 /// Which coordinator, and where to run one if none is named.
@@ -136,6 +197,9 @@ pub struct BuildArgs {
     /// Build exactly this plan
     #[arg(long)]
     pub plan: Option<PathBuf>,
+    /// Don't make the media certificate known to the site; 'prestage register' does it later
+    #[arg(long)]
+    pub no_register: bool,
     #[command(flatten)]
     pub with: SpecArgs,
     #[command(flatten)]
@@ -167,12 +231,8 @@ pub struct MediumArgs {
 pub struct InspectArgs {
     /// A path or URL
     pub wim: String,
-    /// An environment variable that holds the media password
-    #[arg(long, conflicts_with = "password_file")]
-    pub password_env: Option<String>,
-    /// A file that holds the media password
-    #[arg(long)]
-    pub password_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub password: PasswordArgs,
     /// Show the variables' values, not only their names
     #[arg(long)]
     pub show_values: bool,
@@ -221,6 +281,9 @@ pub struct CoordinatorArgs {
     /// MiB above which a file is a pack of its own, which several workers encode together
     #[arg(long, env = "PRESTAGE_RUN_MIB", hide = true)]
     pub run_mib: Option<u64>,
+    /// Who the coordinator is to the site's servers: an access file
+    #[arg(long, env = "PRESTAGE_ACCESS")]
+    pub access: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

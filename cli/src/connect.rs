@@ -12,7 +12,7 @@ use tonic::transport::{Channel, Endpoint};
 use crate::{
     args::RemoteArgs,
     error::CliError,
-    settings::{SLOTS_DEFAULT, cores, default_data_dir, new_worker_id, run_bytes},
+    settings::{SLOTS_DEFAULT, access, cores, default_data_dir, new_worker_id, run_bytes},
 };
 
 /// A client of the media service.
@@ -69,6 +69,7 @@ impl Connection {
             objects: args.local.objects.clone(),
             policy: Policy::default(),
             run_bytes: run_bytes(args.local.run_mib),
+            access: access(args.local.access.as_deref())?,
             shares_files: count > 1,
         };
         let stop_coordinator = CancellationToken::new();

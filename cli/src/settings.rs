@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use prestage_access::Access;
 use prestage_coordinator::{CoordinatorSettings, Policy, RUN_BYTES};
 use prestage_worker::WorkerSettings;
 use serde::{Deserialize, de::DeserializeOwned};
@@ -26,6 +27,7 @@ struct CoordinatorFile {
     data_dir: Option<PathBuf>,
     objects: Option<String>,
     lease_seconds: Option<u64>,
+    access: Option<PathBuf>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -66,7 +68,18 @@ pub fn coordinator(args: CoordinatorArgs) -> Result<(String, CoordinatorSettings
     let run_bytes = run_bytes(args.run_mib);
     // Workers come and go: there may always be several.
     let shares_files = true;
-    Ok((listen, CoordinatorSettings { data_dir, objects, policy, run_bytes, shares_files }))
+    let access = access(args.access.or(file.access).as_deref())?;
+    let settings =
+        CoordinatorSettings { data_dir, objects, policy, run_bytes, access, shares_files };
+    Ok((listen, settings))
+}
+
+/// Who we are to the site's servers.
+pub fn access(file: Option<&Path>) -> Result<Access, CliError> {
+    let Some(file) = file else {
+        return Ok(Access::anonymous());
+    };
+    Access::load(file).map_err(|error| CliError::wrong(error.to_string(), "see docs/site.md"))
 }
 
 /// The size above which a file is a pack of its own.

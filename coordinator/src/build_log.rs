@@ -167,6 +167,12 @@ impl Log {
             Happening::Leased { task_id, generation, worker } => {
                 self.info(format!("Began {} on {worker}, attempt {generation}", label(task_id)));
             }
+            Happening::Registered { before: false } => {
+                self.info("Registered the media certificate with the site".into());
+            }
+            Happening::Registered { before: true } => {
+                self.info("The site knows the media certificate already".into());
+            }
             Happening::Done { task_id } => {
                 let result = tasks.get(task_id.as_str()).and_then(|task| task.result.as_ref());
                 self.done(&label(task_id), result);

@@ -27,6 +27,11 @@ pub enum Happening {
         /// The worker's name.
         worker: String,
     },
+    /// The media certificate was made known to the site.
+    Registered {
+        /// It was known there already.
+        before: bool,
+    },
     /// A task's result came.
     Done {
         /// The task.

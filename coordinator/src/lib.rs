@@ -12,6 +12,7 @@ pub mod events;
 pub mod pipeline;
 pub mod plan;
 pub mod records;
+mod registrar;
 pub mod schedule;
 mod server;
 pub mod service;

@@ -3,6 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use hyper_util::rt::TokioIo;
+use prestage_access::Access;
 use prestage_proto::v1::{
     media_service_server::MediaServiceServer, worker_service_server::WorkerServiceServer,
 };
@@ -20,6 +21,7 @@ use crate::{
     engine::{self, EngineHandle},
     pipeline::{MediaPipeline, PipelineError},
     plan::{MediaPlanner, SealError, SealKey},
+    registrar::Registrar,
     schedule::Policy,
     service::{MESSAGE_BYTES_MAX, MediaApi, WorkApi},
     state::{SqliteState, StateError, StateStore},
@@ -39,6 +41,8 @@ pub struct CoordinatorSettings {
     pub policy: Policy,
     /// Bytes above which a file becomes a pack of its own: see [`RUN_BYTES`](crate::RUN_BYTES).
     pub run_bytes: u64,
+    /// Who the coordinator is to the site's servers.
+    pub access: Access,
     /// Whether several workers encode such a file together. One worker has nobody to share it with,
     /// and is quicker alone.
     pub shares_files: bool,
@@ -124,8 +128,9 @@ impl Coordinator {
         ));
         let planner = Arc::new(MediaPlanner::new(
             objects.clone(),
-            seal_key,
+            seal_key.clone(),
             clock.clone(),
+            settings.access.clone(),
             settings.run_bytes,
         ));
         let (handle, engine) = engine::start(
@@ -138,7 +143,8 @@ impl Coordinator {
         .await?;
         let new_id = Arc::new(|| uuid::Uuid::new_v4().simple().to_string());
         let work = WorkApi::new(EngineHandle::clone(&handle), settings.policy);
-        let media = MediaApi { engine: handle, planner, pipeline, store, clock, new_id };
+        let registrar = Registrar::new(settings.access.clone(), seal_key);
+        let media = MediaApi { engine: handle, planner, pipeline, registrar, store, clock, new_id };
         Ok(Self { media, work, engine, objects, shutdown, _lock: lock })
     }
 

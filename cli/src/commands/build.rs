@@ -35,7 +35,7 @@ pub async fn build(args: BuildArgs, output: Output) -> Result<(), CliError> {
     }
     let mut connection = Connection::open_staged(&args.remote, true, staging).await?;
     let started = std::time::Instant::now();
-    let built = run(&mut connection.client, request, plan, given).await;
+    let built = run(&mut connection.client, request, plan, given, args.no_register).await;
     let closed = connection.close().await;
     let build = built?;
     closed?;
@@ -55,6 +55,7 @@ async fn run(
     request: Option<Request>,
     plan: Option<Vec<u8>>,
     output: Option<String>,
+    no_register: bool,
 ) -> Result<v1::Build, CliError> {
     let plan_json = match (plan, request) {
         (Some(plan), _) => plan.into(),
@@ -74,6 +75,7 @@ async fn run(
         plan_json,
         output: output.unwrap_or_default(),
         requester: std::env::var("USER").unwrap_or_default(),
+        no_register,
     };
     let build_id = client.submit_build(submit).await?.into_inner().build_id;
     follow(client, &build_id, Interrupt::Cancels).await

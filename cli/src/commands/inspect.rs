@@ -7,7 +7,7 @@ use prestage_wim::{Part, Wim, metadata::ImageTree};
 use serde_json::{Value, json};
 
 use crate::{
-    args::InspectArgs,
+    args::{InspectArgs, PasswordArgs},
     error::CliError,
     medium::Medium,
     output::{Output, bytes, list, number, table, text},
@@ -18,7 +18,7 @@ const SMALL_FILE_BYTES_MAX: u64 = 16 << 20;
 
 /// Shows it.
 pub async fn inspect(args: &InspectArgs, output: Output) -> Result<(), CliError> {
-    let password = password(args)?;
+    let password = args.password.read()?;
     let medium = Medium::open(&args.wim).await?;
     let wim = &medium.wim;
     let mut tree = wim.tree(1).await?;
@@ -56,13 +56,16 @@ pub async fn inspect(args: &InspectArgs, output: Output) -> Result<(), CliError>
     output.print(&document, show)
 }
 
-fn password(args: &InspectArgs) -> Result<Option<Secret>, CliError> {
-    let source = match (&args.password_env, &args.password_file) {
-        (Some(name), _) => SecretSource::Env(name.clone()),
-        (None, Some(file)) => SecretSource::File(file.clone()),
-        (None, None) => return Ok(None),
-    };
-    source.read().map(Some).map_err(|error| CliError::wrong(error.to_string(), ""))
+impl PasswordArgs {
+    /// The media password, if it was named.
+    pub fn read(&self) -> Result<Option<Secret>, CliError> {
+        let source = match (&self.password_env, &self.password_file) {
+            (Some(name), _) => SecretSource::Env(name.clone()),
+            (None, Some(file)) => SecretSource::File(file.clone()),
+            (None, None) => return Ok(None),
+        };
+        source.read().map(Some).map_err(|error| CliError::wrong(error.to_string(), ""))
+    }
 }
 
 fn volume(wim: &Wim, part: &Part) -> Value {
@@ -124,7 +127,8 @@ fn contents(tree: &ImageTree, wim: &Wim, manifest: Option<&Value>) -> Vec<Value>
     folders.into_iter().map(one).collect()
 }
 
-async fn read_file(
+/// A small file of a medium; `None` if it has none of that name.
+pub async fn read_file(
     tree: &mut ImageTree,
     wim: &Wim,
     path: &str,

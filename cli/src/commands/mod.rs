@@ -7,14 +7,16 @@ mod inspect;
 mod log;
 mod new_password;
 mod plan;
+mod register;
 mod request;
 mod services;
+mod site;
 mod verify;
 
 use time::OffsetDateTime;
 
 use crate::{
-    args::{Cli, Command},
+    args::{Cli, Command, SiteCommand},
     error::CliError,
     output::{Output, text},
 };
@@ -42,6 +44,8 @@ pub async fn run(cli: Cli) -> Result<(), CliError> {
             Err(not_yet("prestage gc", "packs may be removed while nothing is built"))
         }
         Command::Doctor(args) => doctor::doctor(&args, output).await,
+        Command::Register(args) => register::register(&args, output).await,
+        Command::Site(SiteCommand::Export(args)) => site::export(&args, output).await,
     }
 }
 

@@ -23,6 +23,9 @@ pub struct BuildPlan {
     pub name: String,
     /// The site's three-letter code.
     pub site_code: String,
+    /// The site's live AdminService, where the media certificate is registered; none for an export.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admin_service: Option<String>,
     /// The task sequence that the medium is for.
     pub task_sequence: PlannedTaskSequence,
     /// The OS image, laid out in the root.
@@ -89,6 +92,8 @@ pub struct PlannedMedia {
     pub unknown_computers: bool,
     /// `do-not-allow`, `administrator-approval` or `auto-approval`.
     pub user_device_affinity: String,
+    /// The same as the site numbers it: 0, 1 or 2.
+    pub uda_setting: u32,
     /// The command that runs before policy is fetched.
     pub prestart: Option<PlannedPrestart>,
 }

@@ -20,4 +20,5 @@ pub use output::{OutputError, check_output, medium_output};
 pub use planner::MediaPlanner;
 pub use problems::PlanFailure;
 pub use seal::{SealError, SealKey};
+pub(crate) use secrets::pfx_context;
 pub use shards::{RUN_BYTES, Run, Shard, boot_pack, os_pack, shards};

@@ -2,6 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
+use prestage_access::Access;
 use prestage_configmgr::{
     ContentRequest, Resolution, Site,
     resolve::{ContentKind, ResolvedContent},
@@ -31,6 +32,7 @@ pub struct MediaPlanner {
     objects: Objects,
     seal_key: Arc<SealKey>,
     clock: Arc<dyn Clock>,
+    access: Access,
     run_bytes: u64,
 }
 
@@ -41,9 +43,10 @@ impl MediaPlanner {
         objects: Objects,
         seal_key: Arc<SealKey>,
         clock: Arc<dyn Clock>,
+        access: Access,
         run_bytes: u64,
     ) -> Self {
-        Self { objects, seal_key, clock, run_bytes }
+        Self { objects, seal_key, clock, access, run_bytes }
     }
 
     /// Plans a medium, or says everything that is wrong with the request.
@@ -59,7 +62,8 @@ impl MediaPlanner {
         check_output(&request.output)?;
         let given = GivenSecrets::new(request.secrets);
         let identity = identity(&spec, &given, now);
-        let resolution = resolve(&spec, request.site, request.strict_package_hash).await;
+        let resolution =
+            resolve(&spec, request.site, request.strict_package_hash, &self.access).await;
         let (identity, mut resolution) = PlanFailure::both(identity, resolution)?;
         let os_index = spec.os_image.index;
         let boot_index = resolution.boot_image.image_index.unwrap_or(1);
@@ -126,6 +130,7 @@ impl MediaPlanner {
             format: PLAN_FORMAT,
             name: spec.name.clone(),
             site_code: resolution.site_code.clone(),
+            admin_service: resolution.admin_service.clone(),
             task_sequence: PlannedTaskSequence {
                 id: task_sequence.id.clone(),
                 name: task_sequence.name.clone(),
@@ -135,7 +140,7 @@ impl MediaPlanner {
             boot_image,
             contents,
             warnings,
-            notes: resolution.notes.clone(),
+            notes: notes(&resolution),
             totals,
             output,
             codec,
@@ -220,8 +225,22 @@ fn media(spec: &MediaSpec, prestart: Option<PlannedPrestart>) -> PlannedMedia {
         management_points: spec.media.management_points.iter().map(ToString::to_string).collect(),
         unknown_computers: spec.security.unknown_computer_support,
         user_device_affinity: spec.security.user_device_affinity.name().to_owned(),
+        uda_setting: spec.security.user_device_affinity.setting(),
         prestart,
     }
+}
+
+fn notes(resolution: &Resolution) -> Vec<String> {
+    let mut notes = resolution.notes.clone();
+    if resolution.admin_service.is_none() {
+        notes.push(
+            "the site is an export, so it does not know the media certificate, and its management \
+             points will refuse the medium until it does: run 'prestage register MEDIUM' where \
+             AdminService can be reached"
+                .into(),
+        );
+    }
+    notes
 }
 
 struct Images {
@@ -259,10 +278,13 @@ async fn resolve(
     spec: &MediaSpec,
     path: String,
     strict_package_hash: bool,
+    access: &Access,
 ) -> Result<Resolution, PlanFailure> {
     let content_request = content_request(spec, strict_package_hash);
+    let (task_sequence, points) =
+        (&content_request.task_sequence, &content_request.distribution_points);
+    let site = Site::connect(Path::new(&path), access, task_sequence, points).await?;
     let work = tokio::task::spawn_blocking(move || {
-        let site = Site::open(Path::new(&path))?;
         Ok::<_, PlanFailure>(prestage_configmgr::resolve(&site, &content_request)?)
     });
     work.await.map_err(|error| PlanFailure::internal(error.to_string()))?

@@ -2,8 +2,10 @@
 
 use std::{pin::Pin, sync::Arc};
 
+use prestage_configmgr::admin_service::Registered;
 use prestage_media::certificate::CertificateError;
 use prestage_proto::v1::{self, media_service_server::MediaService};
+use time::OffsetDateTime;
 use tokio_stream::{Stream, StreamExt, wrappers::WatchStream};
 use tonic::{Code, Request, Response, Status};
 use tracing::Instrument;
@@ -13,9 +15,11 @@ use crate::{
     build_log::build_log,
     clock::Clock,
     engine::{Command, EngineHandle},
+    events::{BuildEvent, Happening},
     pipeline::{MediaPipeline, PipelineError},
     plan::{BuildPlan, MediaPlanner, PlanFailure, medium_output},
     records::{BuildRecord, BuildState, NewTask},
+    registrar::Registrar,
     state::{Created, StateStore},
 };
 
@@ -30,6 +34,7 @@ pub struct MediaApi {
     pub(crate) engine: EngineHandle,
     pub(crate) planner: Arc<MediaPlanner>,
     pub(crate) pipeline: Arc<MediaPipeline>,
+    pub(crate) registrar: Registrar,
     pub(crate) store: Arc<dyn StateStore>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) new_id: NewId,
@@ -44,6 +49,16 @@ impl MediaApi {
         let output = if request.output.is_empty() { plan.output.clone() } else { request.output };
         let output = medium_output(output, plan.split_mib);
         let output = output.map_err(|error| Status::invalid_argument(error.to_string()))?;
+        let registered = match request.no_register {
+            true => None,
+            // Before any work: a medium that no management point knows is of no use to anybody.
+            false => self
+                .registrar
+                .register(&plan)
+                .instrument(span.clone())
+                .await
+                .map_err(|error| status_of(&error.into(), Code::FailedPrecondition))?,
+        };
         let begun = self.begin(&build_id, &plan, &request.plan_json, &output);
         let (tasks, report_json) = begun.instrument(span.clone()).await?;
         let request_id =
@@ -66,7 +81,10 @@ impl MediaApi {
         let build = Box::new(build);
         let created = self.engine.ask(|reply| Command::Add { build, tasks, span, reply }).await?;
         match created {
-            Created::New => Ok(build_id),
+            Created::New => {
+                self.note_registration(&build_id, registered, now).await?;
+                Ok(build_id)
+            }
             Created::Existing(existing) => {
                 // The request was made before; what was begun for it now is not needed.
                 let given_up = self.pipeline.give_up(&build_id, Vec::new(), self.clock.now());
@@ -76,6 +94,20 @@ impl MediaApi {
                 Ok(existing)
             }
         }
+    }
+
+    async fn note_registration(
+        &self,
+        build_id: &str,
+        registered: Option<Registered>,
+        at: OffsetDateTime,
+    ) -> Result<(), Status> {
+        let Some(registered) = registered else {
+            return Ok(());
+        };
+        let what = Happening::Registered { before: registered == Registered::Before };
+        let event = BuildEvent { build_id: build_id.to_owned(), at, what };
+        Ok(self.store.note(&[event]).await?)
     }
 
     /// The tasks that a build begins with; none, but its report, when its medium is there already.

@@ -1,11 +1,13 @@
-//! The offline site: a folder that holds what the live site answered.
+//! A site: what `site.toml` says of it, and what its AdminService answers, now or when it was exported.
 
 use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::admin_service::{AdminServiceFolder, ExportError};
+use prestage_access::Access;
+
+use crate::admin_service::{AdminService, AdminServiceAnswers, AdminServiceError, ExportError};
 use crate::site_file::{DistributionPointTable, SiteFile};
 use crate::text::{self, DecodeError};
 
@@ -27,12 +29,13 @@ pub struct ManagementPoint {
     pub url: String,
 }
 
-/// An offline site.
+/// A site.
 #[derive(Debug, Clone)]
 pub struct Site {
     file: PathBuf,
     code: String,
-    admin_service: AdminServiceFolder,
+    admin_service: AdminServiceAnswers,
+    live: Option<String>,
     distribution_points: Vec<DistributionPoint>,
     management_points: Vec<ManagementPoint>,
 }
@@ -81,7 +84,7 @@ pub enum SiteError {
         expected: &'static str,
     },
     /// `site.admin_service` is an address.
-    #[error("{path}: site.admin_service is {url:?}, and a live AdminService is not supported yet; export the site to a folder and name that", path = path.display())]
+    #[error("{path}: site.admin_service is the live service {url}, and only a folder will do here; export the site with 'prestage site export' and name that", path = path.display())]
     LiveAdminService {
         /// The file.
         path: PathBuf,
@@ -91,12 +94,109 @@ pub enum SiteError {
     /// The AdminService folder can't be used.
     #[error(transparent)]
     Export(#[from] ExportError),
+    /// The live AdminService can't be asked.
+    #[error(transparent)]
+    AdminService(#[from] AdminServiceError),
+    /// The work was broken off.
+    #[error("reading the site was broken off: {0}")]
+    Stopped(#[from] tokio::task::JoinError),
 }
 
 impl Site {
     /// Opens a site by its folder or its `site.toml`. The AdminService answers are listed, and read only
     /// when something asks for them.
     pub fn open(path: &Path) -> Result<Self, SiteError> {
+        let described = Described::read(path)?;
+        if described.is_live() {
+            let (path, url) = (described.file, described.admin_service);
+            return Err(SiteError::LiveAdminService { path, url });
+        }
+        described.open_folder()
+    }
+
+    /// Opens a site for the content of one medium. A live AdminService is asked all that concerns it;
+    /// what follows is the same as with a folder.
+    ///
+    /// # Errors
+    /// [`SiteError`] when `site.toml` is wrong, or AdminService does not answer.
+    pub async fn connect(
+        path: &Path,
+        access: &Access,
+        task_sequence: &str,
+        distribution_points: &[String],
+    ) -> Result<Self, SiteError> {
+        let path = path.to_owned();
+        let described = tokio::task::spawn_blocking(move || Described::read(&path)).await??;
+        if !described.is_live() {
+            return tokio::task::spawn_blocking(move || described.open_folder()).await?;
+        }
+        let service = AdminService::new(&described.admin_service, access)?;
+        let answers = service.answers(task_sequence, distribution_points).await?;
+        Ok(described.with(answers))
+    }
+
+    /// The live AdminService that `site.toml` names; `None` if it names a folder.
+    ///
+    /// # Errors
+    /// [`SiteError`] when `site.toml` is wrong, or the access file's identity can't be had.
+    pub fn live_admin_service(
+        path: &Path,
+        access: &Access,
+    ) -> Result<Option<AdminService>, SiteError> {
+        let described = Described::read(path)?;
+        let live = described.is_live();
+        let service = live.then(|| AdminService::new(&described.admin_service, access));
+        Ok(service.transpose()?)
+    }
+
+    /// The `site.toml`.
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// The site code, upper case.
+    pub fn code(&self) -> &str {
+        &self.code
+    }
+
+    /// The address of the live AdminService, if the site is not a folder.
+    pub fn live(&self) -> Option<&str> {
+        self.live.as_deref()
+    }
+
+    /// What AdminService answered.
+    pub fn admin_service(&self) -> &AdminServiceAnswers {
+        &self.admin_service
+    }
+
+    /// The distribution points, in the order of `site.toml`.
+    pub fn distribution_points(&self) -> &[DistributionPoint] {
+        &self.distribution_points
+    }
+
+    /// The management points, in the order of `site.toml`.
+    pub fn management_points(&self) -> &[ManagementPoint] {
+        &self.management_points
+    }
+
+    /// A distribution point by name, without case.
+    pub fn distribution_point(&self, name: &str) -> Option<&DistributionPoint> {
+        let wanted = name.trim().to_lowercase();
+        self.distribution_points.iter().find(|point| point.name.to_lowercase() == wanted)
+    }
+}
+
+/// `site.toml`, checked.
+struct Described {
+    file: PathBuf,
+    code: String,
+    admin_service: String,
+    distribution_points: Vec<DistributionPoint>,
+    management_points: Vec<ManagementPoint>,
+}
+
+impl Described {
+    fn read(path: &Path) -> Result<Self, SiteError> {
         let file = if path.is_dir() { path.join("site.toml") } else { path.to_owned() };
         let parsed = read(&file)?;
         let base = file.parent().unwrap_or(Path::new(""));
@@ -109,9 +209,6 @@ impl Site {
         let code = parsed.site.code.trim().to_ascii_uppercase();
         if code.len() != 3 || !code.bytes().all(|b| b.is_ascii_alphanumeric()) {
             return Err(wrong("site.code", &parsed.site.code, "three letters or digits"));
-        }
-        if is_http(&parsed.site.admin_service) {
-            return Err(SiteError::LiveAdminService { url: parsed.site.admin_service, path: file });
         }
         if let Some(point) = parsed.management_point.iter().find(|point| !is_http(&point.url)) {
             return Err(wrong(
@@ -131,48 +228,30 @@ impl Site {
             }
         }
         let points = parsed.distribution_point.into_iter();
+        let managers = parsed.management_point.into_iter();
         Ok(Self {
-            admin_service: AdminServiceFolder::open(&place(base, &parsed.site.admin_service))?,
             code,
+            admin_service: parsed.site.admin_service,
             distribution_points: points.map(|point| distribution_point(base, point)).collect(),
-            management_points: parsed
-                .management_point
-                .into_iter()
-                .map(|point| ManagementPoint { url: point.url })
-                .collect(),
+            management_points: managers.map(|point| ManagementPoint { url: point.url }).collect(),
             file,
         })
     }
 
-    /// The `site.toml`.
-    pub fn file(&self) -> &Path {
-        &self.file
+    fn is_live(&self) -> bool {
+        is_http(&self.admin_service)
     }
 
-    /// The site code, upper case.
-    pub fn code(&self) -> &str {
-        &self.code
+    fn open_folder(self) -> Result<Site, SiteError> {
+        let base = self.file.parent().unwrap_or(Path::new(""));
+        let answers = AdminServiceAnswers::open(&place(base, &self.admin_service))?;
+        Ok(self.with(answers))
     }
 
-    /// What AdminService answered.
-    pub fn admin_service(&self) -> &AdminServiceFolder {
-        &self.admin_service
-    }
-
-    /// The distribution points, in the order of `site.toml`.
-    pub fn distribution_points(&self) -> &[DistributionPoint] {
-        &self.distribution_points
-    }
-
-    /// The management points, in the order of `site.toml`.
-    pub fn management_points(&self) -> &[ManagementPoint] {
-        &self.management_points
-    }
-
-    /// A distribution point by name, without case.
-    pub fn distribution_point(&self, name: &str) -> Option<&DistributionPoint> {
-        let wanted = name.trim().to_lowercase();
-        self.distribution_points.iter().find(|point| point.name.to_lowercase() == wanted)
+    fn with(self, admin_service: AdminServiceAnswers) -> Site {
+        let live = self.is_live().then(|| self.admin_service.clone());
+        let Self { file, code, distribution_points, management_points, .. } = self;
+        Site { file, code, admin_service, live, distribution_points, management_points }
     }
 }
 

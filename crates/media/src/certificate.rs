@@ -28,7 +28,7 @@ use crate::media_id::MediaId;
 use crate::unverified::CERTIFICATE_COMMON_NAME;
 use prestage_secret::SecretBytes;
 
-pub use imported::{ImportError, Imported, import};
+pub use imported::{ImportError, Imported, import, open};
 
 /// Rounds of key derivation in the PKCS#12: what Windows itself writes. More would protect
 /// nothing, since the password stands beside the file.

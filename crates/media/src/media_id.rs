@@ -1,6 +1,6 @@
 //! The identity of one medium.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -46,6 +46,15 @@ impl MediaId {
     pub fn pfx_password(self) -> Secret {
         let text = Zeroizing::new(self.to_string());
         Secret::new(text.chars().take(PFX_PASSWORD_CHARACTERS).collect())
+    }
+}
+
+impl FromStr for MediaId {
+    type Err = uuid::Error;
+
+    /// From a GUID, with or without braces.
+    fn from_str(text: &str) -> Result<Self, uuid::Error> {
+        text.trim().parse().map(Self::new)
     }
 }
 

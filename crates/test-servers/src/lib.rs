@@ -3,6 +3,7 @@
 //! Whatever is missing on the machine fails the test that needs it; `setup.sh tests` installs it.
 #![allow(clippy::unwrap_used)]
 
+pub mod admin_service;
 pub mod apache;
 pub mod kerberos;
 pub mod ports;

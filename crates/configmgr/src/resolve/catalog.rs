@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::problem::Problem;
 use crate::admin_service::{
-    AdminServiceFolder, AppReference, AppRelation, Application, CiContent, DeploymentType,
+    AdminServiceAnswers, AppReference, AppRelation, Application, CiContent, DeploymentType,
     DistributionPointInfo, ExportError, FlatReference, Package, PackageKind, PackageOnDp, Record,
     ReferenceDp, Row, TaskSequencePackage, UnknownSystem,
 };
@@ -36,7 +36,7 @@ pub(super) struct Catalog {
 const APPLICATION_CLASSES: [&str; 2] = ["SMS_ApplicationLatest", "SMS_Application"];
 
 impl Catalog {
-    pub(super) fn load(folder: &AdminServiceFolder, problems: &mut Vec<Problem>) -> Self {
+    pub(super) fn load(folder: &AdminServiceAnswers, problems: &mut Vec<Problem>) -> Self {
         let mut catalog = Self::default();
         catalog.load_task_sequences(folder, problems);
         for (class, kind) in PackageKind::CLASSES {
@@ -56,7 +56,7 @@ impl Catalog {
         catalog
     }
 
-    fn load_task_sequences(&mut self, folder: &AdminServiceFolder, problems: &mut Vec<Problem>) {
+    fn load_task_sequences(&mut self, folder: &AdminServiceAnswers, problems: &mut Vec<Problem>) {
         let class = TaskSequencePackage::CLASS;
         let listed = keep(folder.records::<TaskSequencePackage>(), problems);
         let single = keep(folder.instance_rows(class), problems);
@@ -82,7 +82,7 @@ impl Catalog {
         }
     }
 
-    fn load_applications(&mut self, folder: &AdminServiceFolder, problems: &mut Vec<Problem>) {
+    fn load_applications(&mut self, folder: &AdminServiceAnswers, problems: &mut Vec<Problem>) {
         for class in APPLICATION_CLASSES {
             self.note_absent(folder, class);
             for found in all(folder, class, problems, Application::read) {
@@ -110,7 +110,7 @@ impl Catalog {
         }
     }
 
-    fn note_absent(&mut self, folder: &AdminServiceFolder, class: &'static str) {
+    fn note_absent(&mut self, folder: &AdminServiceAnswers, class: &'static str) {
         if !folder.has_class(class) {
             self.absent.insert(class);
         }
@@ -202,7 +202,7 @@ impl Catalog {
 
 /// Listed rows and single-instance answers of a class.
 fn all<T>(
-    folder: &AdminServiceFolder,
+    folder: &AdminServiceAnswers,
     class: &str,
     problems: &mut Vec<Problem>,
     read: impl Fn(&Row) -> Result<T, ExportError>,
@@ -212,7 +212,7 @@ fn all<T>(
     keep(rows.iter().map(read).collect(), problems)
 }
 
-fn optional<T: Record>(folder: &AdminServiceFolder, problems: &mut Vec<Problem>) -> Vec<T> {
+fn optional<T: Record>(folder: &AdminServiceAnswers, problems: &mut Vec<Problem>) -> Vec<T> {
     keep(folder.records(), problems)
 }
 

@@ -58,6 +58,7 @@ pub fn resolve(site: &Site, request: &ContentRequest) -> Result<Resolution, Reso
     match (task_sequence, boot_image, os_image) {
         (Some(found), Some(boot_image), Some(os_image)) if problems.is_empty() => Ok(Resolution {
             site_code: site.code().to_owned(),
+            admin_service: site.live().map(str::to_owned),
             task_sequence: ResolvedTaskSequence {
                 id: found.id.clone(),
                 name: found.name.clone(),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::catalog::Catalog;
 use super::problem::Problem;
 use super::resolution::{Warning, WarningKind};
-use crate::admin_service::{AdminServiceFolder, PackageKind, Record, TaskSequencePackage};
+use crate::admin_service::{AdminServiceAnswers, PackageKind, Record, TaskSequencePackage};
 use crate::ids::{application_model_name, is_package_id};
 use crate::task_sequence::{ContentUse, Sequence, Step, StepTarget, step_content};
 
@@ -84,7 +84,7 @@ fn place(step: &Step) -> String {
 
 /// Collects from a task sequence and those it runs.
 pub(super) struct Collector<'a> {
-    pub(super) folder: &'a AdminServiceFolder,
+    pub(super) folder: &'a AdminServiceAnswers,
     pub(super) catalog: &'a Catalog,
     pub(super) needs: &'a mut Needs,
     pub(super) problems: &'a mut Vec<Problem>,

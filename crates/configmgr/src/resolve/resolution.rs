@@ -13,6 +13,9 @@ use crate::content_library::ContentListing;
 pub struct Resolution {
     /// The site.
     pub site_code: String,
+    /// The address of the live AdminService; `None` for an export.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admin_service: Option<String>,
     /// The task sequence.
     pub task_sequence: ResolvedTaskSequence,
     /// The boot image.

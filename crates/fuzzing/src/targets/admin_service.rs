@@ -1,7 +1,7 @@
 //! AdminService answers: one file of JSON, read as every class that a build asks for.
 
 use prestage_configmgr::admin_service::{
-    AdminServiceFolder, AppReference, AppRelation, Application, CiContent, DeploymentType,
+    AdminServiceAnswers, AppReference, AppRelation, Application, CiContent, DeploymentType,
     DistributionPointInfo, FlatReference, Package, PackageKind, PackageOnDp, Record, ReferenceDp,
     Row, TaskSequencePackage, UnknownComputers, UnknownSystem,
 };
@@ -15,7 +15,7 @@ pub(super) fn check(input: &[u8]) {
     let scratch = Scratch::new();
     scratch.write("wmi/SMS_Package.json", input);
     scratch.write("wmi/SMS_Package('PS100012').json", input);
-    let Ok(folder) = AdminServiceFolder::open(scratch.path()) else {
+    let Ok(folder) = AdminServiceAnswers::open(scratch.path()) else {
         panic!("a folder of two answers opens");
     };
     let mut rows = folder.rows(CLASS).unwrap_or_default();

@@ -122,6 +122,32 @@ pub fn import(
     Ok(Imported { certificate, warnings })
 }
 
+/// Reads the certificate of a medium out of its own PKCS#12.
+///
+/// # Errors
+/// [`CertificateError::Import`] when it does not open with the password of its format.
+pub fn open(pfx: &SecretBytes, media_id: MediaId) -> Result<IssuedCertificate, CertificateError> {
+    let password = media_id.pfx_password();
+    let archive =
+        Pkcs12Archive::from_pkcs12(pfx.expose(), password.expose()).map_err(unreadable)?;
+    let ders: Vec<&[u8]> = archive.certs.iter().map(|bag| bag.cert.as_der()).collect();
+    let keys: Vec<&PrivateKey> = archive.keys.iter().map(|bag| &bag.key).collect();
+    let (_, leaf) = own(&keys, &ders)?;
+    let (_, parsed) = X509Certificate::from_der(leaf).map_err(|error| malformed(&error))?;
+    let validity = parsed.validity();
+    let self_signed = parsed.issuer().as_raw() == parsed.subject().as_raw();
+    Ok(IssuedCertificate {
+        kind: if self_signed { CertificateKind::SelfSigned } else { CertificateKind::Pki },
+        subject: parsed.subject().to_string(),
+        issuer: parsed.issuer().to_string(),
+        certificate: leaf.to_vec(),
+        pfx: pfx.clone(),
+        thumbprint: thumbprint(leaf),
+        start: validity.not_before.to_datetime(),
+        expiry: validity.not_after.to_datetime(),
+    })
+}
+
 fn unreadable(error: p12_keystore::error::Error) -> ImportError {
     use p12_keystore::error::Error::{MacError, UnpadError};
     match error {

@@ -110,6 +110,16 @@ fn port(points: &[ManagementPoint], https: bool) -> u16 {
 }
 
 /// Must agree with the setting in the certificate's registration record.
+/// `UdaSetting` of a medium, from what its variables say: 0, 1 or 2.
+#[must_use]
+pub fn uda_setting(assign_users_mode: &str) -> u32 {
+    match assign_users_mode.to_ascii_lowercase().as_str() {
+        "auto" => 2,
+        "pending" => 1,
+        _ => 0,
+    }
+}
+
 const fn assign_users_mode(affinity: UserDeviceAffinity) -> &'static str {
     match affinity {
         UserDeviceAffinity::DoNotAllow => "Disabled",

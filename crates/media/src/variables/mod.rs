@@ -16,7 +16,7 @@ mod container;
 mod list;
 mod xml;
 
-pub use compose::{UnknownComputers, VariablesInput, media_variables};
+pub use compose::{UnknownComputers, VariablesInput, media_variables, uda_setting};
 pub use container::{Algorithm, DEFAULT_PASSWORD, LARGEST_FILE_BYTES, decode, encode};
 pub use list::MediaVariables;
 

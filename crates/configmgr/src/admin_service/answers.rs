@@ -1,4 +1,5 @@
-//! The folder of an export: `wmi/<Class>.json` and `wmi/<Class>('<key>').json`.
+//! AdminService answers, by class and key: the files of an export (`wmi/<Class>.json`,
+//! `wmi/<Class>('<key>').json`), or what the live service has just said.
 
 use std::collections::HashMap;
 use std::fs;
@@ -11,15 +12,24 @@ use super::error::ExportError;
 use super::row::{Origin, Record, Row};
 use crate::text;
 
-/// The files of an export, found by what their names mean: class and key are compared without case,
+/// Answers, found by what they answer: class and key are compared without case. In the names of files,
 /// quotes and other characters may be percent-encoded, a numeric key may be quoted or not.
 #[derive(Debug, Clone)]
-pub struct AdminServiceFolder {
+pub struct AdminServiceAnswers {
     wmi: PathBuf,
-    files: HashMap<(String, Option<String>), PathBuf>,
+    answers: HashMap<(String, Option<String>), Answer>,
 }
 
-impl AdminServiceFolder {
+/// One answer.
+#[derive(Debug, Clone)]
+struct Answer {
+    /// Its file, or its address: for messages.
+    path: PathBuf,
+    /// What the live service said.
+    said: Option<Value>,
+}
+
+impl AdminServiceAnswers {
     /// Lists the answers below `root`, which is the folder that stands for `…/AdminService` (or the
     /// `wmi` folder inside it).
     pub fn open(root: &Path) -> Result<Self, ExportError> {
@@ -27,29 +37,47 @@ impl AdminServiceFolder {
             .into_iter()
             .find(|path| file_name(path).eq_ignore_ascii_case("wmi") && path.is_dir())
             .unwrap_or_else(|| root.to_owned());
-        let mut files = HashMap::new();
+        let mut answers: HashMap<_, Answer> = HashMap::new();
         for path in list(&wmi)? {
             let Some(answer) = meaning(&file_name(&path)) else {
                 continue;
             };
-            if let Some(first) = files.insert(answer.clone(), path.clone()) {
+            let file = Answer { path: path.clone(), said: None };
+            if let Some(first) = answers.insert(answer.clone(), file) {
                 let (class, key) = answer;
                 let what = key.map_or(class.clone(), |key| format!("{class}('{key}')"));
-                return Err(ExportError::Twice { what, first, second: path });
+                return Err(ExportError::Twice { what, first: first.path, second: path });
             }
         }
-        Ok(Self { wmi, files })
+        Ok(Self { wmi, answers })
+    }
+
+    /// No answers yet, from the service at `address`.
+    pub(super) fn of_service(address: &str) -> Self {
+        Self { wmi: PathBuf::from(format!("{address}/wmi")), answers: HashMap::new() }
+    }
+
+    /// Takes up what the service said of a class, or of one instance.
+    pub(super) fn add(&mut self, class: &str, key: Option<&str>, said: Value) {
+        let path = match key {
+            Some(key) => PathBuf::from(format!("{}/{class}('{key}')", self.wmi.display())),
+            None => PathBuf::from(format!("{}/{class}", self.wmi.display())),
+        };
+        let what = (class.to_ascii_lowercase(), key.map(str::to_lowercase));
+        self.answers.insert(what, Answer { path, said: Some(said) });
     }
 
     /// Whether there is an answer for the whole class.
     pub fn has_class(&self, class: &str) -> bool {
-        self.files.contains_key(&(class.to_ascii_lowercase(), None))
+        self.answers.contains_key(&(class.to_ascii_lowercase(), None))
     }
 
     /// Where the answer for a class is, or should be.
     pub fn class_path(&self, class: &str) -> PathBuf {
-        let found = self.files.get(&(class.to_ascii_lowercase(), None)).cloned();
-        found.unwrap_or_else(|| self.wmi.join(format!("{class}.json")))
+        let found = self.answers.get(&(class.to_ascii_lowercase(), None));
+        found
+            .map(|answer| answer.path.clone())
+            .unwrap_or_else(|| self.wmi.join(format!("{class}.json")))
     }
 
     /// Where the single-instance answer is, or should be.
@@ -73,9 +101,9 @@ impl AdminServiceFolder {
 
     /// All rows of a class; none if the class is not in the export.
     pub fn rows(&self, class: &str) -> Result<Vec<Row>, ExportError> {
-        match self.files.get(&(class.to_ascii_lowercase(), None)) {
+        match self.answers.get(&(class.to_ascii_lowercase(), None)) {
             None => Ok(Vec::new()),
-            Some(path) => Ok(number(path, class, objects(path, read_json(path)?, false)?)),
+            Some(answer) => answer.rows(class, false),
         }
     }
 
@@ -83,14 +111,14 @@ impl AdminServiceFolder {
     pub fn instance_rows(&self, class: &str) -> Result<Vec<Row>, ExportError> {
         let class_key = class.to_ascii_lowercase();
         let mut found: Vec<_> = self
-            .files
+            .answers
             .iter()
             .filter(|((file_class, key), _)| *file_class == class_key && key.is_some())
             .collect();
-        found.sort();
+        found.sort_by_key(|(what, _)| *what);
         let mut rows = Vec::new();
-        for (_, path) in found {
-            rows.extend(number(path, class, objects(path, read_json(path)?, true)?));
+        for (_, answer) in found {
+            rows.extend(answer.rows(class, true)?);
         }
         Ok(rows)
     }
@@ -98,14 +126,26 @@ impl AdminServiceFolder {
     /// The single-instance answer, which alone has lazy properties; `None` if it is not in the export.
     pub fn instance<T: Record>(&self, key: &str) -> Result<Option<T>, ExportError> {
         let answer = (T::CLASS.to_ascii_lowercase(), Some(key.to_lowercase()));
-        let Some(path) = self.files.get(&answer) else {
+        let Some(answer) = self.answers.get(&answer) else {
             return Ok(None);
         };
-        let rows = number(path, T::CLASS, objects(path, read_json(path)?, true)?);
-        match rows.as_slice() {
+        match answer.rows(T::CLASS, true)?.as_slice() {
             [row] => T::read(row).map(Some),
-            _ => Err(ExportError::Shape { path: path.clone(), expected: "exactly one instance" }),
+            _ => {
+                let expected = "exactly one instance";
+                Err(ExportError::Shape { path: answer.path.clone(), expected })
+            }
         }
+    }
+}
+
+impl Answer {
+    fn rows(&self, class: &str, single: bool) -> Result<Vec<Row>, ExportError> {
+        let json = match &self.said {
+            Some(said) => said.clone(),
+            None => read_json(&self.path)?,
+        };
+        Ok(number(&self.path, class, objects(&self.path, json, single)?))
     }
 }
 

@@ -1,0 +1,75 @@
+//! Makes media certificates known to the site, before anything is built with them.
+
+use std::sync::Arc;
+
+use prestage_access::Access;
+use prestage_configmgr::admin_service::{
+    AdminService, AdminServiceError, Registered, RegistrationRecord,
+};
+use prestage_media::SecretBytes;
+use prestage_proto::v1;
+
+use crate::plan::{BuildPlan, SealError, SealKey, pfx_context};
+
+/// Registers the certificates of plans with their sites.
+pub struct Registrar {
+    access: Access,
+    seal_key: Arc<SealKey>,
+}
+
+/// Why a certificate could not be registered.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistrationError {
+    /// AdminService.
+    #[error("the media certificate can't be registered with the site: {0}")]
+    AdminService(#[from] AdminServiceError),
+    /// The plan's sealed part.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    /// The plan contradicts itself.
+    #[error("the plan's certificate can't be read; make it again with 'prestage plan --save'")]
+    Plan,
+}
+
+impl From<RegistrationError> for v1::Failure {
+    fn from(error: RegistrationError) -> Self {
+        let advice = match error {
+            RegistrationError::AdminService(_) => {
+                "mend that, or build with --no-register and run 'prestage register MEDIUM' before \
+                 the medium is used"
+            }
+            RegistrationError::Seal(_) | RegistrationError::Plan => "",
+        };
+        let retry = v1::Retry::Never.into();
+        Self { what: error.to_string(), advice: advice.into(), retry, ..Default::default() }
+    }
+}
+
+impl Registrar {
+    /// A registrar with the coordinator's identities and key.
+    pub fn new(access: Access, seal_key: Arc<SealKey>) -> Self {
+        Self { access, seal_key }
+    }
+
+    /// Makes a plan's certificate known to its site. `None` if the plan was made from an export.
+    pub async fn register(
+        &self,
+        plan: &BuildPlan,
+    ) -> Result<Option<Registered>, RegistrationError> {
+        let Some(address) = &plan.admin_service else {
+            return Ok(None);
+        };
+        let certificate = &plan.certificate;
+        let pfx = self.seal_key.open(&plan.sealed_pfx, &pfx_context(&plan.media_guid))?;
+        let record = RegistrationRecord {
+            sms_id: plan.media_guid.clone(),
+            certificate: hex::decode(&certificate.der).map_err(|_| RegistrationError::Plan)?,
+            thumbprint: certificate.thumbprint.clone(),
+            pfx: SecretBytes::new(pfx.to_vec()),
+            uda_setting: plan.media.uda_setting,
+            key_type: certificate.kind.key_type(),
+        };
+        let service = AdminService::new(address, &self.access)?;
+        Ok(Some(service.register(&record).await?))
+    }
+}
