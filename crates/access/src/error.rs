@@ -84,11 +84,10 @@ pub enum AccessError {
 }
 
 impl AccessError {
-    /// No answer from `url`. The error's own text names the whole URL, which may hold a token.
-    pub(crate) fn unreachable(url: &Url, error: reqwest::Error) -> Self {
-        let error = error.without_url();
+    /// No answer from `url`.
+    pub(crate) fn unreachable(url: &Url, error: &dyn std::error::Error) -> Self {
         let mut problem = error.to_string();
-        let mut cause = std::error::Error::source(&error);
+        let mut cause = error.source();
         while let Some(inner) = cause {
             problem = format!("{problem}: {inner}");
             cause = inner.source();

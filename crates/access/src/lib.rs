@@ -6,6 +6,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod access_file;
+mod connection;
 mod error;
 mod handshake;
 mod identity;

@@ -12,24 +12,23 @@ use std::{
 use backon::{ExponentialBuilder, Retryable};
 use bytes::{Bytes, BytesMut};
 use futures::{Stream, StreamExt, TryStreamExt};
-use http::{
-    HeaderMap, HeaderValue, Method, StatusCode,
-    header::{AUTHORIZATION, RETRY_AFTER},
-};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header::RETRY_AFTER};
+use http_body_util::{BodyDataStream, BodyExt as _, Limited};
+use hyper::body::Incoming;
 use jiff::Zoned;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::Url;
 
 use crate::access_file::ServerTable;
+use crate::connection::{Connection, READ_TIMEOUT};
 use crate::error::{AccessError, address};
 use crate::handshake::{Handshake, Scheme};
 use crate::identity::{Account, Identity};
 use crate::limits::{Limits, Pace};
-use crate::tls;
+use crate::tls::Tls;
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Silence for so long in the middle of an answer is the end of it.
-const READ_TIMEOUT: Duration = Duration::from_secs(60);
+/// A page that says "401" has some KiB.
+const PAGE_BYTES_MAX: usize = 1 << 20;
 /// A server that asks to be left alone for longer than this is not waited for.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(30);
 /// NTLM takes two, Kerberos one or two.
@@ -71,8 +70,8 @@ impl Request {
 /// A server's answer, whatever its status.
 #[derive(Debug)]
 pub struct Response {
-    inner: reqwest::Response,
-    lane: LaneGuard,
+    inner: http::Response<Incoming>,
+    lane: Lane,
 }
 
 impl Response {
@@ -88,20 +87,31 @@ impl Response {
         self.inner.headers()
     }
 
-    /// Its body, as it comes and as fast as the limits let it.
+    /// Its body, as it comes and as fast as the limits let it. When it is read to its end, its
+    /// connection is there for the next request.
     pub fn stream(self) -> impl Stream<Item = Result<Bytes, AccessError>> + Send {
-        let Self { inner, lane } = self;
-        let url = inner.url().clone();
-        let pieces = inner.bytes_stream();
-        pieces.then(move |piece| {
-            let limits = lane.server.limits.clone();
-            let piece = piece.map_err(|error| AccessError::unreachable(&url, error));
-            async move {
-                if let Ok(piece) = &piece {
-                    limits.take(piece.len() as u64, &Zoned::now()).await;
+        let body = BodyDataStream::new(self.inner.into_body());
+        futures::stream::unfold(Some((body, self.lane)), |state| async {
+            let (mut body, mut lane) = state?;
+            let silent = |_| AccessError::Unreachable {
+                server: lane.server.address(),
+                problem: "it fell silent in the middle of an answer".into(),
+            };
+            let url = &lane.server.url;
+            let piece = match tokio::time::timeout(READ_TIMEOUT, body.next()).await.map_err(silent)
+            {
+                Ok(None) => {
+                    lane.finished = true;
+                    return None;
                 }
-                piece
-            }
+                Ok(Some(Ok(piece))) => piece,
+                Ok(Some(Err(error))) => {
+                    return Some((Err(AccessError::unreachable(url, &error)), None));
+                }
+                Err(error) => return Some((Err(error), None)),
+            };
+            lane.server.limits.take(piece.len() as u64, &Zoned::now()).await;
+            Some((Ok(piece), Some((body, lane))))
         })
     }
 
@@ -129,25 +139,53 @@ pub struct Server(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     url: Url,
-    table: ServerTable,
     identity: Identity,
     limits: Limits,
+    tls: Tls,
     free: Arc<Semaphore>,
-    idle: Mutex<Vec<reqwest::Client>>,
+    idle: Mutex<Vec<Connection>>,
 }
 
-/// A lane that is in use; it goes back when this is dropped.
+impl Inner {
+    fn address(&self) -> String {
+        address(&self.url)
+    }
+}
+
+/// A lane that is in use. Its connection goes back when the answer was read to its end; what is left of
+/// one would be taken for the next answer.
 #[derive(Debug)]
-struct LaneGuard {
+struct Lane {
     server: Arc<Inner>,
-    client: reqwest::Client,
+    connection: Option<Connection>,
+    finished: bool,
     _permit: OwnedSemaphorePermit,
 }
 
-impl Drop for LaneGuard {
+impl Lane {
+    async fn send(
+        &mut self,
+        request: &Request,
+        authorization: Option<String>,
+    ) -> Result<http::Response<Incoming>, AccessError> {
+        let authorization = authorization.and_then(|text| HeaderValue::try_from(text).ok());
+        let authorization = authorization.map(|mut value| {
+            value.set_sensitive(true);
+            value
+        });
+        let connection = match self.connection.take().filter(Connection::is_open) {
+            Some(connection) => connection,
+            None => Connection::open(&self.server.url, &self.server.tls).await?,
+        };
+        self.connection.insert(connection).send(request, authorization).await
+    }
+}
+
+impl Drop for Lane {
     fn drop(&mut self) {
-        let mut idle = self.server.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.push(self.client.clone());
+        if let Some(connection) = self.connection.take().filter(|_| self.finished) {
+            self.server.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+        }
     }
 }
 
@@ -161,15 +199,13 @@ enum Trouble {
 impl Server {
     pub(crate) fn new(url: &Url, table: &ServerTable) -> Result<Self, AccessError> {
         let limits = Limits::new(&table.limits);
-        let identity = Identity::new(url, table)?;
-        let first = client(url, table)?;
         Ok(Self(Arc::new(Inner {
             url: url.clone(),
-            table: table.clone(),
-            identity,
+            identity: Identity::new(url, table)?,
+            tls: Tls::new(url, table)?,
             free: Arc::new(Semaphore::new(limits.connections)),
             limits,
-            idle: Mutex::new(vec![first]),
+            idle: Mutex::new(Vec::new()),
         })))
     }
 
@@ -208,9 +244,13 @@ impl Server {
         if let Pace::Closed { until } = self.0.limits.pace(&Zoned::now()) {
             return Err(Trouble::Final(AccessError::Closed { server: self.address(), until }));
         }
-        let lane = self.lane().await.map_err(Trouble::Final)?;
+        let mut lane = self.lane().await.map_err(Trouble::Final)?;
+        if !request.is_repeatable() {
+            // The server may be closing the one that is at hand, and there is one try.
+            lane.connection = None;
+        }
         let inner =
-            self.exchange(&lane, request).await.map_err(|error| match error.is_passing() {
+            self.exchange(&mut lane, request).await.map_err(|error| match error.is_passing() {
                 true => Trouble::Passing(error),
                 false => Trouble::Final(error),
             })?;
@@ -225,7 +265,7 @@ impl Server {
         Ok(Response { inner, lane })
     }
 
-    async fn lane(&self) -> Result<LaneGuard, AccessError> {
+    async fn lane(&self) -> Result<Lane, AccessError> {
         let server = self.0.clone();
         let permit = server.free.clone().acquire_owned().await;
         let gone = |_| AccessError::Unreachable {
@@ -233,24 +273,20 @@ impl Server {
             problem: "this process is ending".into(),
         };
         let permit = permit.map_err(gone)?;
-        let idle = server.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let client = match idle {
-            Some(client) => client,
-            None => client(&server.url, &server.table)?,
-        };
-        Ok(LaneGuard { server, client, _permit: permit })
+        let connection = server.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        Ok(Lane { server, connection, finished: false, _permit: permit })
     }
 
     async fn exchange(
         &self,
-        lane: &LaneGuard,
+        lane: &mut Lane,
         request: &Request,
-    ) -> Result<reqwest::Response, AccessError> {
+    ) -> Result<http::Response<Incoming>, AccessError> {
         let token = match &self.0.identity {
             Identity::Bearer(token) => Some(format!("Bearer {}", token.expose())),
             Identity::Anonymous | Identity::Windows(_) => None,
         };
-        let first = over(lane, request, token).await?;
+        let first = lane.send(request, token).await?;
         if first.status() != StatusCode::UNAUTHORIZED {
             return Ok(first);
         }
@@ -260,8 +296,7 @@ impl Server {
         let Some(scheme) = Scheme::offered(first.headers()) else {
             return Err(self.refused("it offers no Windows authentication"));
         };
-        // What is left of an answer would keep its connection from being used again.
-        drop(first.bytes().await);
+        self.drain(first).await?;
         match self.prove(lane, request, account, scheme).await? {
             Some(answer) => Ok(answer),
             None => Err(self.refused("check the user's name and password in the access file, and that the account may log on there and is not locked")),
@@ -272,11 +307,11 @@ impl Server {
     /// `None` if the server was not convinced.
     async fn prove(
         &self,
-        lane: &LaneGuard,
+        lane: &mut Lane,
         request: &Request,
         account: &Account,
         scheme: Scheme,
-    ) -> Result<Option<reqwest::Response>, AccessError> {
+    ) -> Result<Option<http::Response<Incoming>>, AccessError> {
         let identity = |problem: String| AccessError::Identity {
             server: self.address(),
             who: self.0.identity.name(),
@@ -303,14 +338,23 @@ impl Server {
                 // The server ends a handshake that does not convince it in ways of its own.
                 Ok(None) | Err(_) => return Ok(None),
             };
-            let response = over(lane, request, Some(header)).await?;
+            let response = lane.send(request, Some(header)).await?;
             if response.status() != StatusCode::UNAUTHORIZED {
                 return Ok(Some(response));
             }
             answer = Some(response.headers().clone());
-            drop(response.bytes().await);
+            self.drain(response).await?;
         }
         Ok(None)
+    }
+
+    /// What is left of an answer would keep its connection from being used again.
+    async fn drain(&self, response: http::Response<Incoming>) -> Result<(), AccessError> {
+        let rest = Limited::new(response.into_body(), PAGE_BYTES_MAX).collect().await;
+        let failed = |error: Box<dyn std::error::Error + Send + Sync>| {
+            AccessError::unreachable(&self.0.url, error.as_ref())
+        };
+        rest.map(drop).map_err(failed)
     }
 
     fn refused(&self, advice: &str) -> AccessError {
@@ -324,34 +368,6 @@ async fn off_thread<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, String> {
     tokio::task::spawn_blocking(work).await.map_err(|error| error.to_string())
-}
-
-async fn over(
-    lane: &LaneGuard,
-    request: &Request,
-    authorization: Option<String>,
-) -> Result<reqwest::Response, AccessError> {
-    let mut headers = request.headers.clone();
-    if let Some(Ok(mut value)) = authorization.map(HeaderValue::try_from) {
-        value.set_sensitive(true);
-        headers.insert(AUTHORIZATION, value);
-    }
-    let sent = lane.client.request(request.method.clone(), request.url.clone());
-    let sent = sent.headers(headers).body(request.body.clone()).send().await;
-    sent.map_err(|error| AccessError::unreachable(&request.url, error))
-}
-
-/// One connection at a time: whoever holds the client sends one request after the other over it. No
-/// redirect is followed, so that nothing is proved to another server.
-fn client(url: &Url, table: &ServerTable) -> Result<reqwest::Client, AccessError> {
-    let builder = reqwest::Client::builder()
-        .http1_only()
-        .pool_max_idle_per_host(1)
-        .redirect(reqwest::redirect::Policy::none())
-        .connect_timeout(CONNECT_TIMEOUT)
-        .read_timeout(READ_TIMEOUT);
-    let builder = tls::configure(builder, url, table)?;
-    builder.build().map_err(|error| AccessError::unreachable(url, error))
 }
 
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
