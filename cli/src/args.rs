@@ -307,4 +307,7 @@ pub struct WorkerArgs {
     /// Where packs are written on their way to a bucket [default: the system's temporary folder]
     #[arg(long, env = "PRESTAGE_STAGING")]
     pub staging_folder: Option<PathBuf>,
+    /// Who the worker is to distribution points: an access file
+    #[arg(long, env = "PRESTAGE_ACCESS")]
+    pub access: Option<PathBuf>,
 }

@@ -78,14 +78,15 @@ impl Connection {
         let (channel, serving) = in_process(coordinator);
         let mut workers = Vec::new();
         for number in 1..=count {
-            let settings = WorkerSettings {
+            let worker = WorkerSettings {
                 id: new_worker_id(),
                 name: format!("worker {number}"),
                 slots: SLOTS_DEFAULT,
                 threads: cores().div_ceil(count as usize),
                 staging: staging.clone().unwrap_or_else(|| data_dir.join("staging")),
+                access: settings.access.clone(),
             };
-            let worker = Worker::new(channel.clone(), settings)?;
+            let worker = Worker::new(channel.clone(), worker)?;
             let never_drained = CancellationToken::new();
             workers.push(tokio::spawn(worker.run(never_drained, stop_workers.clone())));
         }
@@ -123,6 +124,7 @@ pub fn remote(url: &str) -> Result<Channel, CliError> {
     })?;
     let endpoint = endpoint
         .connect_timeout(Duration::from_secs(10))
+        .http2_max_header_list_size(service::STATUS_BYTES_MAX)
         .http2_keep_alive_interval(Duration::from_secs(20))
         .keep_alive_while_idle(true);
     Ok(endpoint.connect_lazy())

@@ -38,6 +38,7 @@ struct WorkerFile {
     slots: Option<u32>,
     threads: Option<usize>,
     staging_folder: Option<PathBuf>,
+    access: Option<PathBuf>,
 }
 
 fn read_file<T: DeserializeOwned + Default>(path: Option<&Path>) -> Result<T, CliError> {
@@ -97,6 +98,7 @@ pub fn worker(args: WorkerArgs) -> Result<(String, WorkerSettings), CliError> {
         slots: args.slots.or(file.slots).unwrap_or(SLOTS_DEFAULT).max(1),
         threads: args.threads.or(file.threads).unwrap_or_else(cores),
         staging: args.staging_folder.or(file.staging_folder).unwrap_or_else(std::env::temp_dir),
+        access: access(args.access.or(file.access).as_deref())?,
     };
     Ok((coordinator.unwrap_or_else(|| COORDINATOR_DEFAULT.into()), settings))
 }

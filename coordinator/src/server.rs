@@ -23,7 +23,7 @@ use crate::{
     plan::{MediaPlanner, SealError, SealKey},
     registrar::Registrar,
     schedule::Policy,
-    service::{MESSAGE_BYTES_MAX, MediaApi, WorkApi},
+    service::{MESSAGE_BYTES_MAX, MediaApi, STATUS_BYTES_MAX, WorkApi},
     state::{SqliteState, StateError, StateStore},
 };
 
@@ -211,6 +211,8 @@ pub fn in_process(
             Ok::<_, std::io::Error>(TokioIo::new(ours))
         }
     });
-    let channel = Endpoint::from_static("http://in-process").connect_with_connector_lazy(connect);
+    let channel = Endpoint::from_static("http://in-process")
+        .http2_max_header_list_size(STATUS_BYTES_MAX)
+        .connect_with_connector_lazy(connect);
     (channel, serving)
 }

@@ -156,6 +156,8 @@ async fn run(
         objects,
         composer: shared.composer,
         staging: shared.staging,
+        access: shared.access,
+        remarks: Arc::default(),
         pool: shared.pool,
         progress,
         runtime: tokio::runtime::Handle::current(),

@@ -9,6 +9,7 @@ pub mod tasks;
 
 use std::{path::PathBuf, sync::Arc, time::SystemTime};
 
+use prestage_access::Access;
 use prestage_store::{Composer, StoreOptions, scrub::scrub_folder};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use tonic::transport::Channel;
@@ -28,6 +29,8 @@ pub struct WorkerSettings {
     pub threads: usize,
     /// Where packs are written before they go to a store that is no folder.
     pub staging: PathBuf,
+    /// Who the worker is to distribution points.
+    pub access: Access,
 }
 
 /// Why a worker can't start.
@@ -44,6 +47,7 @@ pub(crate) struct Shared {
     pool: Arc<ThreadPool>,
     composer: Arc<Composer>,
     staging: PathBuf,
+    access: Access,
 }
 
 impl Worker {
@@ -62,6 +66,7 @@ impl Worker {
             pool: Arc::new(pool),
             composer: Arc::new(Composer::new(StoreOptions::from_env())),
             staging,
+            access: settings.access.clone(),
         };
         Ok(Self::with(channel, settings, shared))
     }

@@ -38,6 +38,8 @@ impl Site {
     fn tools(&self) -> Tools {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
         Tools {
+            access: Default::default(),
+            remarks: Default::default(),
             objects: self.objects.clone(),
             composer: Arc::new(Composer::new(StoreOptions::from_env())),
             staging: self.dir.path().join("staging"),

@@ -187,7 +187,7 @@ fn wim_file(path: &str, size: u64, sha256: &str) -> Result<v1::ListedFile, Pipel
 
 /// Where a content lies, as tasks name it.
 pub(super) fn sources(content: &PlannedContent) -> Vec<v1::ContentSource> {
-    let libraries = content.libraries.iter().map(|path| path.to_string_lossy().into_owned());
+    let libraries = content.libraries.iter().map(ToString::to_string);
     let named = content.distribution_points.iter().cloned().zip(libraries);
     named
         .map(|(distribution_point, content_library)| v1::ContentSource {

@@ -3,8 +3,7 @@
 //! The same plan gives the same bytes, on any number of workers, warm or cold. It is JSON, so that
 //! people can read and keep it; its secret part is sealed.
 
-use std::path::PathBuf;
-
+use prestage_configmgr::distribution_point::ContentPlace;
 use prestage_media::certificate::CertificateKind;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -217,8 +216,8 @@ pub struct PlannedContent {
     pub site_hash: Option<String>,
     /// Distribution points that hold it, in order of preference.
     pub distribution_points: Vec<String>,
-    /// Their content libraries, in the same order.
-    pub libraries: Vec<PathBuf>,
+    /// Where it lies there, in the same order: content libraries by path, or addresses.
+    pub libraries: Vec<ContentPlace>,
     /// Why it is on the medium.
     pub reasons: Vec<String>,
     /// Whether all of it is in packs already.

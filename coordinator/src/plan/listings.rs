@@ -1,6 +1,9 @@
 //! Listings of contents, kept in the object store by their digest, so that a plan can name them.
 
-use prestage_configmgr::content_library::{ContentLibrary, ContentListing};
+use prestage_configmgr::{
+    content_library::{ContentLibrary, ContentListing},
+    distribution_point::ContentPlace,
+};
 use prestage_proto::v1;
 use prestage_store::{ObjectKey, Objects, PutRule, StoreError};
 
@@ -107,7 +110,12 @@ fn encode(listing: &ContentListing) -> Result<(String, Vec<u8>), ListingError> {
 
 fn list_again(content: PlannedContent) -> impl FnOnce() -> Option<ContentListing> {
     move || {
-        content.libraries.iter().find_map(|library| {
+        let mut libraries = content.libraries.iter().filter_map(|place| match place {
+            ContentPlace::Library(library) => Some(library),
+            // Asking again over HTTP would want a runtime; a plan is made again instead.
+            ContentPlace::Http(_) => None,
+        });
+        libraries.find_map(|library| {
             let listing = ContentLibrary::open(library).ok()?.list(&content.content_id).ok()?;
             (hex::encode(listing.digest()) == content.listing).then_some(listing)
         })

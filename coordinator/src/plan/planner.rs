@@ -68,8 +68,8 @@ impl MediaPlanner {
         let os_index = spec.os_image.index;
         let boot_index = resolution.boot_image.image_index.unwrap_or(1);
         // Both are looked at before either fails the plan: all problems at once.
-        let os = look_into(&resolution.os_image, os_index).await;
-        let boot = look_into(&resolution.boot_image, boot_index).await;
+        let os = look_into(&resolution.os_image, os_index, &self.access).await;
+        let boot = look_into(&resolution.boot_image, boot_index, &self.access).await;
         let ((os, os_tree), (boot, _)) = match (os, boot) {
             (Ok(os), Ok(boot)) => (os, boot),
             (os, boot) => return Err(PlanFailure::images(os.err(), boot.err())),
@@ -335,7 +335,7 @@ fn planned(resolved: &ResolvedContent) -> PlannedContent {
             .iter()
             .map(|source| source.distribution_point.clone())
             .collect(),
-        libraries: resolved.sources.iter().map(|source| source.content_library.clone()).collect(),
+        libraries: resolved.sources.iter().map(|source| source.place.clone()).collect(),
         reasons: resolved.reasons.clone(),
         reused: false,
     }

@@ -13,6 +13,11 @@ use crate::{
     state::StateError,
 };
 
+/// Of the first line of a failure.
+const LINE_CHARACTERS_MAX: usize = 500;
+/// Of a failure's text: below [`STATUS_BYTES_MAX`](super::STATUS_BYTES_MAX) in base64, with room to spare.
+const WHAT_BYTES_MAX: usize = 512 << 10;
+
 /// A point in time as a message.
 pub fn timestamp(time: OffsetDateTime) -> Timestamp {
     let nanos = i32::try_from(time.nanosecond()).unwrap_or(0);
@@ -75,9 +80,25 @@ pub(super) fn ended_tasks(record: &BuildRecord, tasks: &[TaskRecord]) -> Vec<v1:
     tasks.iter().map(status).collect()
 }
 
-/// A failure as gRPC status. The whole failure travels in the details.
+/// A failure as gRPC status. The whole failure travels in the details; the message is its first line,
+/// since both go into headers, whose size is limited ([`STATUS_BYTES_MAX`](super::STATUS_BYTES_MAX)).
 pub fn status_of(failure: &v1::Failure, code: Code) -> Status {
-    Status::with_details(code, failure.what.clone(), failure.encode_to_vec().into())
+    let line = failure.what.lines().next().unwrap_or_default();
+    let line: String = line.chars().take(LINE_CHARACTERS_MAX).collect();
+    let mut whole = failure.clone();
+    whole.what = shortened(&failure.what, WHAT_BYTES_MAX);
+    Status::with_details(code, line, whole.encode_to_vec().into())
+}
+
+/// At most so many bytes of a text, and a word about the rest.
+fn shortened(text: &str, limit: usize) -> String {
+    let Some(mut end) = (text.len() > limit).then_some(limit) else {
+        return text.to_owned();
+    };
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}\n… and {} more bytes of the same kind", &text[..end], text.len() - end)
 }
 
 /// The failure in a status, or one made of its message.

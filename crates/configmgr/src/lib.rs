@@ -2,6 +2,7 @@
 //!
 //! * [`Site`] is the offline site: a `site.toml` and the folder of AdminService answers it names.
 //! * [`content_library`] reads (and, for test sites, writes) a distribution point's content library.
+//! * [`distribution_point`] says where contents lie, and reads them there: by path or over HTTP.
 //! * [`task_sequence`] reads which content a task sequence's steps name.
 //! * [`resolve()`] closes a request over all of it: every content with its version, hash, reason and
 //!   the distribution points that hold it, or every problem at once.
@@ -9,6 +10,7 @@
 
 pub mod admin_service;
 pub mod content_library;
+pub mod distribution_point;
 pub mod ids;
 mod ini;
 pub mod resolve;

@@ -18,7 +18,7 @@ pub struct DistributionPoint {
     pub name: String,
     /// Where its content library is.
     pub content_library: Option<PathBuf>,
-    /// Its HTTP address. Reading content over it is not supported yet.
+    /// Its HTTP address, used where there is no path.
     pub url: Option<String>,
 }
 
@@ -36,6 +36,7 @@ pub struct Site {
     code: String,
     admin_service: AdminServiceAnswers,
     live: Option<String>,
+    access: Access,
     distribution_points: Vec<DistributionPoint>,
     management_points: Vec<ManagementPoint>,
 }
@@ -128,11 +129,17 @@ impl Site {
         let path = path.to_owned();
         let described = tokio::task::spawn_blocking(move || Described::read(&path)).await??;
         if !described.is_live() {
-            return tokio::task::spawn_blocking(move || described.open_folder()).await?;
+            let opened = tokio::task::spawn_blocking(move || described.open_folder()).await??;
+            return Ok(Self { access: access.clone(), ..opened });
         }
         let service = AdminService::new(&described.admin_service, access)?;
         let answers = service.answers(task_sequence, distribution_points).await?;
-        Ok(described.with(answers))
+        Ok(Self { access: access.clone(), ..described.with(answers) })
+    }
+
+    /// Who we are to the site's servers.
+    pub fn access(&self) -> &Access {
+        &self.access
     }
 
     /// The live AdminService that `site.toml` names; `None` if it names a folder.
@@ -251,7 +258,8 @@ impl Described {
     fn with(self, admin_service: AdminServiceAnswers) -> Site {
         let live = self.is_live().then(|| self.admin_service.clone());
         let Self { file, code, distribution_points, management_points, .. } = self;
-        Site { file, code, admin_service, live, distribution_points, management_points }
+        let access = Access::anonymous();
+        Site { file, code, admin_service, live, access, distribution_points, management_points }
     }
 }
 

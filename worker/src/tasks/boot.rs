@@ -43,10 +43,10 @@ pub fn boot(task: &v1::BootTask, tools: &Tools) -> Result<MadePack, TaskError> {
     let listed = task.wim.as_ref();
     let listed = listed.ok_or_else(|| TaskError::BadTask("it names no WIM".into()))?;
     let codec = codec_of(task.codec)?;
-    content::from_first_good(&task.content_id, &task.sources, |source| {
+    content::from_first_good(&task.content_id, &task.sources, tools, |source| {
         let mut sink = PackSink::new(tools.pack_writer()?);
         // First the whole file, so that its SHA-256 is checked before anything is taken out of it.
-        let files = [content::to_encode(source, listed)?];
+        let files = [content::to_encode(source, listed, tools)?];
         let whole = std::slice::from_ref(listed);
         let mut resources = encode::encode_listed(whole, &files, codec, &mut sink, tools)?;
         let wim = SourceWim::open(source, whole, tools)?.wim;

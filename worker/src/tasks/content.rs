@@ -1,16 +1,17 @@
 //! Files of a content, from whichever distribution point has them right.
 
-use std::{
-    fs::File,
-    io::{self, Read, Seek, SeekFrom},
-    path::{Path, PathBuf},
-};
+use std::io::{self, Read};
 
-use prestage_configmgr::content_library;
+use prestage_access::Access;
+use prestage_configmgr::distribution_point::{ContentPlace, FileOfContent, RemoteFile};
 use prestage_proto::v1;
 use prestage_wim::codec::FileToEncode;
+use tokio::runtime::Handle;
 
-use super::error::{SourceAttempt, TaskError};
+use super::{
+    Tools,
+    error::{SourceAttempt, TaskError},
+};
 
 /// Why one distribution point could not give a content.
 pub enum SourceProblem {
@@ -32,6 +33,7 @@ impl From<TaskError> for SourceProblem {
 pub fn from_first_good<T>(
     content_id: &str,
     sources: &[v1::ContentSource],
+    tools: &Tools,
     mut work: impl FnMut(&v1::ContentSource) -> Result<T, SourceProblem>,
 ) -> Result<T, TaskError> {
     let mut attempts = Vec::new();
@@ -44,18 +46,51 @@ pub fn from_first_good<T>(
         };
         let distribution_point = source.distribution_point.clone();
         tracing::warn!(content_id, distribution_point, problem, "a distribution point failed");
+        tools.remark(format!("{content_id} could not be had from {distribution_point}: {problem}"));
         attempts.push(SourceAttempt { distribution_point, problem, wrong_content });
     }
     Err(TaskError::Content { content_id: content_id.to_owned(), attempts })
 }
 
-/// Where the bytes of a listed file lie in a source's content library. When they can't be found,
-/// another worker may still reach them: a share may be missing only here.
-pub fn locate(source: &v1::ContentSource, file: &v1::ListedFile) -> Result<PathBuf, SourceProblem> {
-    let library = Path::new(&source.content_library);
-    let sha256 = sha256_of(file)?;
-    content_library::file_path(library, &sha256)
-        .map_err(|error| SourceProblem::Unreadable(format!("{}: {error}", file.path)))
+/// A listed file where a source has it.
+#[derive(Clone)]
+pub struct FileAt {
+    /// The place.
+    pub place: ContentPlace,
+    /// The file.
+    pub file: FileOfContent,
+    access: Access,
+    runtime: Handle,
+}
+
+impl FileAt {
+    /// A listed file of a source. A path is looked up at once: when it can't be found, another worker
+    /// may still reach it, since a share may be missing only here.
+    pub fn new(
+        source: &v1::ContentSource,
+        listed: &v1::ListedFile,
+        tools: &Tools,
+    ) -> Result<Self, SourceProblem> {
+        let file = FileOfContent {
+            path: listed.path.clone(),
+            size: listed.size,
+            sha256: sha256_of(listed)?,
+        };
+        let place = ContentPlace::new(&source.content_library);
+        let looked = place.local_path(&file);
+        looked.map_err(|error| SourceProblem::Unreadable(format!("{}: {error}", file.path)))?;
+        Ok(Self { place, file, access: tools.access.clone(), runtime: tools.runtime.clone() })
+    }
+
+    /// Opens `bytes` of it from `offset` on. Blocking.
+    pub fn open(&self, offset: u64, bytes: u64) -> io::Result<Box<dyn Read + Send>> {
+        self.place.open(&self.file, offset, bytes, &self.access, &self.runtime)
+    }
+
+    /// It over HTTP.
+    pub fn remote(&self) -> io::Result<RemoteFile> {
+        self.place.remote(&self.file, &self.access)
+    }
 }
 
 /// The file's SHA-256 as bytes.
@@ -69,27 +104,22 @@ pub fn sha256_of(file: &v1::ListedFile) -> Result<[u8; 32], TaskError> {
 /// A listed file for the encoder.
 pub fn to_encode(
     source: &v1::ContentSource,
-    file: &v1::ListedFile,
+    listed: &v1::ListedFile,
+    tools: &Tools,
 ) -> Result<FileToEncode, SourceProblem> {
-    let path = locate(source, file)?;
-    let open = move || -> io::Result<Box<dyn Read + Send>> { Ok(Box::new(File::open(&path)?)) };
-    Ok(FileToEncode { bytes: file.size, open: Box::new(open) })
+    stretch(source, listed, 0, listed.size, tools)
 }
 
 /// A stretch of a listed file for the encoder: `bytes` from `offset` on.
 pub fn stretch(
     source: &v1::ContentSource,
-    file: &v1::ListedFile,
+    listed: &v1::ListedFile,
     offset: u64,
     bytes: u64,
+    tools: &Tools,
 ) -> Result<FileToEncode, SourceProblem> {
-    let path = locate(source, file)?;
-    let open = move || -> io::Result<Box<dyn Read + Send>> {
-        let mut file = File::open(&path)?;
-        file.seek(SeekFrom::Start(offset))?;
-        Ok(Box::new(file.take(bytes)))
-    };
-    Ok(FileToEncode { bytes, open: Box::new(open) })
+    let file = FileAt::new(source, listed, tools)?;
+    Ok(FileToEncode { bytes, open: Box::new(move || file.open(offset, bytes)) })
 }
 
 /// What the wrong content of a file is called.

@@ -31,8 +31,8 @@ pub struct MadePack {
 /// Encodes a task's files from the first source that has them right.
 pub fn encode(task: &v1::EncodeTask, tools: &Tools) -> Result<MadePack, TaskError> {
     let codec = codec_of(task.codec)?;
-    content::from_first_good(&task.content_id, &task.sources, |source| {
-        let files = task.files.iter().map(|file| content::to_encode(source, file));
+    content::from_first_good(&task.content_id, &task.sources, tools, |source| {
+        let files = task.files.iter().map(|file| content::to_encode(source, file, tools));
         let files = files.collect::<Result<Vec<_>, _>>()?;
         let mut sink = PackSink::new(tools.pack_writer()?);
         let resources = encode_listed(&task.files, &files, codec, &mut sink, tools)?;

@@ -93,9 +93,9 @@ fn join_from(
     let codec = codec_of(task.codec)?;
     let file = task.file.as_ref();
     let file = file.ok_or_else(|| TaskError::BadTask("it names no file".into()))?;
-    content::from_first_good(&task.content_id, sources, |source| {
+    content::from_first_good(&task.content_id, sources, tools, |source| {
         let runs = opened_runs(task, source, codec, tools)?;
-        let whole = content::to_encode(source, file)?;
+        let whole = content::to_encode(source, file, tools)?;
         let mut sink = PackSink::new(tools.pack_writer()?);
         let joined = codec::join(codec, whole, runs, &tools.pool, &mut sink, &tools.progress);
         if let Err(WimError::Io(error)) = &joined

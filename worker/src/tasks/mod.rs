@@ -23,9 +23,10 @@ mod volumes;
 
 use std::{
     path::PathBuf,
-    sync::{Arc, atomic::Ordering},
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
 };
 
+use prestage_access::Access;
 use prestage_proto::v1::{self, task::Work, task_result};
 use prestage_store::{
     Composer, ObjectUrl, Objects, PackKey, StoreOptions,
@@ -48,6 +49,10 @@ pub struct Tools {
     pub composer: Arc<Composer>,
     /// Where packs are written before they go to a store that is no folder.
     pub staging: PathBuf,
+    /// Who the worker is to distribution points.
+    pub access: Access,
+    /// What people should know of the present task.
+    pub remarks: Arc<Mutex<Vec<String>>>,
     /// Threads for encoding, shared by all tasks of the worker.
     pub pool: Arc<ThreadPool>,
     /// Of the present task.
@@ -60,6 +65,11 @@ impl Tools {
     /// A new pack.
     pub fn pack_writer(&self) -> Result<PackWriter, TaskError> {
         Ok(self.objects.pack_writer(&self.staging)?)
+    }
+
+    /// Notes what people should know, though the task goes on.
+    pub fn remark(&self, remark: String) {
+        self.remarks.lock().unwrap_or_else(PoisonError::into_inner).push(remark);
     }
 
     /// Whether the task was given up.
@@ -75,6 +85,13 @@ impl Tools {
 
 /// Runs one task to its end.
 pub async fn run(task: v1::Task, tools: Tools) -> Result<v1::TaskResult, TaskError> {
+    let remarks = tools.remarks.clone();
+    let done = work(task, tools).await?;
+    let remarks = std::mem::take(&mut *remarks.lock().unwrap_or_else(PoisonError::into_inner));
+    Ok(v1::TaskResult { remarks, ..done })
+}
+
+async fn work(task: v1::Task, tools: Tools) -> Result<v1::TaskResult, TaskError> {
     let work = task.work.ok_or_else(|| TaskError::BadTask("it names no work".into()))?;
     match work {
         Work::Encode(task) => {

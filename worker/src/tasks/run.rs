@@ -32,8 +32,8 @@ pub fn encode_run(task: &v1::EncodeRunTask, tools: &Tools) -> Result<MadePack, T
     let codec = codec_of(task.codec)?;
     let missing = || TaskError::BadTask("it names no run of a file".into());
     let (file, run) = task.file.as_ref().zip(task.run.as_ref()).ok_or_else(missing)?;
-    content::from_first_good(&task.content_id, &task.sources, |source| {
-        let stretch = content::stretch(source, file, run.offset, run.bytes)?;
+    content::from_first_good(&task.content_id, &task.sources, tools, |source| {
+        let stretch = content::stretch(source, file, run.offset, run.bytes, tools)?;
         let mut sink = PackSink::new(tools.pack_writer()?);
         let encoded = Encoder::new(codec, tools.pool.clone())
             .encode_run(stretch, &mut sink, &tools.progress)

@@ -1,29 +1,36 @@
 //! A WIM as it lies at one distribution point: in one file, or split into several.
 
-use std::{fs::File, path::PathBuf, sync::Arc};
+use std::{
+    io::{self, Read},
+    ops::Range,
+    sync::Arc,
+};
 
+use async_trait::async_trait;
+use bytes::Bytes;
 use object_store::{local::LocalFileSystem, path::Path as StorePath};
+use prestage_configmgr::distribution_point::RemoteFile;
 use prestage_proto::v1;
-use prestage_wim::{ObjectSource, RangeRead, ReadAhead, Wim};
+use prestage_wim::{ObjectSource, RangeRead, ReadAhead, Wim, WimError};
 
 use super::{
     Tools,
-    content::{self, SourceProblem},
+    content::{FileAt, SourceProblem},
     error::TaskError,
 };
 
 /// One file of a WIM.
 pub struct WimFile<'a> {
-    path: PathBuf,
+    at: FileAt,
     /// As the content's listing has it.
     pub listed: &'a v1::ListedFile,
 }
 
 impl WimFile<'_> {
     /// Opens it to be read from its beginning to its end.
-    pub fn open(&self) -> Result<File, SourceProblem> {
-        File::open(&self.path)
-            .map_err(|error| SourceProblem::Unreadable(format!("'{}': {error}", self.listed.path)))
+    pub fn open(&self) -> Result<Box<dyn Read + Send>, SourceProblem> {
+        let opened = self.at.open(0, self.listed.size);
+        opened.map_err(|error| unreadable(self.listed, error))
     }
 }
 
@@ -43,7 +50,7 @@ impl<'a> SourceWim<'a> {
     ) -> Result<Self, SourceProblem> {
         let first = listed.first();
         let first = first.ok_or_else(|| TaskError::BadTask("it names no WIM".into()))?;
-        let locate = |listed| Ok(WimFile { path: content::locate(source, listed)?, listed });
+        let locate = |listed| Ok(WimFile { at: FileAt::new(source, listed, tools)?, listed });
         let files: Vec<WimFile<'a>> =
             listed.iter().map(locate).collect::<Result<_, SourceProblem>>()?;
         let opened = tools.runtime.block_on(async {
@@ -72,15 +79,51 @@ impl<'a> SourceWim<'a> {
 }
 
 async fn range_source(file: &WimFile<'_>) -> prestage_wim::Result<Arc<dyn RangeRead>> {
-    let path = StorePath::from_absolute_path(&file.path).map_err(object_store::Error::from)?;
-    let source = ObjectSource::open(Arc::new(LocalFileSystem::new()), path).await?;
-    Ok(Arc::new(ReadAhead::new(Arc::new(source.named(file.listed.path.clone())))))
+    let source: Arc<dyn RangeRead> = match file.at.place.local_path(&file.at.file)? {
+        Some(path) => {
+            let path = StorePath::from_absolute_path(path).map_err(object_store::Error::from)?;
+            let source = ObjectSource::open(Arc::new(LocalFileSystem::new()), path).await?;
+            Arc::new(source.named(file.listed.path.clone()))
+        }
+        None => Arc::new(RemoteWim(file.at.remote()?)),
+    };
+    Ok(Arc::new(ReadAhead::new(source)))
+}
+
+/// A WIM on a distribution point that is reached over HTTP.
+struct RemoteWim(RemoteFile);
+
+#[async_trait]
+impl RangeRead for RemoteWim {
+    fn size(&self) -> u64 {
+        self.0.size()
+    }
+
+    fn name(&self) -> String {
+        self.0.name().to_owned()
+    }
+
+    async fn read(&self, range: Range<u64>) -> prestage_wim::Result<Bytes> {
+        Ok(self.0.read_range(range).await?)
+    }
+}
+
+/// A file that could not be read: gone or changed, or out of reach for now.
+pub fn unreadable(listed: &v1::ListedFile, error: io::Error) -> SourceProblem {
+    let problem = format!("'{}': {error}", listed.path);
+    match error.kind() {
+        io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
+            SourceProblem::WrongContent(problem)
+        }
+        _ => SourceProblem::Unreadable(problem),
+    }
 }
 
 /// A damaged copy may be whole elsewhere; a WIM that can't be used is the same everywhere.
 pub fn wim_problem(listed: &v1::ListedFile, error: prestage_wim::WimError) -> SourceProblem {
     use prestage_wim::WimError::{Malformed, Truncated, WrongHash};
     match error {
+        WimError::Io(error) => unreadable(listed, error),
         Malformed { .. } | Truncated { .. } | WrongHash { .. } => {
             SourceProblem::WrongContent(format!("'{}' is damaged: {error}", listed.path))
         }

@@ -5,10 +5,10 @@
 //! the pack too. Nothing but the image's metadata is decompressed. Other images are encoded anew
 //! ([`super::reencode`]).
 
-use std::{collections::HashSet, fs::File, ops::Range};
+use std::{collections::HashSet, io::Read};
 
 use prestage_proto::v1;
-use prestage_store::pack::{PackContents, PackFacts, PackWriter, ResourceEntry};
+use prestage_store::pack::{PackContents, PackFacts, PackWriteError, PackWriter, ResourceEntry};
 use prestage_wim::{Blob, Wim, WimError, metadata::ImageTree};
 use sha2::{Digest, Sha256};
 
@@ -18,7 +18,7 @@ use super::{
     encode::{self, MadePack, codec_of},
     error::TaskError,
     reencode::reencode,
-    source_wim::{SourceWim, WimFile},
+    source_wim::{SourceWim, WimFile, unreadable},
 };
 
 /// Bytes read at once where nothing is copied.
@@ -34,7 +34,7 @@ pub struct Spliced {
 
 /// Makes the pack from the first source that has the WIM right.
 pub fn splice(task: &v1::SpliceTask, tools: &Tools) -> Result<Spliced, TaskError> {
-    content::from_first_good(&task.content_id, &task.sources, |source| {
+    content::from_first_good(&task.content_id, &task.sources, tools, |source| {
         let opened = SourceWim::open(source, &task.wim, tools)?;
         let wim = opened.wim.clone();
         let metadata = tools.runtime.block_on(wim.metadata(task.image_index));
@@ -119,7 +119,7 @@ impl Copier<'_> {
         part: &WimFile<'_>,
         wanted: impl Iterator<Item = &'a Blob>,
     ) -> Result<(), SourceProblem> {
-        let (file, listed) = (part.open()?, part.listed);
+        let (mut file, listed) = (part.open()?, part.listed);
         let mut hasher = Sha256::new();
         let mut at = 0;
         for blob in wanted {
@@ -129,15 +129,18 @@ impl Copier<'_> {
                 let problem = "two resources overlap".to_owned();
                 return Err(SourceProblem::WrongContent(format!("'{}': {problem}", listed.path)));
             }
-            hash_range(&file, at..start, &mut hasher, listed, self.tools)?;
+            hash_next(&mut file, start - at, &mut hasher, listed, self.tools)?;
             let offset = self.writer.position();
             let tools = self.tools;
             self.writer
-                .copy_from(&file, start..end, |bytes| {
+                .copy_from(&mut file, end - start, |bytes| {
                     hasher.update(bytes);
                     tools.advance(bytes.len() as u64);
                 })
-                .map_err(TaskError::from)?;
+                .map_err(|error| match error {
+                    PackWriteError::Source(error) => unreadable(listed, error),
+                    error => TaskError::from(error).into(),
+                })?;
             self.resources.push(ResourceEntry {
                 sha1: blob.sha1.0,
                 sha256: None,
@@ -151,7 +154,7 @@ impl Copier<'_> {
                 return Err(TaskError::Cancelled.into());
             }
         }
-        hash_range(&file, at..listed.size, &mut hasher, listed, self.tools)?;
+        hash_next(&mut file, listed.size.saturating_sub(at), &mut hasher, listed, self.tools)?;
         check_sha256(hasher, listed)
     }
 }
@@ -159,7 +162,7 @@ impl Copier<'_> {
 /// Reads a whole file of a WIM and checks its SHA-256.
 pub fn hash_part(part: &WimFile<'_>, tools: &Tools) -> Result<(), SourceProblem> {
     let mut hasher = Sha256::new();
-    hash_range(&part.open()?, 0..part.listed.size, &mut hasher, part.listed, tools)?;
+    hash_next(&mut part.open()?, part.listed.size, &mut hasher, part.listed, tools)?;
     check_sha256(hasher, part.listed)
 }
 
@@ -168,24 +171,21 @@ fn check_sha256(hasher: Sha256, listed: &v1::ListedFile) -> Result<(), SourcePro
     if actual == sha256_of(listed)? { Ok(()) } else { Err(wrong_hash(listed, &actual)) }
 }
 
-/// Hashes bytes that the image doesn't use.
-fn hash_range(
-    file: &File,
-    range: Range<u64>,
+/// Hashes the next bytes, which the image doesn't use.
+fn hash_next(
+    file: &mut dyn Read,
+    bytes: u64,
     hasher: &mut Sha256,
     listed: &v1::ListedFile,
     tools: &Tools,
 ) -> Result<(), SourceProblem> {
-    use std::os::unix::fs::FileExt;
-    let mut piece = vec![0; PIECE.min((range.end - range.start) as usize)];
-    let mut at = range.start;
-    while at < range.end {
-        let wanted = piece.len().min((range.end - at) as usize);
-        file.read_exact_at(&mut piece[..wanted], at).map_err(|error| {
-            SourceProblem::WrongContent(format!("'{}' at byte {at}: {error}", listed.path))
-        })?;
+    let mut piece = vec![0; PIECE.min(bytes as usize)];
+    let mut left = bytes;
+    while left > 0 {
+        let wanted = piece.len().min(left as usize);
+        file.read_exact(&mut piece[..wanted]).map_err(|error| unreadable(listed, error))?;
         hasher.update(&piece[..wanted]);
-        at += wanted as u64;
+        left -= wanted as u64;
         tools.advance(wanted as u64);
         if tools.is_cancelled() {
             return Err(TaskError::Cancelled.into());

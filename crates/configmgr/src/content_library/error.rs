@@ -18,6 +18,14 @@ pub enum LibraryError {
         #[source]
         source: io::Error,
     },
+    /// A distribution point does not give its library over HTTP.
+    #[error("{address}: {problem}")]
+    Remote {
+        /// What was asked for.
+        address: String,
+        /// What came of it, and what to do.
+        problem: String,
+    },
     /// The folder has no `PkgLib` or no `DataLib`.
     #[error("{path} is not a content library: it has no {missing} folder; name the SCCMContentLib folder itself", path = path.display())]
     NotALibrary {

@@ -237,7 +237,7 @@ fn entries(folder: &Path) -> Result<Vec<(String, PathBuf, bool)>, LibraryError> 
 }
 
 /// `name` without `.INI`, in any case.
-pub(super) fn without_ini(name: &str) -> Option<&str> {
+pub(crate) fn without_ini(name: &str) -> Option<&str> {
     let cut = name.len().checked_sub(4)?;
     let (stem, suffix) = (name.get(..cut)?, name.get(cut..)?);
     suffix.eq_ignore_ascii_case(".ini").then_some(stem)

@@ -7,6 +7,7 @@ use super::error::LibraryError;
 use super::library::{read_ini, without_ini};
 use super::listing::ListedFile;
 use super::names::{NameProblem, check_path};
+use crate::ini::Ini;
 
 /// The files and folders under `folder`, in no order. A folder is a folder; a file is its name with
 /// `.INI` added, which holds its size, hash, attributes and time (reference: content library layout).
@@ -41,7 +42,8 @@ pub(super) fn read(
     Ok((files, directories))
 }
 
-fn checked(content_id: &str, prefix: &str, name: &str) -> Result<String, LibraryError> {
+/// A path inside a content, if a Windows volume can hold it.
+pub(crate) fn checked(content_id: &str, prefix: &str, name: &str) -> Result<String, LibraryError> {
     let path = match prefix {
         "" => name.to_owned(),
         _ => format!("{prefix}/{name}"),
@@ -55,7 +57,15 @@ fn checked(content_id: &str, prefix: &str, name: &str) -> Result<String, Library
 }
 
 fn read_entry(ini_path: &Path, path: String) -> Result<ListedFile, LibraryError> {
-    let ini = read_ini(ini_path)?;
+    entry_of_ini(&read_ini(ini_path)?, ini_path, path)
+}
+
+/// A file as its INI has it. `ini_path` is where the INI lies, for messages.
+pub(crate) fn entry_of_ini(
+    ini: &Ini,
+    ini_path: &Path,
+    path: String,
+) -> Result<ListedFile, LibraryError> {
     let wrong = |key, expected, found: Option<&str>| LibraryError::Value {
         path: ini_path.to_owned(),
         key,

@@ -13,8 +13,10 @@ mod verifying;
 pub mod writer;
 
 pub use error::LibraryError;
+pub(crate) use library::without_ini;
 pub use library::{ContentLibrary, PackageEntry, file_path, open_file};
 pub use listing::{ContentListing, ListedFile};
+pub(crate) use listing_reader::{checked, entry_of_ini};
 pub use names::{MAX_PATH_UNITS, NameProblem, check_name, check_path};
 pub use package_hash::package_hash;
 pub use verifying::{ContentMismatch, VerifyingReader};

@@ -1,21 +1,71 @@
 //! Who holds which content: the content libraries of the chosen distribution points.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+
+use prestage_access::Access;
+use tokio::runtime::Handle;
 
 use super::catalog::Catalog;
 use super::problem::{MissingContent, Problem};
 use super::request::ContentRequest;
 use super::resolution::{ContentKind, ContentSource, ResolvedContent, Warning, WarningKind};
 use super::want::Want;
-use crate::content_library::{ContentLibrary, ContentListing, package_hash};
+use crate::content_library::{
+    ContentLibrary, ContentListing, LibraryError, PackageEntry, package_hash,
+};
+use crate::distribution_point::{ContentPlace, HttpLibrary};
 use crate::ids::{media_folder, split_content_id};
-use crate::site::Site;
+use crate::site::{DistributionPoint, Site};
 
 struct Place {
     name: String,
-    folder: PathBuf,
-    library: Result<ContentLibrary, String>,
+    place: ContentPlace,
+    library: Result<Library, String>,
+}
+
+enum Library {
+    Local(ContentLibrary),
+    Http(HttpLibrary),
+}
+
+impl Library {
+    fn open(place: &ContentPlace, access: &Access) -> Result<Self, LibraryError> {
+        match place {
+            ContentPlace::Library(folder) => ContentLibrary::open(folder).map(Self::Local),
+            ContentPlace::Http(url) => {
+                let runtime = Handle::try_current().map_err(|error| LibraryError::Remote {
+                    address: url.to_string(),
+                    problem: error.to_string(),
+                })?;
+                HttpLibrary::open(url, access, &runtime).map(Self::Http)
+            }
+        }
+    }
+
+    /// What `PkgLib` says of a package. It can't be seen over HTTP.
+    fn package(&self, id: &str) -> Result<Option<PackageEntry>, LibraryError> {
+        match self {
+            Self::Local(library) => library.package(id),
+            Self::Http(_) => Ok(None),
+        }
+    }
+
+    /// Versions that `DataLib` alone will do for: a deployment type's content is named by its very
+    /// version; and where there is no `PkgLib` to ask, the site's version decides.
+    fn versions(&self, stem: &str, kind: ContentKind) -> Vec<u32> {
+        match self {
+            Self::Local(library) if kind == ContentKind::Application => library.versions_of(stem),
+            Self::Local(_) => Vec::new(),
+            Self::Http(library) => library.versions_of(stem),
+        }
+    }
+
+    fn list(&self, content_id: &str) -> Result<ContentListing, LibraryError> {
+        match self {
+            Self::Local(library) => library.list(content_id),
+            Self::Http(library) => library.list(content_id),
+        }
+    }
 }
 
 /// The chosen distribution points, in order of preference.
@@ -51,20 +101,20 @@ impl Holdings {
             if places.iter().any(|place| place.name == point.name) {
                 continue;
             }
-            let Some(folder) = point.content_library.clone() else {
-                problems.push(Problem::HttpDistributionPoint {
+            let Some(place) = place_of(point) else {
+                problems.push(Problem::DistributionPointAddress {
                     name: point.name.clone(),
                     url: point.url.clone().unwrap_or_default(),
                 });
                 continue;
             };
-            let library = ContentLibrary::open(&folder).map_err(|error| error.to_string());
+            let library = Library::open(&place, site.access()).map_err(|error| error.to_string());
             if let Err(error) = &library {
                 let what =
                     vec![format!("its content library cannot be read, so it is left out: {error}")];
                 troubles.insert(point.name.clone(), what);
             }
-            places.push(Place { name: point.name.clone(), folder, library });
+            places.push(Place { name: point.name.clone(), place, library });
         }
         Self { places, missing: Vec::new(), troubles }
     }
@@ -121,6 +171,15 @@ impl Holdings {
     }
 }
 
+/// A path is preferred to an address: it is read without a server in between.
+fn place_of(point: &DistributionPoint) -> Option<ContentPlace> {
+    if let Some(folder) = &point.content_library {
+        return Some(ContentPlace::Library(folder.clone()));
+    }
+    let place = ContentPlace::new(point.url.as_deref()?.trim());
+    matches!(place, ContentPlace::Http(_)).then_some(place)
+}
+
 /// The contents at a place, or why not and whether that is damage rather than mere absence.
 fn held(place: &Place, want: &Want) -> Result<Vec<ContentListing>, (String, bool)> {
     let library = match &place.library {
@@ -134,7 +193,7 @@ fn held(place: &Place, want: &Want) -> Result<Vec<ContentListing>, (String, bool
     listings.collect::<Result<_, _>>().map_err(|error| (error.to_string(), true))
 }
 
-fn content_ids(library: &ContentLibrary, want: &Want) -> Result<Vec<String>, (String, bool)> {
+fn content_ids(library: &Library, want: &Want) -> Result<Vec<String>, (String, bool)> {
     let absent = |reason: String| (reason, false);
     let entry = match &want.package_id {
         Some(id) => library.package(id).map_err(|error| (error.to_string(), true))?,
@@ -155,9 +214,8 @@ fn content_ids(library: &ContentLibrary, want: &Want) -> Result<Vec<String>, (St
             versions.push((version, format!("{stem}{suffix}")));
         }
     }
-    // A deployment type's content is named by its very version, so DataLib alone will do for it.
-    if versions.is_empty() && want.kind == ContentKind::Application {
-        let held = library.versions_of(stem);
+    if versions.is_empty() {
+        let held = library.versions(stem, want.kind);
         versions = held.into_iter().rev().map(|v| (Some(v), format!("{stem}.{v}"))).collect();
     }
     choose(versions, want.version).map_err(absent)
@@ -193,10 +251,8 @@ fn agree(
     problems: &mut Vec<Problem>,
 ) {
     let digest = listing.digest();
-    let source = ContentSource {
-        distribution_point: place.name.clone(),
-        content_library: place.folder.clone(),
-    };
+    let source =
+        ContentSource { distribution_point: place.name.clone(), place: place.place.clone() };
     match found.get_mut(&listing.content_id.to_ascii_uppercase()) {
         None => {
             let key = listing.content_id.to_ascii_uppercase();

@@ -112,11 +112,11 @@ pub enum Problem {
         /// Those there are, the first few.
         known: Vec<String>,
     },
-    /// The distribution point is known by address only.
+    /// The distribution point's address is none.
     #[error(
-        "distribution point {name}: reading content over HTTP ({url}) is not supported yet; give it a content_library in site.toml"
+        "distribution point {name}: its url {url:?} is no address like https://dp1.corp.example"
     )]
-    HttpDistributionPoint {
+    DistributionPointAddress {
         /// The distribution point.
         name: String,
         /// Its address.

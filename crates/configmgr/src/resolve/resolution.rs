@@ -1,12 +1,12 @@
 //! What a request comes to.
 
 use std::fmt;
-use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use crate::admin_service::{Architecture, ImageIndex, UnknownComputers};
 use crate::content_library::ContentListing;
+use crate::distribution_point::ContentPlace;
 
 /// Everything a medium needs of the site.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,13 +94,13 @@ pub struct ResolvedContent {
     pub images: Vec<ImageIndex>,
 }
 
-/// A content library that holds a content.
+/// A distribution point that holds a content.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContentSource {
     /// Name of the distribution point.
     pub distribution_point: String,
-    /// Its `SCCMContentLib`.
-    pub content_library: PathBuf,
+    /// Where its contents lie.
+    pub place: ContentPlace,
 }
 
 /// What a warning is about.

@@ -1,9 +1,7 @@
 //! Writes a pack into a staging file, hashing each chunk as it passes.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io::{self, BufWriter, Seek, SeekFrom, Write};
-use std::ops::Range;
+use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
@@ -27,16 +25,19 @@ pub enum PackWriteError {
     /// The staging file, or a source file, could not be used.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A source ended before the range that was asked for.
+    /// The source could not be read.
+    #[error("the source of the pack can't be read: {0}")]
+    Source(#[source] io::Error),
+    /// A source ended before the bytes that was asked for.
     #[error(
-        "the source file ended at {end} while {wanted:?} was being copied into the pack; it \
-         changed while it was read: fetch the content again"
+        "the source ended after {end} of the {wanted} bytes that were being copied into the pack; \
+         it changed while it was read: fetch the content again"
     )]
     SourceEnded {
         /// Bytes of the source, as far as it could be read.
         end: u64,
-        /// The range that was asked for.
-        wanted: Range<u64>,
+        /// The bytes that were asked for.
+        wanted: u64,
     },
     /// A reservation was filled with the wrong number of bytes, which is a mistake of the caller.
     #[error(
@@ -243,24 +244,24 @@ impl PackWriter {
         Ok(())
     }
 
-    /// Adds `range` (bytes) of `source` as it is. The source is read once: `seen` is shown every
+    /// Adds the next `bytes` of `source` as they are. The source is read once: `seen` is shown every
     /// piece as it passes, so that the caller can hash the content too.
     pub fn copy_from(
         &mut self,
-        source: &File,
-        range: Range<u64>,
+        source: &mut dyn Read,
+        bytes: u64,
         mut seen: impl FnMut(&[u8]),
     ) -> Result<(), PackWriteError> {
-        let mut piece = vec![0; PIECE.min((range.end - range.start) as usize)];
-        let mut at = range.start;
-        while at < range.end {
-            let wanted = piece.len().min((range.end - at) as usize);
-            let got = match source.read_at(&mut piece[..wanted], at) {
+        let mut piece = vec![0; PIECE.min(bytes as usize)];
+        let mut at = 0;
+        while at < bytes {
+            let wanted = piece.len().min((bytes - at) as usize);
+            let got = match source.read(&mut piece[..wanted]) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                got => got.map_err(|error| self.failed("read the source for", error))?,
+                got => got.map_err(PackWriteError::Source)?,
             };
             if got == 0 {
-                return Err(PackWriteError::SourceEnded { end: at, wanted: range });
+                return Err(PackWriteError::SourceEnded { end: at, wanted: bytes });
             }
             seen(&piece[..got]);
             self.append(&piece[..got])?;

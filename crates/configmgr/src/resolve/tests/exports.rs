@@ -99,16 +99,17 @@ fn site_files_are_checked() {
     assert!(told(&text.replace("\"ps1\"", "\"ps\"")).contains("site.code"));
     assert!(
         told(&text.replace("\"adminservice\"", "\"https://p/AdminService\""))
-            .contains("not supported yet")
+            .contains("prestage site export")
     );
     assert!(told(&text.replace("https://mp1", "mp1")).contains("management_point.url"));
     assert!(told(&text.replace("dp2.corp", "DP1.corp")).contains("used once"));
     assert!(told(&text.replace("\"adminservice\"", "\"absent\"")).contains("absent"));
-    let http = text.replace("content_library = \"dp1/SCCMContentLib\"", "url = \"https://dp1\"");
+    let http =
+        text.replace("content_library = \"dp1/SCCMContentLib\"", "url = \"dp1.corp.example\"");
     let opened = open_with(dir, &http).unwrap();
     let error = resolve(&opened, &site.request()).unwrap_err();
     assert!(
-        matches!(error.problems.as_slice(), [Problem::HttpDistributionPoint { .. }]),
+        matches!(error.problems.as_slice(), [Problem::DistributionPointAddress { .. }]),
         "{error}"
     );
 }

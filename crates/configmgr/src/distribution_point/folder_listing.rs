@@ -1,0 +1,125 @@
+//! What is in a folder of a distribution point's web server: by PROPFIND, as the client asks, or from the
+//! page that IIS shows for a folder (reference: section 4.3).
+
+use percent_encoding::percent_decode_str;
+use url::Url;
+
+use crate::xml::{Element, XmlError};
+
+/// An entry of a folder.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Entry {
+    pub(super) name: String,
+    pub(super) is_folder: bool,
+}
+
+/// The entries in a `207 Multi-Status` answer to a PROPFIND of depth 1 for `folder`.
+pub(super) fn of_multistatus(folder: &Url, body: &str) -> Result<Vec<Entry>, XmlError> {
+    let root = Element::parse(body)?;
+    let all = root.descendants();
+    let responses = all.iter().filter(|element| local_name(element) == "response");
+    let entries = responses.filter_map(|response| {
+        let inner = response.descendants();
+        let href = inner.iter().find(|element| local_name(element) == "href")?;
+        let is_folder = inner.iter().any(|element| local_name(element) == "collection");
+        entry(folder, href.text.trim(), Some(is_folder))
+    });
+    Ok(in_order(entries.collect()))
+}
+
+/// The entries that a folder's page links to.
+pub(super) fn of_page(folder: &Url, page: &str) -> Vec<Entry> {
+    let mut entries = Vec::new();
+    let mut rest = page;
+    // Pages of IIS and Apache alike: <a href="…">; the rest of them differs.
+    while let Some(at) = find_ignoring_case(rest, "href=") {
+        rest = rest.get(at + "href=".len()..).unwrap_or_default();
+        let quote = rest.chars().next().filter(|c| matches!(c, '"' | '\''));
+        let link = match quote {
+            Some(quote) => rest.get(1..).and_then(|link| link.split(quote).next()),
+            None => rest.split(|c: char| c.is_whitespace() || c == '>').next(),
+        };
+        let link = link.unwrap_or_default();
+        let plain = quick_xml::escape::unescape(link).map(|text| text.into_owned());
+        entries.extend(entry(folder, &plain.unwrap_or_else(|_| link.to_owned()), None));
+    }
+    in_order(entries)
+}
+
+fn local_name(element: &Element) -> String {
+    let name = element.name.rsplit(':').next().unwrap_or_default();
+    name.to_ascii_lowercase()
+}
+
+fn find_ignoring_case(text: &str, wanted: &str) -> Option<usize> {
+    let (text, wanted) = (text.as_bytes(), wanted.as_bytes());
+    text.windows(wanted.len()).position(|window| window.eq_ignore_ascii_case(wanted))
+}
+
+fn in_order(mut entries: Vec<Entry>) -> Vec<Entry> {
+    entries.sort();
+    entries.dedup_by(|later, first| later.name == first.name);
+    entries
+}
+
+/// A direct child of `folder` that a link names; anything else (the folder itself, its parent, a column
+/// to sort by, another server) is none.
+fn entry(folder: &Url, link: &str, is_folder: Option<bool>) -> Option<Entry> {
+    let url = folder.join(link).ok()?;
+    if url.query().is_some() || url.host_str() != folder.host_str() {
+        return None;
+    }
+    let decoded = |path: &str| percent_decode_str(path).decode_utf8().ok().map(|p| p.into_owned());
+    let (base, path) = (decoded(folder.path())?, decoded(url.path())?);
+    // The server's own spelling of the folder may differ in case.
+    let start = path.get(..base.len())?;
+    if !start.to_lowercase().eq(&base.to_lowercase()) {
+        return None;
+    }
+    let below = path.get(base.len()..)?;
+    let name = below.trim_end_matches('/');
+    let is_folder = is_folder.unwrap_or(below.ends_with('/'));
+    (!name.is_empty() && !name.contains('/')).then(|| Entry { name: name.to_owned(), is_folder })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder() -> Url {
+        "http://dp1.corp.example/SMS_DP_SMSPKG$/Datalib/PS100012.3/".parse().unwrap()
+    }
+
+    fn names(entries: &[Entry]) -> Vec<(&str, bool)> {
+        entries.iter().map(|entry| (entry.name.as_str(), entry.is_folder)).collect()
+    }
+
+    #[test]
+    fn multistatus_of_any_prefix_and_spelling_is_read() {
+        let body = "<?xml version=\"1.0\"?><a:multistatus xmlns:a=\"DAV:\">\
+            <a:response><a:href>http://dp1.corp.example/sms_dp_smspkg$/datalib/PS100012.3/</a:href>\
+            <a:propstat><a:prop><a:resourcetype><a:collection/></a:resourcetype></a:prop></a:propstat></a:response>\
+            <a:response><a:href>/SMS_DP_SMSPKG$/Datalib/PS100012.3/%C3%9Cbersicht%20%231.txt.INI</a:href>\
+            <a:propstat><a:prop><a:resourcetype/></a:prop></a:propstat></a:response>\
+            <a:response><a:href>/SMS_DP_SMSPKG$/Datalib/PS100012.3/sub/</a:href>\
+            <a:propstat><a:prop><a:resourcetype><a:collection/></a:resourcetype></a:prop></a:propstat></a:response>\
+            <a:response><a:href>/SMS_DP_SMSPKG$/Datalib/PS100012.3/sub/deeper.INI</a:href></a:response>\
+            <a:response><a:href>http://other/SMS_DP_SMSPKG$/Datalib/PS100012.3/x.INI</a:href></a:response>\
+            </a:multistatus>";
+        let entries = of_multistatus(&folder(), body).unwrap();
+        assert_eq!(names(&entries), [("sub", true), ("Übersicht #1.txt.INI", false)]);
+        assert!(of_multistatus(&folder(), "<html><body>no").is_err());
+    }
+
+    #[test]
+    fn pages_of_iis_and_apache_are_read() {
+        let iis = "<html><head><title>dp1 - /SMS_DP_SMSPKG$/</title></head><body><pre>\
+            <A HREF=\"/SMS_DP_SMSPKG$/Datalib/\">[To Parent Directory]</A><br><br> 1/2/2026 <A \
+            HREF=\"/SMS_DP_SMSPKG$/Datalib/PS100012.3/a%20&amp;%20b+c.INI\">a &amp; b+c.INI</A><br>\
+            <A HREF=\"/SMS_DP_SMSPKG$/Datalib/PS100012.3/sub/\">sub</A></pre></body></html>";
+        assert_eq!(names(&of_page(&folder(), iis)), [("a & b+c.INI", false), ("sub", true)]);
+        let apache = "<a href=\"?C=N;O=D\">Name</a><a href=\"/SMS_DP_SMSPKG$/Datalib/\">Parent</a>\
+            <a href='x.INI'>x</a><a href=sub/>sub</a>";
+        assert_eq!(names(&of_page(&folder(), apache)), [("sub", true), ("x.INI", false)]);
+    }
+}
