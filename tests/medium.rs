@@ -3,12 +3,7 @@
 
 mod support;
 
-use std::{
-    collections::BTreeMap,
-    io::Write,
-    path::Path,
-    process::{Command, Stdio},
-};
+use std::{collections::BTreeMap, path::Path};
 
 use prestage_wim::metadata::{EntryView, ImageTree, NO_SECURITY};
 use support::{Demo, assert_clean, ok, open_wim, prestage, tool, wimlib};

@@ -22,7 +22,6 @@ use std::{
 
 use access_file::AccessFile;
 pub use error::AccessError;
-pub use limits::{Clock, Limits, Pace};
 pub use server::{Request, Response, Server};
 
 use url::Url;
@@ -64,11 +63,5 @@ impl Access {
         let server = Server::new(url, &table)?;
         servers.insert(address, server.clone());
         Ok(server)
-    }
-
-    /// How fast a host may be read that is reached in another way, as over a share.
-    #[must_use]
-    pub fn limits(&self, host: &str) -> Limits {
-        Limits::new(&self.file.server(host).limits)
     }
 }

@@ -140,7 +140,7 @@ fn before(day: Day) -> Day {
 
 /// What may be read now.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Pace {
+pub(crate) enum Pace {
     /// As fast as it comes.
     Free,
     /// So many bytes a second.
@@ -154,15 +154,12 @@ pub enum Pace {
 
 /// The limits of one server. Clones share them.
 #[derive(Clone)]
-pub struct Limits {
+pub(crate) struct Limits {
     rate: Option<u64>,
     windows: Arc<Vec<Window>>,
     limiters: Arc<Vec<(u64, DefaultDirectRateLimiter)>>,
     pub(crate) connections: usize,
 }
-
-/// Tells the local time.
-pub type Clock = fn() -> Zoned;
 
 impl Limits {
     /// A table that was checked.
@@ -182,7 +179,7 @@ impl Limits {
 
     /// What may be read at `now`: as the first window says that is open, else as the server's own rate.
     #[must_use]
-    pub fn pace(&self, now: &Zoned) -> Pace {
+    pub(crate) fn pace(&self, now: &Zoned) -> Pace {
         let window = self.windows.iter().find(|window| window.holds(now));
         match window.map(|window| window.rate).or(self.rate) {
             None => Pace::Free,
@@ -195,7 +192,7 @@ impl Limits {
     }
 
     /// Waits until `bytes` more may have been read at the pace of `now`.
-    pub async fn take(&self, bytes: u64, now: &Zoned) {
+    pub(crate) async fn take(&self, bytes: u64, now: &Zoned) {
         let Pace::Bytes(rate) = self.pace(now) else {
             return;
         };

@@ -8,6 +8,7 @@ use std::{
 };
 
 use object_store::local::LocalFileSystem;
+use prestage_configmgr::distribution_point::ContentPlace;
 use prestage_configmgr::resolve::ResolvedContent;
 use prestage_media::boot_files::{Architecture, boot_files};
 use prestage_wim::{ObjectSource, Wim, metadata::ImageTree, verify, xml};
@@ -19,7 +20,10 @@ use super::{resolved, run, sample, text};
 fn wim_of(content: &ResolvedContent) -> PathBuf {
     let [file] = content.listing.files.as_slice() else { panic!("{:?}", content.listing.files) };
     let hash: String = file.sha256.iter().map(|byte| format!("{byte:02X}")).collect();
-    content.sources[0].content_library.join("FileLib").join(&hash[..4]).join(hash)
+    let ContentPlace::Library(library) = &content.sources[0].place else {
+        panic!("the sample's libraries are folders");
+    };
+    library.join("FileLib").join(&hash[..4]).join(hash)
 }
 
 /// A link with the usual extension: 7-Zip asks for it.
