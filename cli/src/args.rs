@@ -77,6 +77,8 @@ pub enum Command {
     Doctor(LocalArgs),
     /// Make a finished medium's certificate known to a live site
     Register(RegisterArgs),
+    /// Turn a New-CMPrestageMedia or CreateMedia.exe line into a spec
+    ImportCmdlet(ImportCmdletArgs),
     /// About sites
     #[command(subcommand)]
     Site(SiteCommand),
@@ -122,6 +124,21 @@ pub struct RegisterArgs {
     pub access: Option<PathBuf>,
     #[command(flatten)]
     pub password: PasswordArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  prestage import-cmdlet make-media.ps1 -o w11.toml\n  prestage import-cmdlet - < make-media.cmd"
+)]
+pub struct ImportCmdletArgs {
+    /// The script that makes the medium; - for standard input
+    pub script: PathBuf,
+    /// A file for the spec [default: standard output]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Write over the file
+    #[arg(long, requires = "output")]
+    pub force: bool,
 }
 
 /// Where the media password is.

@@ -32,6 +32,7 @@ pub use model::{
 pub use prestage_secret::SecretSource;
 pub use problem::{Place, Problem, SpecError};
 pub use schema::json_schema;
+pub use variable_names::sounds_secret;
 
 /// A spec that passed every rule that needs nothing but the file, and what is worth saying about
 /// it.

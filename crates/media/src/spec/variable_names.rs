@@ -31,7 +31,7 @@ pub(super) fn objection(name: &str) -> Option<(String, String)> {
 }
 
 /// Whether the name says that its value is a secret.
-pub(super) fn sounds_secret(name: &str) -> bool {
+pub fn sounds_secret(name: &str) -> bool {
     let name = name.to_lowercase();
     SECRET_WORDS.iter().any(|word| name.contains(word))
 }
