@@ -53,11 +53,10 @@ impl DriverInf {
 #[must_use]
 pub fn parse(bytes: &[u8]) -> Option<DriverInf> {
     let text = decode(bytes);
-    let sections = sections(&text);
-    let version = sections.get("version")?;
-    let none = HashMap::new();
-    let strings = sections.get("strings").unwrap_or(&none);
-    let value = |key: &str| version.get(key).map(|raw| expanded(raw, strings));
+    let version = entries(&text, "version", &["class", "classguid", "provider", "driverver"]);
+    let named: Vec<&str> = version.values().filter_map(|value| string_name(value)).collect();
+    let strings = entries(&text, "strings", &named);
+    let value = |key: &str| version.get(key).map(|raw| expanded(raw, &strings));
     let purpose = purpose(value("classguid").as_deref(), value("class").as_deref())?;
     let driver_version = value("driverver").unwrap_or_default();
     let driver_version = driver_version.split_once(',').map_or("", |(_, version)| version.trim());
@@ -96,22 +95,24 @@ fn decode(bytes: &[u8]) -> String {
     }
 }
 
-/// `[Version]` and `[Strings]` by lower-case names; the first value of a key wins.
-fn sections(text: &str) -> HashMap<&'static str, HashMap<String, String>> {
-    let mut sections: HashMap<&'static str, HashMap<String, String>> = HashMap::new();
-    let mut current = None;
+/// Those keys of a section that are wanted, in lower case; the first value of a key wins. Others
+/// are passed over, so that nothing is held but what is looked for.
+fn entries(text: &str, section: &str, wanted: &[&str]) -> HashMap<String, String> {
+    let mut found = HashMap::new();
+    let mut inside = false;
     for line in text.lines() {
         let line = line.trim();
         if let Some(name) = line.strip_prefix('[') {
             let name = name.split(']').next().unwrap_or_default().trim();
-            let known = ["version", "strings"];
-            current = known.into_iter().find(|known| name.eq_ignore_ascii_case(known));
-        } else if let (Some(section), Some((key, value))) = (current, line.split_once('=')) {
-            let key = key.trim().to_ascii_lowercase();
-            sections.entry(section).or_default().entry(key).or_insert_with(|| unquoted(value));
+            inside = name.eq_ignore_ascii_case(section);
+        } else if let (true, Some((key, value))) = (inside, line.split_once('=')) {
+            let key = key.trim();
+            if wanted.iter().any(|wanted| wanted.eq_ignore_ascii_case(key)) {
+                found.entry(key.to_ascii_lowercase()).or_insert_with(|| unquoted(value));
+            }
         }
     }
-    sections
+    found
 }
 
 /// A value without quotes and without the comment after it.
@@ -124,10 +125,14 @@ fn unquoted(value: &str) -> String {
     kept.filter(|c| *c != '"').collect::<String>().trim().to_owned()
 }
 
+/// `Intel` of `%Intel%`.
+fn string_name(value: &str) -> Option<&str> {
+    value.strip_prefix('%')?.strip_suffix('%')
+}
+
 /// The value, or what the string stands for that it names.
 fn expanded(value: &str, strings: &HashMap<String, String>) -> String {
-    let name = value.strip_prefix('%').and_then(|value| value.strip_suffix('%'));
-    let string = name.and_then(|name| strings.get(&name.to_ascii_lowercase()));
+    let string = string_name(value).and_then(|name| strings.get(&name.to_ascii_lowercase()));
     string.map_or(value, String::as_str).to_owned()
 }
 
