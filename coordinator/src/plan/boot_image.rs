@@ -1,11 +1,12 @@
 //! What a boot image must have so that a medium starts from it: boot files, and drivers.
 
+use futures::{StreamExt, TryStreamExt, stream};
 use prestage_media::{
     boot_files::{Architecture, missing_boot_files},
     driver_inf::{self, DriverUse, LARGEST_INF_BYTES},
 };
 use prestage_wim::{
-    Sha1Hash, Wim, WimError,
+    Blob, Sha1Hash, Wim, WimError,
     metadata::{ATTRIBUTE_DIRECTORY, ImageTree, NodeId},
 };
 
@@ -16,6 +17,8 @@ const DRIVER_STORE: &str = "Windows/System32/DriverStore/FileRepository";
 const INF_FOLDER: &str = "Windows/INF";
 /// Windows PE has some hundreds; an image of more is looked at only so far.
 const DRIVER_PACKAGES_MAX: usize = 10_000;
+/// A distribution point may be far: each read is a trip there and back.
+const READS_AT_ONCE: usize = 8;
 
 /// The files without which a medium with this boot image does not start, each with where it was
 /// looked for; `None` when all are there.
@@ -41,29 +44,30 @@ fn content_of(tree: &ImageTree, node: NodeId) -> Option<Sha1Hash> {
 }
 
 /// The network and storage drivers of an image, in the order of their names. Only INF files are
-/// unpacked, one at a time.
+/// unpacked, a few at a time.
 pub async fn drivers(wim: &Wim, tree: &mut ImageTree) -> Result<Vec<PlannedDriver>, WimError> {
     let blobs = wim.blobs_by_sha1();
-    let mut found = Vec::new();
-    for (name, sha1) in inf_files(tree) {
-        let Some(blob) = blobs.get(&sha1) else {
-            continue;
-        };
-        if blob.resource.original_bytes > LARGEST_INF_BYTES {
-            continue;
-        }
-        let bytes = wim.read_blob(blob).await?.read_all(LARGEST_INF_BYTES).await?;
-        found.extend(driver_inf::parse(&bytes).map(|inf| PlannedDriver {
-            inf: name,
-            purpose: inf.purpose,
-            in_box: inf.is_in_box(),
-            provider: inf.provider,
-            version: inf.version,
-        }));
-    }
+    let blobs = inf_files(tree).into_iter().filter_map(|(name, sha1)| {
+        let blob = *blobs.get(&sha1)?;
+        (blob.resource.original_bytes <= LARGEST_INF_BYTES).then_some((name, blob))
+    });
+    let read = stream::iter(blobs.map(|(name, blob)| driver(wim, name, blob)));
+    let found: Vec<Option<PlannedDriver>> = read.buffered(READS_AT_ONCE).try_collect().await?;
+    let mut found: Vec<PlannedDriver> = found.into_iter().flatten().collect();
     found.sort();
     found.dedup();
     Ok(found)
+}
+
+async fn driver(wim: &Wim, inf: String, blob: Blob) -> Result<Option<PlannedDriver>, WimError> {
+    let bytes = wim.read_blob(&blob).await?.read_all(LARGEST_INF_BYTES).await?;
+    Ok(driver_inf::parse(&bytes).map(|read| PlannedDriver {
+        inf,
+        purpose: read.purpose,
+        in_box: read.is_in_box(),
+        provider: read.provider,
+        version: read.version,
+    }))
 }
 
 /// Those of the driver store; an image without one has them beside each other.
