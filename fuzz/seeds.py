@@ -176,6 +176,10 @@ def texts():
     variables = '<?xml version="1.0" ?><MediaVarList Version="4.00.5345.0000"><var name="A">' \
         '<![CDATA[a & b]]></var><var name=\'B\'>x &amp; &#x21;</var><var name="C"/></MediaVarList>'
     keep("variables_text", "list", variables)
+    inf = '; net\r\n[Version]\r\nClass=Net\r\nClassGuid={4d36e972-e325-11ce-bfc1-08002be10318}\r\n' \
+        'Provider=%V%\r\nDriverVer=01/15/2025,1.0.0.1 ; x\r\n[Strings]\r\nV="A; B"\r\n'
+    keep("driver_inf", "ansi", inf)
+    keep("driver_inf", "utf16", b"\xff\xfe" + inf.encode("utf-16-le"))
     for name in ("sealed", "cut"):
         data = bytes.fromhex("0000edec14000000200000003000000010660000") + bytes(4 + 48)
         keep("variables_file", name, data[:60] if name == "cut" else data)

@@ -85,6 +85,17 @@ fn an_unknown_key() {
 }
 
 #[test]
+fn a_staging_folder_that_is_not_used_is_told() {
+    let demo = Demo::new();
+    demo.edit_spec("integrity_table", "staging_folder = \"staging\"\nintegrity_table");
+    let output = demo.build("out.wim", "data", &[]);
+    ok(&output);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("output.staging_folder is not used"), "{said}");
+    assert!(!demo.path("site/staging").exists());
+}
+
+#[test]
 fn several_problems_are_told_at_once() {
     let demo = Demo::new();
     demo.edit_spec("unattended = true", "unatended = true");

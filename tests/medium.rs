@@ -5,6 +5,7 @@ mod support;
 
 use std::{collections::BTreeMap, path::Path};
 
+use prestage_media::unverified::PRESTART_COMMAND_VARIABLE;
 use prestage_wim::metadata::{EntryView, ImageTree, NO_SECURITY};
 use support::{Demo, assert_clean, ok, open_wim, prestage, tool, wimlib};
 
@@ -28,6 +29,9 @@ fn independent_tools_accept_it() {
         "Boot Index:     0",
         "Name:                   w11-sample",
         "Edition ID:             Enterprise",
+        // The media properties, which the spec has all three of.
+        "Description:            Made by prestage sample: starts no computer; version 1.0; \
+         created by Prestage sample",
         "Attributes:     Integrity info",
     ] {
         assert!(info.contains(line), "no '{line}' in\n{info}");
@@ -59,7 +63,12 @@ fn verify_and_inspect_agree_and_a_flipped_bit_is_found() {
     let shown = ok(&prestage(&demo, ["inspect", medium.to_str().unwrap(), "--json"]));
     assert_eq!(shown["contents"].as_array().unwrap().len(), 8);
     assert_eq!(shown["variables"], "protected by a password: give --password-file");
-    assert_eq!(shown["bootstrap"]["PasswordRequired"], "true");
+    let bootstrap = &shown["bootstrap"];
+    assert_eq!(
+        (&bootstrap["MediaType"], &bootstrap["Unattended"]),
+        (&"OEMMedia".into(), &"true".into())
+    );
+    assert_eq!(bootstrap["PasswordRequired"], "true");
     let mut bytes = std::fs::read(&medium).unwrap();
     bytes[5_000_000] ^= 1;
     std::fs::write(&medium, bytes).unwrap();
@@ -76,7 +85,18 @@ fn the_variables_open_with_an_independent_implementation() {
     assert_eq!(variables["SampleGreeting"], "Grüße aus dem Depot");
     let points = "http://mp1.corp.example*http://mp2.corp.example";
     assert_eq!(variables["SMSTSLocationMPs"], points);
-    assert_eq!(variables["_SMSTSBootMediaPackageID"], "PS100005");
+    for (name, value) in [
+        ("_SMSTSBootMediaPackageID", "PS100005"),
+        ("_SMSTSLaunchMode", "HD"),
+        ("SMSTSAssignUsersMode", "Disabled"),
+        ("OSDTimeZone", "UTC"),
+        (PRESTART_COMMAND_VARIABLE, "cmd /c prestart.cmd"),
+    ] {
+        assert_eq!(variables[name], value, "{name}");
+    }
+    for unknown in ["_SMSTSx64UnknownMachineGUID", "_SMSTSx86UnknownMachineGUID"] {
+        assert_eq!(variables[unknown].as_str().map(str::len), Some(36), "{unknown}");
+    }
     assert!(support::media_certificate(&demo, &variables).contains("BEGIN CERTIFICATE"));
 }
 
@@ -159,7 +179,10 @@ async fn on_ntfs_it_is_the_os_image_plus_the_grafts() {
     assert!(grafts.len() > 700);
     for path in grafts {
         let top = path.split('/').next().unwrap();
-        assert!(["SMS", "sources", "EFI", "boot", "bootmgr"].contains(&top), "{path}");
+        assert!(
+            ["SMS", "sources", "EFI", "boot", "bootmgr", "MediaLabel.txt"].contains(&top),
+            "{path}"
+        );
     }
     for (what, mark) in [("a stream", "Zone.Identifier="), ("a short name", "~1")] {
         assert!(os_entries.values().any(|facts| facts.contains(mark)), "the sample has {what}");

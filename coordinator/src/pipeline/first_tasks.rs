@@ -1,5 +1,6 @@
 //! From a plan to the tasks that a build begins with.
 
+use prestage_media::unverified::image_description;
 use prestage_proto::v1::{self, task::Work, task_result};
 use prestage_store::{ObjectUrl, Objects, PackKey};
 
@@ -156,6 +157,11 @@ impl Maker<'_> {
             os_content_id: plan.os_image.content.content_id.clone(),
             rpfix: plan.os_image.rpfix,
             split_bytes: u64::from(plan.split_mib.unwrap_or(0)) << 20,
+            image_description: image_description(
+                &plan.about.comment,
+                &plan.about.version,
+                &plan.about.created_by,
+            ),
         });
         NewTask {
             task_id: "assemble".into(),

@@ -1,7 +1,10 @@
 //! Where contents and generated files go in the volume.
 
 use prestage_configmgr::content_library::ContentListing;
-use prestage_media::{bcd, boot_files::GENERATED_STORES, bootstrap_ini::Bootstrap, volume};
+use prestage_media::{
+    bcd, boot_files::GENERATED_STORES, bootstrap_ini::Bootstrap,
+    unverified::MEDIA_LABEL_ON_PRESTAGED_MEDIA, volume,
+};
 use prestage_proto::v1;
 use prestage_store::PackKey;
 
@@ -53,6 +56,9 @@ pub fn inline_files(plan: &BuildPlan, variables: &[u8]) -> Vec<v1::InlineFile> {
         file(volume::VARIABLES, variables.to_vec()),
         file(volume::BOOTSTRAP, bootstrap.to_bytes()),
     ];
+    if MEDIA_LABEL_ON_PRESTAGED_MEDIA {
+        files.push(file(volume::MEDIA_LABEL, volume::media_label("")));
+    }
     let stores = GENERATED_STORES.iter();
     files.extend(stores.map(|store| file(store.target, bcd::store(store.firmware, plan.created))));
     files

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use prestage_configmgr::resolve::ResolvedContent;
 use prestage_media::{
     boot_files::{Architecture, GENERATED_STORES, boot_files},
+    unverified::MEDIA_LABEL_ON_PRESTAGED_MEDIA,
     volume,
 };
 use prestage_wim::{
@@ -40,7 +41,8 @@ pub fn check_collisions(
     let boot = boot.iter().filter(|file| file.required).flat_map(|file| file.targets).copied();
     let stores = GENERATED_STORES.iter().map(|store| store.target);
     let own = [volume::BOOT_IMAGE, volume::VARIABLES, volume::BOOTSTRAP];
-    for path in own.into_iter().chain(boot).chain(stores) {
+    let label = MEDIA_LABEL_ON_PRESTAGED_MEDIA.then_some(volume::MEDIA_LABEL);
+    for path in own.into_iter().chain(label).chain(boot).chain(stores) {
         check.file("the medium's own files", path);
     }
     for content in contents {

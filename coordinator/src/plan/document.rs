@@ -4,7 +4,7 @@
 //! people can read and keep it; its secret part is sealed.
 
 use prestage_configmgr::distribution_point::ContentPlace;
-use prestage_media::certificate::CertificateKind;
+use prestage_media::{certificate::CertificateKind, driver_inf::DriverUse};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
@@ -31,6 +31,9 @@ pub struct BuildPlan {
     pub os_image: PlannedImage,
     /// The boot image, whole.
     pub boot_image: PlannedImage,
+    /// The boot image's network and storage drivers.
+    #[serde(default)]
+    pub boot_drivers: Vec<PlannedDriver>,
     /// Packages, driver packages and applications.
     pub contents: Vec<PlannedContent>,
     /// What is doubtful but not wrong.
@@ -95,6 +98,21 @@ pub struct PlannedMedia {
     pub uda_setting: u32,
     /// The command that runs before policy is fetched.
     pub prestart: Option<PlannedPrestart>,
+}
+
+/// A driver in the boot image.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct PlannedDriver {
+    /// The name of its INF file.
+    pub inf: String,
+    /// What it is for.
+    pub purpose: DriverUse,
+    /// Whether it comes with Windows.
+    pub in_box: bool,
+    /// Who made it.
+    pub provider: String,
+    /// Its version.
+    pub version: String,
 }
 
 /// The media certificate.

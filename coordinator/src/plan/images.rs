@@ -11,13 +11,14 @@ use prestage_configmgr::{
     distribution_point::{ContentPlace, FileOfContent, RemoteFile},
     resolve::{ContentKind, ResolvedContent},
 };
+use prestage_media::boot_files::Architecture;
 use prestage_wim::{
     ObjectSource, RangeRead, SpliceObstacle, Wim, WimError, codec::Format, metadata::ImageTree,
     xml::ImageInfo,
 };
 use sha2::{Digest, Sha256};
 
-use super::PlannedPart;
+use super::{PlannedDriver, PlannedPart, boot_image};
 
 /// The WIM of an image package.
 pub struct ImageFile {
@@ -33,6 +34,8 @@ pub struct ImageFile {
     pub rpfix: bool,
     /// Bytes of the image's contents, each once.
     pub content_bytes: u64,
+    /// A boot image's network and storage drivers.
+    pub drivers: Vec<PlannedDriver>,
 }
 
 /// Why an image package can't be used.
@@ -71,6 +74,19 @@ pub enum ImageError {
         file: String,
         /// For each distribution point, what is wrong; once if it is the same everywhere.
         problems: String,
+    },
+    /// A boot image that no medium starts from.
+    #[error(
+        "the boot image {package} '{file}' lacks {files}: use one made from the Windows ADK and \
+         updated by the site"
+    )]
+    LacksBootFiles {
+        /// Content ID.
+        package: String,
+        /// The WIM file.
+        file: String,
+        /// What the medium needs, and where it was looked for.
+        files: String,
     },
     /// A boot image that no boot manager reads.
     #[error(
@@ -207,7 +223,16 @@ async fn describe(
         let bytes = content_bytes(&tree, &blobs);
         Ok::<_, WimError>((tree, bytes))
     });
-    let (tree, content_bytes) = parsed.await.map_err(io::Error::other)??;
+    let (mut tree, content_bytes) = parsed.await.map_err(io::Error::other)??;
+    let mut drivers = Vec::new();
+    if content.kind == ContentKind::BootImage {
+        let architecture = image.architecture.and_then(Architecture::from_number);
+        let lacking = architecture.and_then(|known| boot_image::lacking(&mut tree, known));
+        if let Some(files) = lacking {
+            return Ok(Err(ImageError::LacksBootFiles { package, file: first, files }));
+        }
+        drivers = boot_image::drivers(wim, &mut tree).await?;
+    }
     let file = ImageFile {
         files: in_part_order(files, wim),
         image: image.clone(),
@@ -215,6 +240,7 @@ async fn describe(
         obstacle,
         rpfix: wim.header.rpfix,
         content_bytes,
+        drivers,
     };
     Ok(Ok((file, tree)))
 }

@@ -1,5 +1,6 @@
 //! From a spec and a site to a build plan that pins everything.
 
+mod boot_image;
 mod collisions;
 mod document;
 mod images;

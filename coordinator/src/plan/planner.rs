@@ -14,7 +14,7 @@ use prestage_wim::{codec::Profile, metadata::ImageTree};
 
 use super::{
     About, BuildPlan, ListingStore, PLAN_FORMAT, PlannedCodec, PlannedContent, PlannedImage,
-    PlannedMedia, PlannedPrestart, PlannedTaskSequence, SealKey, Totals, boot_pack,
+    PlannedMedia, PlannedPrestart, PlannedTaskSequence, SealKey, Totals, boot_image, boot_pack,
     collisions::check_collisions,
     images::{ImageFile, look_into, planned_parts, wim_sha256},
     large_files::large_files,
@@ -123,6 +123,9 @@ impl MediaPlanner {
         let task_sequence = &resolution.task_sequence;
         let mut warnings: Vec<String> =
             resolution.warnings.iter().map(ToString::to_string).collect();
+        let (driver_warnings, driver_note) =
+            boot_image::remarks(&resolution.boot_image.object_id, &images.boot.drivers);
+        warnings.extend(driver_warnings);
         warnings.extend(reencoding::notice(&resolution.os_image, &images.os, &codec));
         warnings.extend(generated.warnings);
         warnings.extend(large_files(spec.output.split_mib, &resolution));
@@ -138,9 +141,10 @@ impl MediaPlanner {
             },
             os_image,
             boot_image,
+            boot_drivers: images.boot.drivers,
             contents,
             warnings,
-            notes: notes(&resolution),
+            notes: notes(&resolution, driver_note),
             totals,
             output,
             codec,
@@ -230,8 +234,9 @@ fn media(spec: &MediaSpec, prestart: Option<PlannedPrestart>) -> PlannedMedia {
     }
 }
 
-fn notes(resolution: &Resolution) -> Vec<String> {
+fn notes(resolution: &Resolution, drivers: String) -> Vec<String> {
     let mut notes = resolution.notes.clone();
+    notes.push(drivers);
     if resolution.admin_service.is_none() {
         notes.push(
             "the site is an export, so it does not know the media certificate, and its management \

@@ -130,6 +130,17 @@ pub fn boot_files(architecture: Architecture) -> Vec<BootFile> {
     managers.into_iter().chain(COMMON).collect()
 }
 
+/// Those of [`boot_files`] without which the medium does not start and which the boot image lacks;
+/// `has` tells whether there is a file at a path.
+pub fn missing_boot_files(
+    architecture: Architecture,
+    mut has: impl FnMut(&str) -> bool,
+) -> Vec<BootFile> {
+    let mut files = boot_files(architecture);
+    files.retain(|file| file.required && !file.sources.iter().any(|source| has(source)));
+    files
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;

@@ -13,6 +13,7 @@
 //! | [`bcd`] | registry hive writer and the boot stores | element bytes checked against dumped stores; the choice of objects is the minimum that known tools use |
 //! | [`boot_files`] | which files leave the boot image for which place | most paths confirmed by boot tools |
 //! | [`build_log`] | what `CreateTSMedia.log` is to the wizard | the form is that of all its logs |
+//! | [`driver_inf`] | what the INF of a driver says of itself | Windows' own format and class GUIDs |
 //! | [`volume`] | where everything lies in the applied volume | see its own table |
 //! | [`password`] | the password policy and generator | our own rule, with its reason |
 //! | [`unverified`] | every choice that only a console-made medium can confirm | by definition not |
@@ -23,6 +24,7 @@ pub mod boot_files;
 pub mod bootstrap_ini;
 pub mod build_log;
 pub mod certificate;
+pub mod driver_inf;
 pub mod media_id;
 pub mod password;
 pub mod spec;

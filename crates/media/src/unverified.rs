@@ -64,6 +64,16 @@ pub const CERTIFICATE_COMMON_NAME: &str = "Configuration Manager media";
 /// (Reference: BCD hive, objects.)
 pub const BOOT_LOADER_OBJECT: &str = "{7619dcc9-fafe-11d9-b411-000476eba25f}";
 
+/// `DESCRIPTION` of the image: the comment, the version and who made the medium, as far as the spec
+/// says them; empty when it says none. Their limits are documented, where the console writes them
+/// is not; here `dism /Get-ImageInfo` shows them. (Reference: how Microsoft's tool is driven.)
+#[must_use]
+pub fn image_description(comment: &str, version: &str, created_by: &str) -> String {
+    let parts = [("", comment), ("version ", version), ("created by ", created_by)];
+    let said = parts.into_iter().filter(|(_, text)| !text.is_empty());
+    said.map(|(label, text)| format!("{label}{text}")).collect::<Vec<_>>().join("; ")
+}
+
 /// `MediaLabel.txt` is documented for boot, standalone and capture media (1902 and later), not for
 /// prestaged media. It is harmless there, and people look for it. (Reference: root layout.)
 pub const MEDIA_LABEL_ON_PRESTAGED_MEDIA: bool = true;
@@ -82,6 +92,14 @@ mod tests {
         assert_eq!(application_content_folder("Content_a-b"), "Content_a-b");
         assert_eq!(application_content_folder("Content_a.b"), "Content_a.b");
         assert_eq!(application_content_folder("Content_a."), "Content_a.");
+    }
+
+    #[test]
+    fn the_description_has_what_the_spec_says() {
+        let all = image_description("ring 1", "2026.11", "OSD team");
+        assert_eq!(all, "ring 1; version 2026.11; created by OSD team");
+        assert_eq!(image_description("", "7", ""), "version 7");
+        assert_eq!(image_description("", "", ""), "");
     }
 
     #[test]

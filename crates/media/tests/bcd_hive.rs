@@ -19,34 +19,55 @@ const LOADER_SETTINGS: &str = "{6efb52bf-1766-41db-a6b3-0ee5eff72bd7}";
 #[derive(Deserialize)]
 struct Dump {
     root: String,
+    #[serde(default)]
     modified: u64,
+    #[serde(default)]
     last_modified: u64,
     keys: BTreeMap<String, BTreeMap<String, (u32, String)>>,
 }
 
-/// A Python with hivex: the system's own has Debian's package even where another comes first.
-fn python_with_hivex() -> Result<&'static str, Fault> {
-    let has_hivex = |python: &&str| {
-        Command::new(python)
-            .args(["-c", "import hivex"])
-            .output()
-            .is_ok_and(|output| output.status.success())
+/// A reader of hives: its module, what brings it, and the script that prints a hive with it.
+struct Reader {
+    module: &'static str,
+    package: &'static str,
+    script: &'static str,
+}
+
+const HIVEX: Reader = Reader {
+    module: "hivex",
+    package: "Debian's python3-hivex",
+    script: concat!(env!("CARGO_MANIFEST_DIR"), "/tests/hive_dump.py"),
+};
+const PYTHON_REGISTRY: Reader = Reader {
+    module: "Registry",
+    package: "Python's python-registry",
+    script: concat!(env!("CARGO_MANIFEST_DIR"), "/tests/hive_registry.py"),
+};
+
+/// A Python with the module: the system's own has Debian's packages even where another comes
+/// first.
+fn python_with(reader: &Reader) -> Result<&'static str, Fault> {
+    let import = format!("import {}", reader.module);
+    let has_module = |python: &&str| {
+        let output = Command::new(python).args(["-c", &import]).output();
+        output.is_ok_and(|output| output.status.success())
     };
-    ["python3", "/usr/bin/python3"]
-        .into_iter()
-        .find(has_hivex)
-        .ok_or_else(|| "install the package python3-hivex".into())
+    let pythons = ["python3", "/usr/bin/python3"];
+    pythons.into_iter().find(has_module).ok_or_else(|| format!("install {}", reader.package).into())
 }
 
 fn dump(bytes: &[u8]) -> Result<Dump, Fault> {
+    dump_by(&HIVEX, bytes)
+}
+
+fn dump_by(reader: &Reader, bytes: &[u8]) -> Result<Dump, Fault> {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("hive");
     std::fs::write(&path, bytes)?;
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/hive_dump.py");
-    let output = Command::new(python_with_hivex()?).arg(script).arg(&path).output()?;
+    let output = Command::new(python_with(reader)?).arg(reader.script).arg(&path).output()?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        return Err(format!("hivex refused the hive: {said}").into());
+        return Err(format!("{} refused the hive: {said}", reader.module).into());
     }
     Ok(serde_json::from_slice(&output.stdout)?)
 }
@@ -162,6 +183,16 @@ fn hivex_finds_every_element_of_both_stores_and_nothing_else() -> Result<(), Fau
         }
         let extra: Vec<_> = dump.keys.keys().filter(|key| !expected.contains_key(*key)).collect();
         assert!(extra.is_empty(), "{firmware:?}: {extra:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_second_reader_finds_the_same() -> Result<(), Fault> {
+    for (firmware, loader) in [(Firmware::Bios, "winload.exe"), (Firmware::Uefi, "winload.efi")] {
+        let dump = dump_by(&PYTHON_REGISTRY, &store(firmware, MODIFIED))?;
+        assert_eq!(dump.root, "NewStoreRoot");
+        assert_eq!(dump.keys, expected(loader), "{firmware:?}");
     }
     Ok(())
 }

@@ -35,10 +35,19 @@ pub struct ImageInfo {
 pub struct NewImageInfo {
     /// `NAME`; must be unique in a WIM.
     pub name: String,
+    /// `DESCRIPTION`; empty to keep what the source says.
+    pub description: String,
     /// `CREATIONTIME` and `LASTMODIFICATIONTIME`, as a FILETIME.
     pub time: u64,
     /// Counts.
     pub statistics: TreeStatistics,
+}
+
+impl NewImageInfo {
+    /// Whether an element of the source gives way to one that is made here.
+    fn makes_anew(&self, element: &str) -> bool {
+        MADE_ANEW.contains(&element) || element == "DESCRIPTION" && !self.description.is_empty()
+    }
 }
 
 const CUT_OFF: &str = "it ends inside an element: it was cut off";
@@ -167,7 +176,7 @@ pub fn grafted(xml: &str, index: u32, image: &NewImageInfo, resources_end: u64) 
                     inside = true;
                     continue;
                 }
-                if depth == 3 && MADE_ANEW.contains(&name_of(start).as_str()) {
+                if depth == 3 && image.makes_anew(&name_of(start)) {
                     skipped.get_or_insert(depth);
                 }
             }
@@ -184,7 +193,7 @@ pub fn grafted(xml: &str, index: u32, image: &NewImageInfo, resources_end: u64) 
             _ => {}
         }
         let empty_made_anew = matches!(&event, Event::Empty(start)
-            if depth == 2 && MADE_ANEW.contains(&name_of(start).as_str()));
+            if depth == 2 && image.makes_anew(&name_of(start)));
         if inside && depth >= 2 && skipped.is_none() && !empty_made_anew {
             writer.write_event(event).map_err(malformed)?;
         }
@@ -209,7 +218,11 @@ fn begin(writer: &mut Writer<Vec<u8>>, total: u64, image: &NewImageInfo) -> Resu
         element(writer, "LOWPART", &format!("0x{:08X}", image.time & 0xffff_ffff))?;
         close(writer, name)?;
     }
-    element(writer, "NAME", &image.name)
+    element(writer, "NAME", &image.name)?;
+    match image.description.as_str() {
+        "" => Ok(()),
+        description => element(writer, "DESCRIPTION", description),
+    }
 }
 
 fn open(writer: &mut Writer<Vec<u8>>, start: BytesStart<'_>) -> Result<()> {
@@ -247,9 +260,29 @@ mod tests {
     }
 
     #[test]
+    fn a_description_replaces_the_sources_and_none_keeps_it() {
+        let source = SOURCE.replace("<FLAGS>", "<DESCRIPTION>old</DESCRIPTION><FLAGS>");
+        let described = |description: &str| {
+            let (name, description) = ("n".to_owned(), description.to_owned());
+            let statistics = TreeStatistics::default();
+            let new = NewImageInfo { name, description, time: 1, statistics };
+            let text = grafted(&source, 2, &new, 0).unwrap();
+            assert_eq!(text.matches("<DESCRIPTION>").count(), 1, "{text}");
+            images(&text).unwrap().remove(0).description
+        };
+        assert_eq!(described("R&D; version 7"), "R&D; version 7");
+        assert_eq!(described(""), "old");
+    }
+
+    #[test]
     fn keeps_windows_and_replaces_counts() {
         let statistics = TreeStatistics { directories: 3, files: 4, ..Default::default() };
-        let image = NewImageInfo { name: "a<b".into(), time: 0x01d0_0000_0000_0002, statistics };
+        let image = NewImageInfo {
+            name: "a<b".into(),
+            description: String::new(),
+            time: 0x01d0_0000_0000_0002,
+            statistics,
+        };
         let text = grafted(SOURCE, 2, &image, 4711).unwrap();
         assert_eq!(
             text,

@@ -147,7 +147,12 @@ fn write(random: &RandomTree, format: Format, path: &Path, pool: &Arc<rayon::Thr
     writer.add(&files.collect::<Vec<_>>()).unwrap();
     let tree = random.tree();
     let statistics = tree.statistics(|sha1| writer.size_of(sha1));
-    let info = xml::NewImageInfo { name: "random".into(), time: TIME, statistics };
+    let info = xml::NewImageInfo {
+        name: "random".into(),
+        description: String::new(),
+        time: TIME,
+        statistics,
+    };
     let empty = "<WIM><IMAGE INDEX=\"1\"></IMAGE></WIM>";
     writer.finish(&mut [tree], [3; 16], 0, |end| xml::grafted(empty, 1, &info, end)).unwrap();
 }

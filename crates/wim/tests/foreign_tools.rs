@@ -62,6 +62,7 @@ async fn wimlib_and_7zip_read_what_we_write() {
         tree.ensure_directory("empty", &NewEntry::directory(TIME)).unwrap();
         let info = xml::NewImageInfo {
             name: "ours".into(),
+            description: String::new(),
             time: TIME,
             statistics: tree.statistics(|sha1| writer.size_of(sha1)),
         };

@@ -76,7 +76,12 @@ fn lists_of_entries_that_overlap_are_refused() {
 fn xml_that_is_cut_off_is_refused() {
     let text = "<WIM><IMAGE INDEX=\"1\"><FLAGS>Enter";
     assert!(problem(xml::images(text)).contains("cut off"));
-    let new = NewImageInfo { name: "n".into(), time: 1, statistics: TreeStatistics::default() };
+    let new = NewImageInfo {
+        name: "n".into(),
+        description: String::new(),
+        time: 1,
+        statistics: TreeStatistics::default(),
+    };
     assert!(problem(xml::grafted(text, 1, &new, 7)).contains("cut off"));
 }
 

@@ -79,8 +79,12 @@ impl<'a> MediumXml<'a> {
     ) -> Self {
         let size = |sha1: &Sha1Hash| contents.size(sha1).or_else(|| inline.size(sha1)).unwrap_or(0);
         let statistics = tree.statistics(size);
-        let name = task.image_name.clone();
-        let image = xml::NewImageInfo { name, time: task.created, statistics };
+        let image = xml::NewImageInfo {
+            name: task.image_name.clone(),
+            description: task.image_description.clone(),
+            time: task.created,
+            statistics,
+        };
         let os = String::from_utf8_lossy(os.index().xml().unwrap_or_default()).into_owned();
         Self { os, image, task }
     }

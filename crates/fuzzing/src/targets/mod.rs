@@ -3,6 +3,7 @@
 mod admin_service;
 mod bcd_hive;
 mod content_library;
+mod driver_inf;
 mod pack_index;
 mod recipe;
 mod site_file;
@@ -44,6 +45,7 @@ pub static TARGETS: &[Target] = &[
     plain("variables_file", variables_file::check),
     plain("variables_text", variables_text::check),
     plain("bcd_hive", bcd_hive::check),
+    plain("driver_inf", driver_inf::check),
     with("pack_index", pack_index::check, COMPRESSED),
     // Two bytes may be a segment of 48, in vectors that grow, on both sides of the conversion.
     with("recipe", recipe::check, Allowance { for_each_byte: 192, fixed: 4 << 20 }),

@@ -17,7 +17,12 @@ pub(super) fn check(input: &[u8]) {
         assert!(image.name.len() + image.description.len() + image.version.len() <= text.len());
     }
     let name = "grafted & <new>";
-    let new = NewImageInfo { name: name.into(), time: 7, statistics: TreeStatistics::default() };
+    let new = NewImageInfo {
+        name: name.into(),
+        description: String::new(),
+        time: 7,
+        statistics: TreeStatistics::default(),
+    };
     let wanted = images.first().map_or(1, |image| image.index);
     if let Ok(grafted) = xml::grafted(&text, wanted, &new, 4711) {
         assert!(grafted.len() <= text.len() + 1024);
