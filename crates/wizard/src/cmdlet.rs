@@ -119,7 +119,7 @@ fn parameter(name: &str, line: usize) -> Result<&'static str, ImportError> {
     if let Some(exact) = PARAMETERS.iter().find(|known| known.eq_ignore_ascii_case(name)) {
         return Ok(exact);
     }
-    let found: Vec<&str> = PARAMETERS.iter().copied().filter(|known| starts(&known)).collect();
+    let found: Vec<&str> = PARAMETERS.iter().copied().filter(|known| starts(known)).collect();
     match found.as_slice() {
         [one] => Ok(one),
         several => {
