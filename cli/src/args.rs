@@ -77,6 +77,8 @@ pub enum Command {
     Doctor(LocalArgs),
     /// Make a finished medium's certificate known to a live site
     Register(RegisterArgs),
+    /// Ask the wizard's questions at this terminal, and write the spec
+    Init(InitArgs),
     /// Turn a New-CMPrestageMedia or CreateMedia.exe line into a spec
     ImportCmdlet(ImportCmdletArgs),
     /// About sites
@@ -124,6 +126,19 @@ pub struct RegisterArgs {
     pub access: Option<PathBuf>,
     #[command(flatten)]
     pub password: PasswordArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  prestage init w11.toml --site site.toml --access access.toml")]
+pub struct InitArgs {
+    /// A file for the spec that does not exist yet
+    pub spec: PathBuf,
+    /// The site, whose task sequences, images and servers are then offered
+    #[arg(long, env = "PRESTAGE_SITE")]
+    pub site: Option<PathBuf>,
+    /// Who we are to the site's servers: an access file
+    #[arg(long, env = "PRESTAGE_ACCESS")]
+    pub access: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -4,6 +4,7 @@ mod build;
 mod builds;
 mod doctor;
 mod import_cmdlet;
+mod init;
 mod inspect;
 mod log;
 mod new_password;
@@ -46,6 +47,7 @@ pub async fn run(cli: Cli) -> Result<(), CliError> {
         }
         Command::Doctor(args) => doctor::doctor(&args, output).await,
         Command::Register(args) => register::register(&args, output).await,
+        Command::Init(args) => init::init(&args).await,
         Command::ImportCmdlet(args) => import_cmdlet::import_cmdlet(&args, output),
         Command::Site(SiteCommand::Export(args)) => site::export(&args, output).await,
     }

@@ -3,6 +3,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
+//! | [`interview`] | the wizard's questions, as data and a state |
 //! | [`powershell`] | words and values of PowerShell, as far as such lines use them |
 //! | `cmdlet` | the parameters of `New-CMPrestageMedia` |
 //! | `create_media` | the switches of `CreateMedia.exe` |
@@ -12,6 +13,7 @@
 mod cmdlet;
 mod create_media;
 pub mod draft;
+pub mod interview;
 pub mod powershell;
 
 pub use draft::{Draft, NotCarried};
