@@ -93,6 +93,22 @@ fn a_line_that_breaks_is_taken_up_again() {
 }
 
 #[test]
+fn a_distribution_point_that_wants_certificates_is_read_where_it_wants_none() {
+    let (demo, output) = with_trouble(Trouble::WantsCertificate);
+    ok(&output);
+    let told = format!("{}{}", log(&demo, "out.wim"), String::from_utf8_lossy(&output.stderr));
+    assert!(!told.contains("could not be had") && !told.contains("left out"), "{told}");
+}
+
+#[test]
+fn a_tag_that_turns_strong_is_no_other_version() {
+    let (demo, output) = with_trouble(Trouble::Ripens);
+    ok(&output);
+    let told = log(&demo, "out.wim");
+    assert!(!told.contains("could not be had"), "{told}");
+}
+
+#[test]
 fn what_changes_or_is_gone_comes_from_another_and_the_reason_is_kept() {
     for (trouble, reason) in
         [(Trouble::Gone, "it is gone"), (Trouble::Changes, "it changed while it was read")]

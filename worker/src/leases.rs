@@ -157,6 +157,7 @@ async fn run(
         composer: shared.composer,
         staging: shared.staging,
         access: shared.access,
+        past_reads: shared.past_reads,
         remarks: Arc::default(),
         pool: shared.pool,
         progress,

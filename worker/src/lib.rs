@@ -12,6 +12,7 @@ use std::{path::PathBuf, sync::Arc, time::SystemTime};
 use prestage_access::Access;
 use prestage_store::{Composer, StoreOptions, scrub::scrub_folder};
 use rayon::{ThreadPool, ThreadPoolBuilder};
+use tasks::PastReads;
 use tonic::transport::Channel;
 
 pub use synchronize::Worker;
@@ -48,6 +49,7 @@ pub(crate) struct Shared {
     composer: Arc<Composer>,
     staging: PathBuf,
     access: Access,
+    past_reads: PastReads,
 }
 
 impl Worker {
@@ -67,6 +69,7 @@ impl Worker {
             composer: Arc::new(Composer::new(StoreOptions::from_env())),
             staging,
             access: settings.access.clone(),
+            past_reads: PastReads::default(),
         };
         Ok(Self::with(channel, settings, shared))
     }

@@ -39,6 +39,7 @@ impl Site {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
         Tools {
             access: Default::default(),
+            past_reads: Default::default(),
             remarks: Default::default(),
             objects: self.objects.clone(),
             composer: Arc::new(Composer::new(StoreOptions::from_env())),

@@ -38,6 +38,11 @@ pub enum Trouble {
     IgnoresRanges,
     /// The files are gone.
     Gone,
+    /// The ordinary virtual folder wants a client certificate (403); only the one for clients without
+    /// lets anybody read.
+    WantsCertificate,
+    /// Every other tag is weak, as around the moment when a server takes a new file for settled.
+    Ripens,
 }
 
 /// A running server, ended when this is dropped.
@@ -99,7 +104,12 @@ async fn answer(
         return StatusCode::METHOD_NOT_ALLOWED.into_response();
     }
     let path = percent_decode_str(uri.path()).decode_utf8().unwrap().into_owned();
-    let Some(below) = path.strip_prefix("/SMS_DP_SMSPKG$/") else {
+    let wants_certificate = settings.trouble == Trouble::WantsCertificate;
+    if wants_certificate && path.starts_with("/SMS_DP_SMSPKG$/") {
+        return StatusCode::FORBIDDEN.into_response();
+    }
+    let folder = if wants_certificate { "/NOCERT_SMS_DP_SMSPKG$/" } else { "/SMS_DP_SMSPKG$/" };
+    let Some(below) = path.strip_prefix(folder) else {
         return StatusCode::NOT_FOUND.into_response();
     };
     let place = settings.library.join(below);
@@ -132,6 +142,7 @@ fn file(settings: &Settings, bytes: Vec<u8>, headers: &HeaderMap) -> Response {
     }
     let etag = match trouble {
         Trouble::Changes => format!("\"version {number}\""),
+        Trouble::Ripens if number.is_multiple_of(2) => format!("W/\"{}\"", bytes.len()),
         _ => format!("\"{}\"", bytes.len()),
     };
     let range = headers.get(header::RANGE).and_then(|value| value.to_str().ok());

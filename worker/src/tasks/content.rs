@@ -1,6 +1,9 @@
 //! Files of a content, from whichever distribution point has them right.
 
-use std::io::{self, Read};
+use std::{
+    io::{self, Read},
+    time::Instant,
+};
 
 use prestage_access::Access;
 use prestage_configmgr::distribution_point::{ContentPlace, FileOfContent, RemoteFile};
@@ -29,22 +32,32 @@ impl From<TaskError> for SourceProblem {
     }
 }
 
-/// Tries `work` with each source in order of preference, until one succeeds.
+/// Tries `work` with one source after the other, until one succeeds: in order of preference, but for
+/// those that did badly of late.
 pub fn from_first_good<T>(
     content_id: &str,
     sources: &[v1::ContentSource],
     tools: &Tools,
     mut work: impl FnMut(&v1::ContentSource) -> Result<T, SourceProblem>,
 ) -> Result<T, TaskError> {
+    let names: Vec<&str> = sources.iter().map(|s| s.distribution_point.as_str()).collect();
     let mut attempts = Vec::new();
-    for source in sources {
-        let (problem, wrong_content) = match work(source) {
-            Ok(done) => return Ok(done),
+    for number in tools.past_reads.order(&names, Instant::now()) {
+        let (began, before) = (Instant::now(), tools.bytes_done());
+        let (problem, wrong_content) = match work(&sources[number]) {
+            Ok(done) => {
+                let bytes = tools.bytes_done().saturating_sub(before);
+                tools.past_reads.gave(names[number], bytes, began.elapsed());
+                return Ok(done);
+            }
             Err(SourceProblem::Fatal(error)) => return Err(error),
             Err(SourceProblem::WrongContent(problem)) => (problem, true),
             Err(SourceProblem::Unreadable(problem)) => (problem, false),
         };
-        let distribution_point = source.distribution_point.clone();
+        let distribution_point = names[number].to_owned();
+        if !wrong_content {
+            tools.past_reads.failed(names[number], Instant::now());
+        }
         tracing::warn!(content_id, distribution_point, problem, "a distribution point failed");
         tools.remark(format!("{content_id} could not be had from {distribution_point}: {problem}"));
         attempts.push(SourceAttempt { distribution_point, problem, wrong_content });

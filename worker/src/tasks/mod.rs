@@ -12,6 +12,7 @@ mod join;
 mod medium_contents;
 mod merge;
 mod owners;
+mod past_reads;
 mod publish;
 mod reencode;
 mod run;
@@ -37,6 +38,7 @@ use prestage_wim::codec::Progress;
 use rayon::ThreadPool;
 
 pub use error::TaskError;
+pub use past_reads::PastReads;
 
 use encode::MadePack;
 
@@ -51,6 +53,8 @@ pub struct Tools {
     pub staging: PathBuf,
     /// Who the worker is to distribution points.
     pub access: Access,
+    /// How reading from distribution points went.
+    pub past_reads: PastReads,
     /// What people should know of the present task.
     pub remarks: Arc<Mutex<Vec<String>>>,
     /// Threads for encoding, shared by all tasks of the worker.
@@ -75,6 +79,11 @@ impl Tools {
     /// Whether the task was given up.
     pub fn is_cancelled(&self) -> bool {
         self.progress.cancelled.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of the present task that are done.
+    fn bytes_done(&self) -> u64 {
+        self.progress.bytes_done.load(Ordering::Relaxed)
     }
 
     /// Tells that `bytes` more are done.

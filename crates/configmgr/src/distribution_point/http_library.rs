@@ -4,16 +4,20 @@
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header::USER_AGENT};
-use prestage_access::{Access, Request, Server};
+use prestage_access::{Access, AccessError, Request, Server};
 use tokio::runtime::Handle;
 use url::Url;
 
 use super::folder_listing::{Entry, of_multistatus, of_page};
+use super::place::ContentPlace;
 use crate::content_library::{ContentListing, LibraryError, ListedFile, entry_of_ini, without_ini};
 use crate::ini::Ini;
 use crate::text;
 
-const VIRTUAL_FOLDER: &str = "SMS_DP_SMSPKG$";
+/// For Windows accounts or anybody, for those without a client certificate, for tokens (reference:
+/// section 4.3).
+const VIRTUAL_FOLDERS: [&str; 3] =
+    ["SMS_DP_SMSPKG$", "NOCERT_SMS_DP_SMSPKG$", "CCMTOKENAUTH_SMS_DP_SMSPKG$"];
 /// What clients call themselves (reference: section 4.3).
 const CLIENT: HeaderValue = HeaderValue::from_static("SMS+CCM+5.0");
 const PROPFIND: &str = "<?xml version=\"1.0\" encoding=\"utf-8\"?>\
@@ -36,16 +40,16 @@ pub struct HttpLibrary {
 }
 
 impl HttpLibrary {
-    /// Opens the library of the distribution point at `base`. Blocking: call it off the runtime's
-    /// threads.
+    /// Opens the library of the distribution point at `base`: in the virtual folder that `base` names,
+    /// else in the first that lets us read. Blocking: call it off the runtime's threads.
     ///
     /// # Errors
     /// [`LibraryError::Remote`] when the distribution point does not list it.
     pub fn open(base: &Url, access: &Access, runtime: &Handle) -> Result<Self, LibraryError> {
         let wrong = |problem: String| LibraryError::Remote { address: base.to_string(), problem };
         let server = access.server(base).map_err(|error| wrong(error.to_string()))?;
-        let mut library =
-            Self { server, base: base.clone(), runtime: runtime.clone(), contents: Vec::new() };
+        let base = runtime.block_on(virtual_folder(&server, base)).map_err(wrong)?;
+        let mut library = Self { server, base, runtime: runtime.clone(), contents: Vec::new() };
         let data_lib = library.url(&["DataLib", ""]);
         let listed = runtime.block_on(library.folder(&data_lib))?;
         let listed = listed.ok_or_else(|| {
@@ -54,6 +58,12 @@ impl HttpLibrary {
         let folders = listed.into_iter().filter(|entry| entry.is_folder);
         library.contents = folders.map(|entry| entry.name).collect();
         Ok(library)
+    }
+
+    /// Where its files are read from: the virtual folder.
+    #[must_use]
+    pub fn place(&self) -> ContentPlace {
+        ContentPlace::Http(self.base.clone())
     }
 
     /// The versions of `stem` (`PS100012`, `Content_<guid>`) that `DataLib` has folders for, smallest
@@ -187,7 +197,36 @@ impl HttpLibrary {
     }
 }
 
-/// Where a file with this SHA-256 is, on the distribution point at `base`.
+/// The virtual folder to read from. One that refuses us is passed over; what is not there at all comes
+/// out as the first, so that messages name the ordinary one.
+async fn virtual_folder(server: &Server, base: &Url) -> Result<Url, String> {
+    let last = base.path_segments().and_then(|mut names| names.rfind(|name| !name.is_empty()));
+    let last = last.map(|name| name.to_ascii_uppercase().replace("%24", "$"));
+    if last.is_some_and(|name| VIRTUAL_FOLDERS.contains(&name.as_str())) {
+        return Ok(base.clone());
+    }
+    let first = below(base, &VIRTUAL_FOLDERS[..1]);
+    for name in VIRTUAL_FOLDERS {
+        let folder = below(base, &[name]);
+        let request = Request::get(below(&folder, &["DataLib", ""])).with(USER_AGENT, CLIENT);
+        let lets_us_in = match server.send(request).await {
+            Ok(response) => match response.status() {
+                StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => false,
+                // The others are on a distribution point only if they show something.
+                StatusCode::NOT_FOUND => folder == first,
+                _ => true,
+            },
+            Err(AccessError::Refused { .. }) => false,
+            Err(error) => return Err(error.to_string()),
+        };
+        if lets_us_in {
+            return Ok(folder);
+        }
+    }
+    Ok(first)
+}
+
+/// Where a file with this SHA-256 is, in the virtual folder `base`.
 pub(super) fn file_url(base: &Url, sha256: &[u8; 32]) -> Url {
     let name = hex::encode_upper(sha256);
     below(base, &["FileLib", name.get(..4).unwrap_or_default(), &name])
@@ -196,7 +235,7 @@ pub(super) fn file_url(base: &Url, sha256: &[u8; 32]) -> Url {
 fn below(base: &Url, names: &[&str]) -> Url {
     let mut url = base.clone();
     if let Ok(mut segments) = url.path_segments_mut() {
-        segments.pop_if_empty().push(VIRTUAL_FOLDER).extend(names);
+        segments.pop_if_empty().extend(names);
     }
     url
 }

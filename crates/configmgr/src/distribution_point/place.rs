@@ -21,7 +21,7 @@ use crate::content_library;
 pub enum ContentPlace {
     /// A content library (`SCCMContentLib`) by path.
     Library(PathBuf),
-    /// A distribution point's address: `http://dp1.corp.example`.
+    /// A distribution point's virtual folder: `http://dp1.corp.example/SMS_DP_SMSPKG$`.
     Http(Url),
 }
 

@@ -114,6 +114,10 @@ impl Holdings {
                     vec![format!("its content library cannot be read, so it is left out: {error}")];
                 troubles.insert(point.name.clone(), what);
             }
+            let place = match &library {
+                Ok(Library::Http(library)) => library.place(),
+                _ => place,
+            };
             places.push(Place { name: point.name.clone(), place, library });
         }
         Self { places, missing: Vec::new(), troubles }
