@@ -63,6 +63,14 @@ pub enum AccessError {
         /// What to do.
         advice: String,
     },
+    /// A token would be readable on its way.
+    #[error(
+        "the token for {server} would go out in clear: use its https:// address, or another authentication"
+    )]
+    Cleartext {
+        /// The server's address.
+        server: String,
+    },
     /// The proof of identity could not be made.
     #[error("{who} can't prove who they are to {server}: {problem}")]
     Identity {
@@ -93,7 +101,12 @@ impl AccessError {
             cause = inner.source();
         }
         let server = address(url);
-        match problem.contains("certificate") {
+        // The alert by which servers ask for one in TLS 1.3, and those of older ones.
+        if ["CertificateRequired", "BadCertificate"].iter().any(|alert| problem.contains(alert)) {
+            let advice = "name one that it accepts as client_certificate in the access file".into();
+            return Self::Refused { server, who: "a client without a certificate".into(), advice };
+        }
+        match problem.to_ascii_lowercase().contains("certificate") {
             true => Self::Untrusted { server, problem },
             false => Self::Unreachable { server, problem },
         }

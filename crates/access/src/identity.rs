@@ -47,6 +47,9 @@ impl Identity {
             Authentication::Negotiate => account(table.kdc.clone(), true),
             Authentication::Kerberos => account(table.kdc.clone(), false),
             Authentication::Ntlm => account(None, true),
+            Authentication::Bearer if url.scheme() != "https" => {
+                Err(AccessError::Cleartext { server: address(url) })
+            }
             Authentication::Bearer => Ok(read(&table.token)?.map_or(Self::Anonymous, Self::Bearer)),
         }
     }

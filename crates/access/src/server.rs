@@ -290,8 +290,14 @@ impl Server {
         if first.status() != StatusCode::UNAUTHORIZED {
             return Ok(first);
         }
-        let Identity::Windows(account) = &self.0.identity else {
-            return Err(self.refused("it wants another identity; name one in the access file (user and password, token or client_certificate)"));
+        let account = match &self.0.identity {
+            Identity::Windows(account) => account,
+            Identity::Bearer(_) => {
+                return Err(self.refused("check that the token is for this server, and renew it"));
+            }
+            Identity::Anonymous => {
+                return Err(self.refused("it wants another identity; name one in the access file (user and password, token or client_certificate)"));
+            }
         };
         let Some(scheme) = Scheme::offered(first.headers()) else {
             return Err(self.refused("it offers no Windows authentication"));

@@ -48,6 +48,8 @@ pub struct Settings<'a> {
     pub kerberos: Option<&'a Realm>,
     /// TLS, with a certificate of this root.
     pub tls: Option<&'a Root>,
+    /// With TLS: only clients with a certificate of this root are let in.
+    pub client_certificates: Option<&'a Root>,
     /// Folders are listed as HTML pages, not by PROPFIND.
     pub html_listings: bool,
     /// Further lines of configuration.
@@ -73,6 +75,9 @@ impl Apache {
         fs::write(folder.path().join("users"), users()).unwrap();
         if let Some(root) = settings.tls {
             root.issue(folder.path());
+        }
+        if let Some(root) = settings.client_certificates {
+            fs::write(folder.path().join("clients.crt"), root.pem()).unwrap();
         }
         let file = folder.path().join("httpd.conf");
         fs::write(&file, configuration(settings, folder.path(), port)).unwrap();
@@ -145,6 +150,9 @@ fn configuration(settings: &Settings<'_>, folder: &Path, port: u16) -> String {
             text,
             "SSLEngine On\nSSLCertificateFile {here}/server.crt\nSSLCertificateKeyFile {here}/server.key\n"
         );
+    }
+    if settings.client_certificates.is_some() {
+        let _ = write!(text, "SSLVerifyClient require\nSSLCACertificateFile {here}/clients.crt\n");
     }
     if let Some((path, to)) = settings.proxy {
         modules.extend(["proxy", "proxy_http"]);

@@ -1,6 +1,6 @@
 //! Certificates for test servers, and the private root that they are trusted by.
 
-use std::path::Path;
+use std::{path::Path, process::Command};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 
@@ -25,6 +25,21 @@ impl Root {
     /// Its certificate, PEM.
     pub fn pem(&self) -> String {
         self.0.pem()
+    }
+
+    /// A client's certificate with its key as `client.pfx`, under this password.
+    pub fn issue_client(&self, folder: &Path, password: &str) {
+        self.issue(folder);
+        let pfx = folder.join("client.pfx");
+        let made = Command::new("openssl")
+            .args(["pkcs12", "-export", "-in", "server.crt", "-inkey", "server.key", "-out"])
+            .arg(&pfx)
+            .arg("-passout")
+            .arg(format!("pass:{password}"))
+            .current_dir(folder)
+            .output();
+        let made = made.unwrap_or_else(|error| panic!("install the package openssl: {error}"));
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     }
 
     /// A server's certificate for `localhost` and its key, as `server.crt` and `server.key`.
