@@ -86,6 +86,15 @@ fn a_pki_certificate_serves_https_and_stays_secret() {
     let variables = variables(&demo, &demo.path("out.wim"), &demo.password());
     let points = "https://mp1.corp.example*http://mp2.corp.example";
     assert_eq!(variables["SMSTSLocationMPs"], points);
+    let root = demo.path("root.der");
+    let (from, to) = (demo.path("root.crt"), root.to_str().unwrap());
+    let convert = ["x509", "-in", from.to_str().unwrap(), "-outform", "DER", "-out", to];
+    tool("openssl", "openssl", convert);
+    let root = hex::encode_upper(std::fs::read(root).unwrap());
+    assert_eq!(
+        variables["_SMSTSRootCACerts"], root,
+        "without it HTTPS is not trusted at first boot"
+    );
     let shown = media_certificate(&demo, &variables);
     for part in ["BEGIN PRIVATE KEY", "subject=CN = OSD media", "subject=CN = Corp Root"] {
         assert!(shown.contains(part), "{part} is missing in\n{shown}");

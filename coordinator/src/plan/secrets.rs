@@ -114,6 +114,7 @@ pub fn generate(
         unknown_computers,
         user_device_affinity: spec.security.user_device_affinity,
         trusted_root_key: None,
+        root_certificate: certificate.root.clone(),
         branding_title: None,
         prestart: spec.customization.prestart.clone(),
         variables,

@@ -11,18 +11,24 @@ mod error;
 mod handshake;
 mod identity;
 mod limits;
+mod paced;
 mod server;
 mod tls;
 
 use std::{
     collections::HashMap,
+    io::Read,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
 };
 
 use access_file::AccessFile;
 pub use error::AccessError;
+use jiff::Zoned;
+use limits::{Limits, Pace};
+use paced::Paced;
 pub use server::{Request, Response, Server};
+use tokio::runtime::Handle;
 
 use url::Url;
 
@@ -31,6 +37,8 @@ use url::Url;
 pub struct Access {
     file: Arc<AccessFile>,
     servers: Arc<Mutex<HashMap<String, Server>>>,
+    /// Limits of servers that are read over shares, by lower-case name.
+    shares: Arc<Mutex<HashMap<String, Limits>>>,
 }
 
 impl Access {
@@ -45,7 +53,7 @@ impl Access {
     /// # Errors
     /// [`AccessError::File`] with everything that is wrong with it.
     pub fn load(path: &Path) -> Result<Self, AccessError> {
-        Ok(Self { file: Arc::new(AccessFile::load(path)?), servers: Arc::default() })
+        Ok(Self { file: Arc::new(AccessFile::load(path)?), ..Self::default() })
     }
 
     /// The server that `url` names (its path does not count). Connections and limits are shared by all
@@ -63,5 +71,29 @@ impl Access {
         let server = Server::new(url, &table)?;
         servers.insert(address, server.clone());
         Ok(server)
+    }
+
+    /// A reader of a server that is reached over a share, held to the server's limits. All of a process
+    /// share them. Reads of it block: they are for threads of their own.
+    ///
+    /// # Errors
+    /// [`AccessError::Closed`] when nothing may be read at this time of day.
+    pub fn paced(
+        &self,
+        host: &str,
+        inner: Box<dyn Read + Send>,
+        runtime: &Handle,
+    ) -> Result<Box<dyn Read + Send>, AccessError> {
+        let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
+        let limits = shares.entry(host.to_lowercase());
+        let limits = limits.or_insert_with(|| Limits::new(&self.file.server(host).limits)).clone();
+        drop(shares);
+        if limits.is_none() {
+            return Ok(inner);
+        }
+        match limits.pace(&Zoned::now()) {
+            Pace::Closed { until } => Err(AccessError::Closed { server: host.to_owned(), until }),
+            Pace::Free | Pace::Bytes(_) => Ok(Box::new(Paced::new(inner, limits, runtime.clone()))),
+        }
     }
 }

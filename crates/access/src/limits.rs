@@ -177,6 +177,11 @@ impl Limits {
         }
     }
 
+    /// Whether nothing is said of rates.
+    pub(crate) fn is_none(&self) -> bool {
+        self.rate.is_none() && self.windows.is_empty()
+    }
+
     /// What may be read at `now`: as the first window says that is open, else as the server's own rate.
     #[must_use]
     pub(crate) fn pace(&self, now: &Zoned) -> Pace {

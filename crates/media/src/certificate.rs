@@ -85,6 +85,8 @@ pub struct IssuedCertificate {
     pub issuer: String,
     /// The certificate, DER.
     pub certificate: Vec<u8>,
+    /// The root of its chain, DER, if that is known.
+    pub root: Option<Vec<u8>>,
     /// Certificate and key as PKCS#12 under [`MediaId::pfx_password`].
     pub pfx: SecretBytes,
     /// SHA-1 of the DER in upper-case hexadecimal, as Windows shows it.
@@ -143,7 +145,18 @@ pub fn self_signed(request: &SelfSignedRequest) -> Result<IssuedCertificate, Cer
     let thumbprint = thumbprint(&certificate);
     let subject = format!("CN={}", common_name(request));
     let (kind, issuer) = (CertificateKind::SelfSigned, subject.clone());
-    Ok(IssuedCertificate { kind, subject, issuer, certificate, pfx, thumbprint, start, expiry })
+    let root = None;
+    Ok(IssuedCertificate {
+        kind,
+        subject,
+        issuer,
+        certificate,
+        root,
+        pfx,
+        thumbprint,
+        start,
+        expiry,
+    })
 }
 
 fn common_name(request: &SelfSignedRequest) -> &str {

@@ -64,6 +64,17 @@ pub const CERTIFICATE_COMMON_NAME: &str = "Configuration Manager media";
 /// (Reference: BCD hive, objects.)
 pub const BOOT_LOADER_OBJECT: &str = "{7619dcc9-fafe-11d9-b411-000476eba25f}";
 
+/// The variable by which Windows PE trusts HTTPS management points: media without it fail with 80072f8f.
+/// Its name, and that its value is hexadecimal, are attested. (Reference: known variables.)
+pub const ROOT_CERTIFICATES_VARIABLE: &str = "_SMSTSRootCACerts";
+
+/// The value of [`ROOT_CERTIFICATES_VARIABLE`]: the DER of one root. How the site joins several, and
+/// whether it wraps them, is not known; one certificate alone is the likeliest reading.
+#[must_use]
+pub fn root_certificates(der: &[u8]) -> String {
+    hex::encode_upper(der)
+}
+
 /// `DESCRIPTION` of the image: the comment, the version and who made the medium, as far as the spec
 /// says them; empty when it says none. Their limits are documented, where the console writes them
 /// is not; here `dism /Get-ImageInfo` shows them. (Reference: how Microsoft's tool is driven.)

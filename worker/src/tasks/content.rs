@@ -72,6 +72,8 @@ pub struct FileAt {
     pub place: ContentPlace,
     /// The file.
     pub file: FileOfContent,
+    /// The distribution point's name, by which its limits are known.
+    distribution_point: String,
     access: Access,
     runtime: Handle,
 }
@@ -92,12 +94,26 @@ impl FileAt {
         let place = ContentPlace::new(&source.content_library);
         let looked = place.local_path(&file);
         looked.map_err(|error| SourceProblem::Unreadable(format!("{}: {error}", file.path)))?;
-        Ok(Self { place, file, access: tools.access.clone(), runtime: tools.runtime.clone() })
+        Ok(Self {
+            place,
+            file,
+            distribution_point: source.distribution_point.clone(),
+            access: tools.access.clone(),
+            runtime: tools.runtime.clone(),
+        })
     }
 
     /// Opens `bytes` of it from `offset` on. Blocking.
     pub fn open(&self, offset: u64, bytes: u64) -> io::Result<Box<dyn Read + Send>> {
-        self.place.open(&self.file, offset, bytes, &self.access, &self.runtime)
+        let opened = self.place.open(&self.file, offset, bytes, &self.access, &self.runtime)?;
+        match self.place {
+            // Its server holds itself to them.
+            ContentPlace::Http(_) => Ok(opened),
+            ContentPlace::Library(_) => {
+                let paced = self.access.paced(&self.distribution_point, opened, &self.runtime);
+                paced.map_err(io::Error::other)
+            }
+        }
     }
 
     /// It over HTTP.

@@ -39,7 +39,7 @@ pub enum ImportError {
     NoCertificate,
     /// Not RSA.
     #[error(
-        "its key is not RSA, which is the only kind known to work for media at first boot: issue a certificate with an RSA key of 2048 bits or more"
+        "its key is not RSA of 2048 bits or more, the only kind known to work for media at first boot: issue a certificate with such a key"
     )]
     NotRsa,
     /// It is not for this.
@@ -109,8 +109,14 @@ pub fn import(
     let certificates = chain.iter().map(|der| Certificate::from_der(der));
     let certificates: Vec<Certificate> = certificates.collect::<Result<_, _>>()?;
     let pfx = wrap(key.clone(), certificates, media_id)?;
+    let issuers = chain.get(1..).unwrap_or_default();
+    let root = issuers.last().filter(|der| is_self_signed(der)).map(|der| der.to_vec());
+    if root.is_none() && !issuers.is_empty() {
+        warnings.push("the chain of the imported certificate does not reach its root, so Windows PE can't be told whom to trust, and HTTPS fails at first boot (80072f8f): export it with all certificates in the path".to_owned());
+    }
     let certificate = IssuedCertificate {
         kind: CertificateKind::Pki,
+        root,
         subject: parsed.subject().to_string(),
         issuer: parsed.issuer().to_string(),
         certificate: leaf.to_vec(),
@@ -135,9 +141,9 @@ pub fn open(pfx: &SecretBytes, media_id: MediaId) -> Result<IssuedCertificate, C
     let (_, leaf) = own(&keys, &ders)?;
     let (_, parsed) = X509Certificate::from_der(leaf).map_err(|error| malformed(&error))?;
     let validity = parsed.validity();
-    let self_signed = parsed.issuer().as_raw() == parsed.subject().as_raw();
     Ok(IssuedCertificate {
-        kind: if self_signed { CertificateKind::SelfSigned } else { CertificateKind::Pki },
+        root: None,
+        kind: if is_self_signed(leaf) { CertificateKind::SelfSigned } else { CertificateKind::Pki },
         subject: parsed.subject().to_string(),
         issuer: parsed.issuer().to_string(),
         certificate: leaf.to_vec(),
@@ -154,6 +160,11 @@ fn unreadable(error: p12_keystore::error::Error) -> ImportError {
         MacError(_) | UnpadError => ImportError::Password,
         other => ImportError::Unreadable { problem: other.to_string() },
     }
+}
+
+fn is_self_signed(der: &[u8]) -> bool {
+    let parsed = X509Certificate::from_der(der);
+    parsed.is_ok_and(|(_, c)| c.issuer().as_raw() == c.subject().as_raw())
 }
 
 fn malformed(error: &dyn std::fmt::Display) -> ImportError {

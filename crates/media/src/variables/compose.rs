@@ -1,13 +1,16 @@
 //! Which variables a prestaged medium carries.
 //!
 //! Names and forms: reference, "known variables". `_SMSTSIISSSLState`, `_SMSTSUseFirstCert` and
-//! the root and signing certificates belong to PKI media, which are not made yet; nothing like a
-//! creation date is attested, so nothing of the kind is written.
+//! the site's signing certificate belong to PKI media, but what values they take is not attested; nor
+//! is anything like a creation date, so nothing of the kind is written.
 
 use super::MediaVariables;
 use crate::media_id::MediaId;
 use crate::spec::{ManagementPoint, MediaMode, PackageId, Prestart, UserDeviceAffinity};
-use crate::unverified::{PRESTART_COMMAND_VARIABLE, PRESTART_PACKAGE_VARIABLE};
+use crate::unverified::{
+    PRESTART_COMMAND_VARIABLE, PRESTART_PACKAGE_VARIABLE, ROOT_CERTIFICATES_VARIABLE,
+    root_certificates,
+};
 use prestage_secret::{Secret, SecretBytes};
 
 /// The site's two records for computers that it does not know.
@@ -42,6 +45,8 @@ pub struct VariablesInput {
     pub user_device_affinity: UserDeviceAffinity,
     /// The site's trusted root key in hexadecimal, when known.
     pub trusted_root_key: Option<String>,
+    /// The root of an imported certificate's chain, DER, when its file has it.
+    pub root_certificate: Option<Vec<u8>>,
     /// Name of the organisation on the title bar, when known.
     pub branding_title: Option<String>,
     /// Command that runs before policy is fetched.
@@ -77,6 +82,9 @@ pub fn media_variables(input: &VariablesInput) -> MediaVariables {
         if let Some(value) = value {
             set(name, value);
         }
+    }
+    if let Some(root) = &input.root_certificate {
+        set(ROOT_CERTIFICATES_VARIABLE, &root_certificates(root));
     }
     if let Some(prestart) = &input.prestart {
         set(PRESTART_COMMAND_VARIABLE, &prestart.command);
@@ -147,6 +155,7 @@ mod tests {
             unknown_computers: None,
             user_device_affinity: UserDeviceAffinity::DoNotAllow,
             trusted_root_key: None,
+            root_certificate: None,
             branding_title: None,
             prestart: None,
             variables: vec![("OSDTimeZone".into(), "UTC".into())],
