@@ -73,6 +73,24 @@ fn media_are_the_same_by_path_by_propfind_and_from_pages() {
     assert_clean(&demo);
 }
 
+#[test]
+fn the_address_is_used_where_the_path_is_out_of_reach() {
+    let demo = Demo::new();
+    let server = apache(&library(&demo, "dp1"), false, false);
+    let file = demo.path("site/site.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    let both = format!("content_library = \"not-mounted\"\nurl = \"{}\"", server.address);
+    fs::write(&file, text.replace("content_library = \"dp1/SCCMContentLib\"", &both)).unwrap();
+    let output = demo.build("out.wim", "data", &[]);
+    ok(&output);
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(told.contains("dp1.corp.example: its address is used instead"), "{told}");
+    assert!(told.contains("not-mounted"), "{told}");
+    let requests = server.requests();
+    assert!(requests.contains("/FileLib/"), "{requests}");
+    assert!(requests.contains("/PkgLib/PS100005.INI 200"), "{requests}");
+}
+
 /// A build whose first distribution point misbehaves; the second is as it should be.
 fn with_trouble(trouble: Trouble) -> (Demo, Output) {
     let demo = Demo::new();

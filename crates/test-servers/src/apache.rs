@@ -106,6 +106,11 @@ impl Apache {
         }
     }
 
+    /// The requests that it has answered, a line each.
+    pub fn requests(&self) -> String {
+        fs::read_to_string(self.folder.path().join("requests")).unwrap_or_default()
+    }
+
     /// What it has logged.
     pub fn log(&self) -> String {
         let read =
@@ -131,7 +136,8 @@ fn configuration(settings: &Settings<'_>, folder: &Path, port: u16) -> String {
     let here = folder.display();
     let mut text = format!(
         "ServerRoot {here}\nServerName localhost\nPidFile {here}/pid\nListen 127.0.0.1:{port}\n\
-         ErrorLog {here}/errors\nDocumentRoot {here}\nDavLockDB {here}/locks\nKeepAlive On\n\
+         ErrorLog {here}/errors\n\
+         LogFormat \"%m %U %>s\" short\nCustomLog {here}/requests short\nDocumentRoot {here}\nDavLockDB {here}/locks\nKeepAlive On\n\
          KeepAliveTimeout 30\nDirectorySlash Off\nTypesConfig /dev/null\n<Directory />\nRequire all granted\n</Directory>\n"
     );
     modules.push("mime");

@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Read},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use prestage_access::Access;
@@ -12,7 +12,7 @@ use prestage_wim::codec::FileToEncode;
 use tokio::runtime::Handle;
 
 use super::{
-    Tools,
+    PastReads, Tools,
     error::{SourceAttempt, TaskError},
 };
 
@@ -43,11 +43,9 @@ pub fn from_first_good<T>(
     let names: Vec<&str> = sources.iter().map(|s| s.distribution_point.as_str()).collect();
     let mut attempts = Vec::new();
     for number in tools.past_reads.order(&names, Instant::now()) {
-        let (began, before) = (Instant::now(), tools.bytes_done());
         let (problem, wrong_content) = match work(&sources[number]) {
             Ok(done) => {
-                let bytes = tools.bytes_done().saturating_sub(before);
-                tools.past_reads.gave(names[number], bytes, began.elapsed());
+                tools.past_reads.gave(names[number], 0, Duration::ZERO);
                 return Ok(done);
             }
             Err(SourceProblem::Fatal(error)) => return Err(error),
@@ -74,6 +72,7 @@ pub struct FileAt {
     pub file: FileOfContent,
     /// The distribution point's name, by which its limits are known.
     distribution_point: String,
+    past_reads: PastReads,
     access: Access,
     runtime: Handle,
 }
@@ -98,6 +97,7 @@ impl FileAt {
             place,
             file,
             distribution_point: source.distribution_point.clone(),
+            past_reads: tools.past_reads.clone(),
             access: tools.access.clone(),
             runtime: tools.runtime.clone(),
         })
@@ -106,14 +106,15 @@ impl FileAt {
     /// Opens `bytes` of it from `offset` on. Blocking.
     pub fn open(&self, offset: u64, bytes: u64) -> io::Result<Box<dyn Read + Send>> {
         let opened = self.place.open(&self.file, offset, bytes, &self.access, &self.runtime)?;
-        match self.place {
+        let paced = match self.place {
             // Its server holds itself to them.
-            ContentPlace::Http(_) => Ok(opened),
+            ContentPlace::Http(_) => opened,
             ContentPlace::Library(_) => {
                 let paced = self.access.paced(&self.distribution_point, opened, &self.runtime);
-                paced.map_err(io::Error::other)
+                paced.map_err(io::Error::other)?
             }
-        }
+        };
+        Ok(self.past_reads.measured(&self.distribution_point, paced))
     }
 
     /// It over HTTP.
@@ -154,7 +155,7 @@ pub fn stretch(
 /// What the wrong content of a file is called.
 pub fn wrong_hash(file: &v1::ListedFile, actual: &[u8; 32]) -> SourceProblem {
     SourceProblem::WrongContent(format!(
-        "'{}' has SHA-256 {}, but its listing says {}: the copy in FileLib is damaged",
+        "'{}' has SHA-256 {}, but its listing says {}: the copy there is damaged",
         file.path,
         hex::encode_upper(actual),
         hex::encode_upper(&file.sha256)

@@ -81,11 +81,6 @@ impl Tools {
         self.progress.cancelled.load(Ordering::Relaxed)
     }
 
-    /// Bytes of the present task that are done.
-    fn bytes_done(&self) -> u64 {
-        self.progress.bytes_done.load(Ordering::Relaxed)
-    }
-
     /// Tells that `bytes` more are done.
     pub fn advance(&self, bytes: u64) {
         self.progress.bytes_done.fetch_add(bytes, Ordering::Relaxed);

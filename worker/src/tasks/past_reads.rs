@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    io::{self, Read},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -12,6 +13,9 @@ const MISTRUST: Duration = Duration::from_secs(120);
 const NEWEST: f64 = 0.3;
 /// A distribution point so much slower than the fastest one gives up its place in the order.
 const MUCH_SLOWER: f64 = 4.0;
+
+/// Less than this is answered in the time of one question, whatever the line gives.
+const TELLING_BYTES: u64 = 256 << 10;
 
 /// How reading from distribution points went, shared by all tasks of a worker.
 #[derive(Clone, Debug, Default)]
@@ -44,6 +48,13 @@ impl PastReads {
         order
     }
 
+    /// A reader from a distribution point, whose time spent in reading is its rate: not the time in which
+    /// what was read is compressed, or the content would decide and not the line.
+    pub fn measured(&self, name: &str, reader: Box<dyn Read + Send>) -> Box<dyn Read + Send> {
+        let (past, name) = (self.clone(), name.to_owned());
+        Box::new(Measured { past, name, reader, bytes: 0, spent: Duration::ZERO })
+    }
+
     /// A distribution point could not be read.
     pub fn failed(&self, name: &str, now: Instant) {
         self.change(name, |past| past.failed = Some(now));
@@ -51,7 +62,8 @@ impl PastReads {
 
     /// It gave `bytes` in `took`.
     pub fn gave(&self, name: &str, bytes: u64, took: Duration) {
-        let measured = (bytes > 0).then(|| bytes as f64 / took.as_secs_f64().max(0.001));
+        let measured =
+            (bytes >= TELLING_BYTES).then(|| bytes as f64 / took.as_secs_f64().max(0.001));
         self.change(name, |past| {
             past.failed = None;
             let Some(measured) = measured else {
@@ -65,6 +77,30 @@ impl PastReads {
     fn change(&self, name: &str, change: impl FnOnce(&mut Past)) {
         let mut points = self.points.lock().unwrap_or_else(PoisonError::into_inner);
         change(points.entry(name.to_owned()).or_default());
+    }
+}
+
+struct Measured {
+    past: PastReads,
+    name: String,
+    reader: Box<dyn Read + Send>,
+    bytes: u64,
+    spent: Duration,
+}
+
+impl Read for Measured {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let began = Instant::now();
+        let read = self.reader.read(out)?;
+        self.spent += began.elapsed();
+        self.bytes += read as u64;
+        Ok(read)
+    }
+}
+
+impl Drop for Measured {
+    fn drop(&mut self) {
+        self.past.gave(&self.name, self.bytes, self.spent);
     }
 }
 
@@ -82,7 +118,7 @@ mod tests {
         past.failed("near", now);
         past.failed("far", now);
         assert_eq!(past.order(&NAMES, now), [2, 0, 1]);
-        past.gave("far", 1, SECOND);
+        past.gave("far", 1 << 20, SECOND);
         assert_eq!(past.order(&NAMES, now), [1, 2, 0], "it is there again");
         assert_eq!(past.order(&NAMES, now + MISTRUST), [0, 1, 2], "long ago");
     }
@@ -102,5 +138,31 @@ mod tests {
         assert_eq!(past.order(&NAMES, now), [0, 1, 2]);
         past.gave("near", 0, SECOND);
         assert_eq!(past.order(&NAMES, now), [0, 1, 2], "nothing read says nothing");
+    }
+
+    /// A line that takes this long for each piece.
+    struct Line(io::Take<io::Repeat>, Duration);
+
+    impl Read for Line {
+        fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+            std::thread::sleep(self.1);
+            self.0.read(out)
+        }
+    }
+
+    #[test]
+    fn what_is_done_with_the_bytes_does_not_slow_their_source() {
+        let past = PastReads::default();
+        for (name, line, compressing) in [("near", 1, 20), ("far", 10, 0)] {
+            let bytes = io::repeat(7).take(16 << 20);
+            let mut reader =
+                past.measured(name, Box::new(Line(bytes, Duration::from_millis(line))));
+            let mut piece = vec![0; 1 << 20];
+            while reader.read(&mut piece).unwrap() > 0 {
+                std::thread::sleep(Duration::from_millis(compressing));
+            }
+        }
+        let points = past.points.lock().unwrap();
+        assert!(points["near"].rate.unwrap() > points["far"].rate.unwrap());
     }
 }

@@ -20,6 +20,30 @@ pub struct PackageEntry {
     pub content_ids: Vec<String>,
 }
 
+impl PackageEntry {
+    /// A package as its INI has it. `ini_path` is where the INI lies, for messages.
+    pub(crate) fn of_ini(
+        ini: &Ini,
+        package_id: &str,
+        ini_path: &Path,
+    ) -> Result<Self, LibraryError> {
+        let version = match ini.get("Info", "Version") {
+            None => None,
+            Some(text) => Some(text.parse().map_err(|_| LibraryError::Value {
+                path: ini_path.to_owned(),
+                key: "[Info] Version",
+                expected: "a number",
+                found: format!("{text:?}"),
+            })?),
+        };
+        let content_ids = match version {
+            Some(version) => vec![format!("{}.{version}", package_id.to_ascii_uppercase())],
+            None => ini.keys("Packages").map(str::to_owned).collect(),
+        };
+        Ok(Self { version, content_ids })
+    }
+}
+
 /// An open content library: the names in `PkgLib` and `DataLib` are read once.
 #[derive(Debug, Clone)]
 pub struct ContentLibrary {
@@ -64,21 +88,7 @@ impl ContentLibrary {
         let Some(path) = self.packages.get(&package_id.to_ascii_uppercase()) else {
             return Ok(None);
         };
-        let ini = read_ini(path)?;
-        let version = match ini.get("Info", "Version") {
-            None => None,
-            Some(text) => Some(text.parse().map_err(|_| LibraryError::Value {
-                path: path.clone(),
-                key: "[Info] Version",
-                expected: "a number",
-                found: format!("{text:?}"),
-            })?),
-        };
-        let content_ids = match version {
-            Some(version) => vec![format!("{}.{version}", package_id.to_ascii_uppercase())],
-            None => ini.keys("Packages").map(str::to_owned).collect(),
-        };
-        Ok(Some(PackageEntry { version, content_ids }))
+        PackageEntry::of_ini(&read_ini(path)?, package_id, path).map(Some)
     }
 
     /// Whether `DataLib` has a folder for the content.

@@ -1,16 +1,27 @@
 //! What is in a folder of a distribution point's web server: by PROPFIND, as the client asks, or from the
 //! page that IIS shows for a folder (reference: section 4.3).
 
+use jiff::{Timestamp, fmt::rfc2822};
 use percent_encoding::percent_decode_str;
 use url::Url;
 
 use crate::xml::{Element, XmlError};
 
+const ATTRIBUTE_DIRECTORY: u32 = 0x10;
+/// In units of 100 ns since 1601-01-01.
+const FILETIME_OF_1970: i128 = 116_444_736_000_000_000;
+
 /// An entry of a folder.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Entry {
     pub(super) name: String,
     pub(super) is_folder: bool,
+    /// Bytes, where the server says.
+    pub(super) size: Option<u64>,
+    /// Time of last write (FILETIME), where the server says.
+    pub(super) modified: Option<u64>,
+    /// Windows file attributes, where the server says.
+    pub(super) attributes: Option<u32>,
 }
 
 /// The entries in a `207 Multi-Status` answer to a PROPFIND of depth 1 for `folder`.
@@ -21,8 +32,22 @@ pub(super) fn of_multistatus(folder: &Url, body: &str) -> Result<Vec<Entry>, Xml
     let entries = responses.filter_map(|response| {
         let inner = response.descendants();
         let href = inner.iter().find(|element| local_name(element) == "href")?;
-        let is_folder = inner.iter().any(|element| local_name(element) == "collection");
-        entry(folder, href.text.trim(), Some(is_folder))
+        let value = |name: &str| {
+            let texts = inner.iter().filter(|element| local_name(element) == name);
+            texts.map(|element| element.text.trim()).find(|text| !text.is_empty())
+        };
+        let attributes = value("win32fileattributes");
+        let attributes = attributes.and_then(|text| u32::from_str_radix(text, 16).ok());
+        let is_folder = inner.iter().any(|element| local_name(element) == "collection")
+            || attributes.is_some_and(|attributes| attributes & ATTRIBUTE_DIRECTORY != 0);
+        let modified = value("win32lastmodifiedtime").or_else(|| value("getlastmodified"));
+        let entry = entry(folder, href.text.trim(), Some(is_folder))?;
+        Some(Entry {
+            size: value("getcontentlength").and_then(|text| text.parse().ok()),
+            modified: modified.and_then(filetime),
+            attributes,
+            ..entry
+        })
     });
     Ok(in_order(entries.collect()))
 }
@@ -44,6 +69,12 @@ pub(super) fn of_page(folder: &Url, page: &str) -> Vec<Entry> {
         entries.extend(entry(folder, &plain.unwrap_or_else(|_| link.to_owned()), None));
     }
     in_order(entries)
+}
+
+/// A FILETIME of `Mon, 15 Jan 2024 13:04:05 GMT`.
+pub(super) fn filetime(text: &str) -> Option<u64> {
+    let time: Timestamp = rfc2822::parse(text.trim()).ok()?.timestamp();
+    u64::try_from(time.as_nanosecond() / 100 + FILETIME_OF_1970).ok()
 }
 
 fn local_name(element: &Element) -> String {
@@ -79,7 +110,11 @@ fn entry(folder: &Url, link: &str, is_folder: Option<bool>) -> Option<Entry> {
     let below = path.get(base.len()..)?;
     let name = below.trim_end_matches('/');
     let is_folder = is_folder.unwrap_or(below.ends_with('/'));
-    (!name.is_empty() && !name.contains('/')).then(|| Entry { name: name.to_owned(), is_folder })
+    (!name.is_empty() && !name.contains('/')).then(|| Entry {
+        name: name.to_owned(),
+        is_folder,
+        ..Entry::default()
+    })
 }
 
 #[cfg(test)]
@@ -100,7 +135,10 @@ mod tests {
             <a:response><a:href>http://dp1.corp.example/sms_dp_smspkg$/datalib/PS100012.3/</a:href>\
             <a:propstat><a:prop><a:resourcetype><a:collection/></a:resourcetype></a:prop></a:propstat></a:response>\
             <a:response><a:href>/SMS_DP_SMSPKG$/Datalib/PS100012.3/%C3%9Cbersicht%20%231.txt.INI</a:href>\
-            <a:propstat><a:prop><a:resourcetype/></a:prop></a:propstat></a:response>\
+            <a:propstat><a:prop><a:getcontentlength>4294967297</a:getcontentlength><a:resourcetype/>\
+            <a:getlastmodified>Mon, 15 Jan 2024 13:04:05 GMT</a:getlastmodified>\
+            <z:Win32FileAttributes xmlns:z=\"urn:schemas-microsoft-com:\">00000021</z:Win32FileAttributes>\
+            </a:prop></a:propstat></a:response>\
             <a:response><a:href>/SMS_DP_SMSPKG$/Datalib/PS100012.3/sub/</a:href>\
             <a:propstat><a:prop><a:resourcetype><a:collection/></a:resourcetype></a:prop></a:propstat></a:response>\
             <a:response><a:href>/SMS_DP_SMSPKG$/Datalib/PS100012.3/sub/deeper.INI</a:href></a:response>\
@@ -108,6 +146,11 @@ mod tests {
             </a:multistatus>";
         let entries = of_multistatus(&folder(), body).unwrap();
         assert_eq!(names(&entries), [("sub", true), ("Übersicht #1.txt.INI", false)]);
+        let [folder_entry, file] = &entries[..] else { panic!("{entries:?}") };
+        assert_eq!((folder_entry.size, folder_entry.modified), (None, None));
+        assert_eq!(file.size, Some(4_294_967_297));
+        assert_eq!(file.modified, Some(133_497_974_450_000_000));
+        assert_eq!(file.attributes, Some(0x21));
         assert!(of_multistatus(&folder(), "<html><body>no").is_err());
     }
 

@@ -3,9 +3,13 @@
 
 mod folder_listing;
 mod http_library;
+mod named_content;
 mod place;
 mod remote_file;
+mod virtual_folder;
+mod web_folders;
 
-pub use http_library::HttpLibrary;
+pub use http_library::{HttpLibrary, Shown};
+pub use named_content::NamedContent;
 pub use place::{ContentPlace, FileOfContent};
 pub use remote_file::RemoteFile;

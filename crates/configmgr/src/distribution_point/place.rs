@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 use url::Url;
 
-use super::http_library;
 use super::remote_file::RemoteFile;
+use super::virtual_folder::is_virtual_folder;
+use super::web_folders::below;
 use crate::content_library;
 
 /// Where contents lie.
@@ -21,7 +22,8 @@ use crate::content_library;
 pub enum ContentPlace {
     /// A content library (`SCCMContentLib`) by path.
     Library(PathBuf),
-    /// A distribution point's virtual folder: `http://dp1.corp.example/SMS_DP_SMSPKG$`.
+    /// A distribution point's virtual folder, `http://dp1.corp.example/SMS_DP_SMSPKG$`, where files go
+    /// by their SHA-256; or a content's folder in it, `…/SMS_DP_SMSPKG$/PS100012.3`, by their names.
     Http(Url),
 }
 
@@ -95,9 +97,16 @@ impl ContentPlace {
             return Err(io::Error::other(format!("{self} is no address")));
         };
         let server = access.server(base).map_err(io::Error::other)?;
-        let url = http_library::file_url(base, &file.sha256);
-        Ok(RemoteFile::new(server, url, file.path.clone(), file.size))
+        Ok(RemoteFile::new(server, file_url(base, file), file.path.clone(), file.size))
     }
+}
+
+fn file_url(base: &Url, file: &FileOfContent) -> Url {
+    if !is_virtual_folder(base) {
+        return below(base, file.path.split('/'));
+    }
+    let name = hex::encode_upper(file.sha256);
+    below(base, ["FileLib", name.get(..4).unwrap_or_default(), &name])
 }
 
 fn local(library: &Path, file: &FileOfContent) -> io::Result<PathBuf> {
@@ -128,6 +137,21 @@ impl From<ContentPlace> for String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn files_go_by_hash_in_the_library_and_by_name_in_a_content() {
+        let file = FileOfContent { path: "sub dir/50%.txt".into(), size: 1, sha256: [0xab; 32] };
+        let url = |base: &str| file_url(&base.parse().unwrap(), &file).to_string();
+        let name = "AB".repeat(32);
+        assert_eq!(
+            url("http://dp1/SMS_DP_SMSPKG%24"),
+            format!("http://dp1/SMS_DP_SMSPKG%24/FileLib/ABAB/{name}")
+        );
+        assert_eq!(
+            url("http://dp1/SMS_DP_SMSPKG$/PS100012.3/"),
+            "http://dp1/SMS_DP_SMSPKG$/PS100012.3/sub%20dir/50%25.txt"
+        );
+    }
 
     #[test]
     fn addresses_and_paths_are_told_apart_and_come_back() {

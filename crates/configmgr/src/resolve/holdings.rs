@@ -2,79 +2,36 @@
 
 use std::collections::BTreeMap;
 
-use prestage_access::Access;
-use tokio::runtime::Handle;
-
 use super::catalog::Catalog;
+use super::chosen_point::{ChosenPoint, Library};
 use super::problem::{MissingContent, Problem};
 use super::request::ContentRequest;
-use super::resolution::{ContentKind, ContentSource, ResolvedContent, Warning, WarningKind};
+use super::resolution::{ContentSource, ResolvedContent, Warning, WarningKind};
 use super::want::Want;
-use crate::content_library::{
-    ContentLibrary, ContentListing, LibraryError, PackageEntry, package_hash,
-};
-use crate::distribution_point::{ContentPlace, HttpLibrary};
+use crate::content_library::{ContentListing, package_hash};
+use crate::distribution_point::{NamedContent, Shown};
 use crate::ids::{media_folder, split_content_id};
-use crate::site::{DistributionPoint, Site};
-
-struct Place {
-    name: String,
-    place: ContentPlace,
-    library: Result<Library, String>,
-}
-
-enum Library {
-    Local(ContentLibrary),
-    Http(HttpLibrary),
-}
-
-impl Library {
-    fn open(place: &ContentPlace, access: &Access) -> Result<Self, LibraryError> {
-        match place {
-            ContentPlace::Library(folder) => ContentLibrary::open(folder).map(Self::Local),
-            ContentPlace::Http(url) => {
-                let runtime = Handle::try_current().map_err(|error| LibraryError::Remote {
-                    address: url.to_string(),
-                    problem: error.to_string(),
-                })?;
-                HttpLibrary::open(url, access, &runtime).map(Self::Http)
-            }
-        }
-    }
-
-    /// What `PkgLib` says of a package. It can't be seen over HTTP.
-    fn package(&self, id: &str) -> Result<Option<PackageEntry>, LibraryError> {
-        match self {
-            Self::Local(library) => library.package(id),
-            Self::Http(_) => Ok(None),
-        }
-    }
-
-    /// Versions that `DataLib` alone will do for: a deployment type's content is named by its very
-    /// version; and where there is no `PkgLib` to ask, the site's version decides.
-    fn versions(&self, stem: &str, kind: ContentKind) -> Vec<u32> {
-        match self {
-            Self::Local(library) if kind == ContentKind::Application => library.versions_of(stem),
-            Self::Local(_) => Vec::new(),
-            Self::Http(library) => library.versions_of(stem),
-        }
-    }
-
-    fn list(&self, content_id: &str) -> Result<ContentListing, LibraryError> {
-        match self {
-            Self::Local(library) => library.list(content_id),
-            Self::Http(library) => library.list(content_id),
-        }
-    }
-}
+use crate::site::Site;
 
 /// The chosen distribution points, in order of preference.
 pub(super) struct Holdings {
-    places: Vec<Place>,
+    points: Vec<ChosenPoint>,
     missing: Vec<MissingContent>,
     /// By distribution point: what it was passed over for.
     troubles: BTreeMap<String, Vec<String>>,
+    /// By distribution point: what had to be read whole to know it.
+    read_whole: BTreeMap<String, Vec<ReadWhole>>,
 }
+
+struct ReadWhole {
+    content_id: String,
+    bytes: u64,
+    /// Whether the site knows a hash that it was checked by.
+    checked: bool,
+}
+
+/// With hashes, and by names alone.
+type Held = (Vec<ContentListing>, Vec<NamedContent>);
 
 struct Found {
     listing: ContentListing,
@@ -87,8 +44,8 @@ impl Holdings {
         if request.distribution_points.is_empty() {
             problems.push(Problem::NoDistributionPoint);
         }
-        let mut places: Vec<Place> = Vec::new();
-        let mut troubles = BTreeMap::new();
+        let mut points: Vec<ChosenPoint> = Vec::new();
+        let mut troubles: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for name in &request.distribution_points {
             let Some(point) = site.distribution_point(name) else {
                 let known = site.distribution_points().iter().take(8);
@@ -98,29 +55,22 @@ impl Holdings {
                 });
                 continue;
             };
-            if places.iter().any(|place| place.name == point.name) {
+            if points.iter().any(|chosen| chosen.name == point.name) {
                 continue;
             }
-            let Some(place) = place_of(point) else {
+            let Some((chosen, trouble)) = ChosenPoint::open(point, site.access()) else {
                 problems.push(Problem::DistributionPointAddress {
                     name: point.name.clone(),
                     url: point.url.clone().unwrap_or_default(),
                 });
                 continue;
             };
-            let library = Library::open(&place, site.access()).map_err(|error| error.to_string());
-            if let Err(error) = &library {
-                let what =
-                    vec![format!("its content library cannot be read, so it is left out: {error}")];
-                troubles.insert(point.name.clone(), what);
+            if let Some(trouble) = trouble {
+                troubles.insert(point.name.clone(), vec![trouble]);
             }
-            let place = match &library {
-                Ok(Library::Http(library)) => library.place(),
-                _ => place,
-            };
-            places.push(Place { name: point.name.clone(), place, library });
+            points.push(chosen);
         }
-        Self { places, missing: Vec::new(), troubles }
+        Self { points, missing: Vec::new(), troubles, read_whole: BTreeMap::new() }
     }
 
     /// Finds the content on every distribution point; one that holds nothing of it is remembered as
@@ -132,40 +82,72 @@ impl Holdings {
         problems: &mut Vec<Problem>,
     ) -> Vec<ResolvedContent> {
         let mut found: BTreeMap<String, Found> = BTreeMap::new();
-        let mut absent = Vec::new();
-        for place in &self.places {
-            match held(place, want) {
-                Ok(listings) => {
-                    for listing in listings {
-                        agree(&mut found, place, listing, problems);
-                    }
+        let (mut named, mut absent) = (Vec::new(), Vec::new());
+        for point in &self.points {
+            let (listings, by_name) = match held(point, want) {
+                Ok(held) => held,
+                Err(reason) => {
+                    absent.push((point, reason));
+                    continue;
                 }
-                Err((reason, damaged)) => {
-                    if damaged {
-                        let told = format!("passed over for {}: {reason}", want.content_id());
-                        self.troubles.entry(place.name.clone()).or_default().push(told);
-                    }
-                    let site = want.package_id.as_deref().unwrap_or(&want.object_id);
-                    let reason = format!("{reason}{}", catalog.distribution(site, &place.name));
-                    absent.push((place.name.clone(), reason));
-                }
+            };
+            named.extend(by_name.into_iter().map(|content| (point, content)));
+            for listing in listings {
+                agree(&mut found, point, listing, problems);
             }
+        }
+        // Now that all listings with hashes are there to compare with.
+        let mut remarks = Vec::new();
+        for (point, content) in named {
+            match vouched(&found, point, &content, want) {
+                Ok((listing, read)) => {
+                    agree(&mut found, point, listing, problems);
+                    self.read_whole.entry(point.name.clone()).or_default().extend(read);
+                }
+                Err(reason) => absent.push((point, (reason, true))),
+            }
+        }
+        let mut at = Vec::new();
+        for (point, (reason, damaged)) in absent {
+            if damaged {
+                let told = format!("passed over for {}: {reason}", want.content_id());
+                remarks.push((point.name.clone(), told));
+            }
+            let site = want.package_id.as_deref().unwrap_or(&want.object_id);
+            let reason = format!("{reason}{}", catalog.distribution(site, &point.name));
+            at.push((point.name.clone(), reason));
+        }
+        for (name, remark) in remarks {
+            self.troubles.entry(name).or_default().push(remark);
         }
         if found.is_empty() {
             self.missing.push(MissingContent {
                 object_id: want.object_id.clone(),
                 name: want.name.clone(),
                 content_id: want.content_id(),
-                at: absent,
+                at,
             });
         }
-        found.into_values().map(|found| resolved(want, found)).collect()
+        found.into_values().map(|found| resolved(want, self.in_order(found))).collect()
+    }
+
+    /// Sources by preference again: those that show names alone were looked at last.
+    fn in_order(&self, mut found: Found) -> Found {
+        found.sources.sort_by_key(|source| {
+            self.points.iter().position(|point| point.name == source.distribution_point)
+        });
+        found
     }
 
     /// What is missing becomes one problem; what was passed over becomes a warning each.
     pub(super) fn conclude(self, problems: &mut Vec<Problem>, warnings: &mut Vec<Warning>) {
-        if !self.missing.is_empty() && !self.places.is_empty() {
+        if !self.missing.is_empty() && !self.points.is_empty() {
             problems.push(Problem::MissingContent { missing: self.missing });
+        }
+        for (name, read) in &self.read_whole {
+            let told =
+                told(read).map(|told| Warning::new(WarningKind::DistributionPoint, name, told));
+            warnings.extend(told);
         }
         for (name, troubles) in self.troubles {
             for message in troubles {
@@ -175,32 +157,73 @@ impl Holdings {
     }
 }
 
-/// A path is preferred to an address: it is read without a server in between.
-fn place_of(point: &DistributionPoint) -> Option<ContentPlace> {
-    if let Some(folder) = &point.content_library {
-        return Some(ContentPlace::Library(folder.clone()));
-    }
-    let place = ContentPlace::new(point.url.as_deref()?.trim());
-    matches!(place, ContentPlace::Http(_)).then_some(place)
-}
-
-/// The contents at a place, or why not and whether that is damage rather than mere absence.
-fn held(place: &Place, want: &Want) -> Result<Vec<ContentListing>, (String, bool)> {
-    let library = match &place.library {
+/// The contents at a distribution point, or why not and whether that is damage rather than mere absence.
+fn held(point: &ChosenPoint, want: &Want) -> Result<Held, (String, bool)> {
+    let library = match &point.library {
         Ok(library) => library,
         Err(error) => {
             return Err((format!("its content library cannot be read: {error}"), false));
         }
     };
-    let ids = content_ids(library, want)?;
-    let listings = ids.iter().map(|id| library.list(id));
-    listings.collect::<Result<_, _>>().map_err(|error| (error.to_string(), true))
+    let (mut listings, mut by_name) = (Vec::new(), Vec::new());
+    for id in content_ids(library, want)? {
+        match library.show(&id)? {
+            Shown::Listed(listing) => listings.push(listing),
+            Shown::Named(content) => by_name.push(content),
+        }
+    }
+    Ok((listings, by_name))
+}
+
+/// The listing of a content that a distribution point shows by names and sizes alone: the one that
+/// another has of it, if names and sizes are the same; else every file is read for its hash, once, and
+/// what comes of it must be what the site knows.
+fn vouched(
+    found: &BTreeMap<String, Found>,
+    point: &ChosenPoint,
+    content: &NamedContent,
+    want: &Want,
+) -> Result<(ContentListing, Option<ReadWhole>), String> {
+    if let Some(known) = found.get(&content.content_id.to_ascii_uppercase()) {
+        return match content.difference(&known.listing) {
+            None => Ok((known.listing.clone(), None)),
+            Some(difference) => Err(format!("{difference} elsewhere; validate the content there")),
+        };
+    }
+    let listing = point.read_whole(content)?;
+    let computed = hex::encode_upper(package_hash(&listing));
+    let known = want.site_hash.as_deref().map(plain_hash).filter(|hash| hash.len() == 64);
+    if let Some(known) = known.as_ref().filter(|known| **known != computed) {
+        return Err(format!(
+            "its files come to package hash {computed}, the site's is {known}: validate the content there"
+        ));
+    }
+    let (content_id, bytes) = (content.content_id.clone(), content.total_bytes());
+    Ok((listing, Some(ReadWhole { content_id, bytes, checked: known.is_some() })))
+}
+
+/// One warning for a distribution point, however much was read from it.
+fn told(read: &[ReadWhole]) -> Option<String> {
+    let bytes: u64 = read.iter().map(|read| read.bytes).sum();
+    let ids: Vec<&str> = read.iter().map(|read| read.content_id.as_str()).collect();
+    let doubtful: Vec<&str> = read.iter().filter(|r| !r.checked).map(|r| &*r.content_id).collect();
+    let doubt = match doubtful.is_empty() {
+        true => String::new(),
+        false => format!(" (the site knows no hash to check {} by)", doubtful.join(", ")),
+    };
+    (!read.is_empty()).then(|| {
+        format!(
+            "it hides its content library (DataLib), so {} were read whole while planning, {bytes} bytes{doubt}; \
+             choose a distribution point besides that shows it, or name its content_library",
+            ids.join(", ")
+        )
+    })
 }
 
 fn content_ids(library: &Library, want: &Want) -> Result<Vec<String>, (String, bool)> {
     let absent = |reason: String| (reason, false);
     let entry = match &want.package_id {
-        Some(id) => library.package(id).map_err(|error| (error.to_string(), true))?,
+        Some(id) => library.package(id)?,
         None => None,
     };
     let Some(stem) = &want.stem else {
@@ -217,6 +240,12 @@ fn content_ids(library: &Library, want: &Want) -> Result<Vec<String>, (String, b
             let suffix = version.map_or_else(String::new, |version| format!(".{version}"));
             versions.push((version, format!("{stem}{suffix}")));
         }
+    }
+    if versions.is_empty() && !library.shows_versions() {
+        let version = want.version.ok_or_else(|| {
+            absent("it hides its content library (DataLib), and the site does not say which version is current".into())
+        })?;
+        return Ok(vec![format!("{stem}.{version}")]);
     }
     if versions.is_empty() {
         let held = library.versions(stem, want.kind);
@@ -250,13 +279,13 @@ fn choose(
 /// Adds a listing to those found under the same content ID, if it says the same.
 fn agree(
     found: &mut BTreeMap<String, Found>,
-    place: &Place,
+    point: &ChosenPoint,
     listing: ContentListing,
     problems: &mut Vec<Problem>,
 ) {
     let digest = listing.digest();
-    let source =
-        ContentSource { distribution_point: place.name.clone(), place: place.place.clone() };
+    let place = point.place(&listing.content_id);
+    let source = ContentSource { distribution_point: point.name.clone(), place };
     match found.get_mut(&listing.content_id.to_ascii_uppercase()) {
         None => {
             let key = listing.content_id.to_ascii_uppercase();
@@ -266,7 +295,7 @@ fn agree(
         Some(known) => problems.push(Problem::ListingsDisagree {
             content_id: listing.content_id,
             first: known.sources.first().map(|s| s.distribution_point.clone()).unwrap_or_default(),
-            second: place.name.clone(),
+            second: point.name.clone(),
         }),
     }
 }

@@ -1,6 +1,7 @@
 //! From a request to every content it comes to, or to every problem at once.
 
 mod catalog;
+mod chosen_point;
 mod dependencies;
 mod holdings;
 mod needs;
