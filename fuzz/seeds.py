@@ -180,6 +180,18 @@ def texts():
         'Provider=%V%\r\nDriverVer=01/15/2025,1.0.0.1 ; x\r\n[Strings]\r\nV="A; B"\r\n'
     keep("driver_inf", "ansi", inf)
     keep("driver_inf", "utf16", b"\xff\xfe" + inf.encode("utf-16-le"))
+    folder = "/SMS_DP_SMSPKG$/PS100012.3/"
+    response = '<D:response><D:href>%s</D:href><D:propstat><D:prop><D:resourcetype>%s</D:resourcetype>' \
+        '<D:getcontentlength>7</D:getcontentlength><D:getlastmodified>Mon, 15 Jan 2024 13:04:05 GMT' \
+        '</D:getlastmodified></D:prop></D:propstat></D:response>'
+    keep("folder_listing", "multistatus", '<D:multistatus xmlns:D="DAV:">'
+         + response % (folder + "sub/", "<D:collection/>") + response % (folder + "a%20b.txt", "")
+         + "</D:multistatus>")
+    keep("folder_listing", "page", '<html><A HREF="/x/">[To Parent Directory]</A><a href=\'a%2fb\'>'
+         f'<A HREF="{folder}a%20&amp;b.INI">a</A><a href=sub/>sub</a><a href="%2e%2e/">x</a></html>')
+    keep("wizard_lines", "cmdlet", "$b = Get-CMBootImage -Id PS100005\nNew-CMPrestageMedia -MediaMode Dynamic `\n"
+         " -BootImage $b -Path 'C:\\x.wim' -Variable @{ 'A' = \"b $c\" } -AllowUnattended:$true # note\n")
+    keep("wizard_lines", "program", 'CreateMedia.exe /K:boot /T:HD /P:"PS1" /S:"PS1" /X:"A=b" /F:"C:\\x y.wim"\n')
     for name in ("sealed", "cut"):
         data = bytes.fromhex("0000edec14000000200000003000000010660000") + bytes(4 + 48)
         keep("variables_file", name, data[:60] if name == "cut" else data)

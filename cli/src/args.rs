@@ -232,10 +232,32 @@ pub struct BuildArgs {
     /// Don't make the media certificate known to the site; 'prestage register' does it later
     #[arg(long)]
     pub no_register: bool,
+    /// Builds of a higher priority are served first
+    #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
+    pub priority: i32,
+    /// By when it should be done, as 2026-11-30T06:00:00Z: served first when the time comes near
+    #[arg(long, value_name = "TIME", value_parser = deadline)]
+    pub deadline: Option<time::OffsetDateTime>,
     #[command(flatten)]
     pub with: SpecArgs,
     #[command(flatten)]
     pub remote: RemoteArgs,
+}
+
+fn reach(text: &str) -> Result<(String, u32), String> {
+    let (name, cost) = text.rsplit_once('=').unwrap_or((text, "0"));
+    let cost =
+        cost.trim().parse().map_err(|_| format!("'{cost}' is no cost: a whole number is"))?;
+    match name.trim() {
+        "" => Err("it names no distribution point: write dp1.corp.example=0".to_owned()),
+        name => Ok((name.to_owned(), cost)),
+    }
+}
+
+fn deadline(text: &str) -> Result<time::OffsetDateTime, String> {
+    let format = &time::format_description::well_known::Rfc3339;
+    time::OffsetDateTime::parse(text, format)
+        .map_err(|_| "write it with its time zone, as 2026-11-30T06:00:00Z".to_owned())
 }
 
 #[derive(Debug, Args)]
@@ -336,6 +358,10 @@ pub struct WorkerArgs {
     /// Encoding threads [default: all cores]
     #[arg(long, env = "PRESTAGE_THREADS")]
     pub threads: Option<usize>,
+    /// A distribution point that it reaches, and the cost of reading there, as dp1.corp.example=0;
+    /// * stands for all others [default: all, at no cost]
+    #[arg(long, env = "PRESTAGE_REACH", value_name = "NAME=COST", value_delimiter = ',', value_parser = reach)]
+    pub reach: Vec<(String, u32)>,
     /// Where packs are written on their way to a bucket [default: the system's temporary folder]
     #[arg(long, env = "PRESTAGE_STAGING")]
     pub staging_folder: Option<PathBuf>,

@@ -81,6 +81,7 @@ impl Connection {
             let worker = WorkerSettings {
                 id: new_worker_id(),
                 name: format!("worker {number}"),
+                reach: Vec::new(),
                 slots: SLOTS_DEFAULT,
                 threads: cores().div_ceil(count as usize),
                 staging: staging.clone().unwrap_or_else(|| data_dir.join("staging")),

@@ -1,12 +1,14 @@
 //! Settings of the services: option or environment first, then the file, then the default.
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use prestage_access::Access;
 use prestage_coordinator::{CoordinatorSettings, Policy, RUN_BYTES};
+use prestage_proto::v1;
 use prestage_worker::WorkerSettings;
 use serde::{Deserialize, de::DeserializeOwned};
 
@@ -37,6 +39,8 @@ struct WorkerFile {
     name: Option<String>,
     slots: Option<u32>,
     threads: Option<usize>,
+    /// Costs by distribution point.
+    reach: BTreeMap<String, u32>,
     staging_folder: Option<PathBuf>,
     access: Option<PathBuf>,
 }
@@ -97,10 +101,18 @@ pub fn worker(args: WorkerArgs) -> Result<(String, WorkerSettings), CliError> {
         name: args.name.or(file.name).unwrap_or_else(machine_name),
         slots: args.slots.or(file.slots).unwrap_or(SLOTS_DEFAULT).max(1),
         threads: args.threads.or(file.threads).unwrap_or_else(cores),
+        reach: reach(args.reach, file.reach),
         staging: args.staging_folder.or(file.staging_folder).unwrap_or_else(std::env::temp_dir),
         access: access(args.access.or(file.access).as_deref())?,
     };
     Ok((coordinator.unwrap_or_else(|| COORDINATOR_DEFAULT.into()), settings))
+}
+
+fn reach(given: Vec<(String, u32)>, file: BTreeMap<String, u32>) -> Vec<v1::Reach> {
+    let named: Vec<(String, u32)> =
+        if given.is_empty() { file.into_iter().collect() } else { given };
+    let named = named.into_iter();
+    named.map(|(distribution_point, cost)| v1::Reach { distribution_point, cost }).collect()
 }
 
 /// A worker id that no other process ever had.

@@ -50,6 +50,10 @@ pub struct BuildRecord {
     pub name: String,
     /// Who asked.
     pub requester: String,
+    /// Higher ones are served first.
+    pub priority: i32,
+    /// By when it should be done.
+    pub deadline: Option<OffsetDateTime>,
     /// The plan. Its secret part is sealed.
     pub plan_json: Vec<u8>,
     /// Where the medium goes.

@@ -67,7 +67,8 @@ impl Leases {
         let progress =
             Arc::new(Progress { bytes_done: AtomicU64::new(0), cancelled: AtomicBool::new(false) });
         self.running.insert(id.clone(), Running { progress: progress.clone() });
-        let span = tracing::info_span!("task", task = id.0, generation = id.1, kind = kind(&task));
+        let span =
+            tracing::info_span!("task", task = id.0, generation = id.1, kind = tasks::kind(&task));
         let span = prestage_telemetry::span_under(span, &lease.traceparent);
         let work = run(task, shared.clone(), progress);
         let handle = self.tasks.spawn(work.instrument(span));
@@ -164,21 +165,6 @@ async fn run(
         runtime: tokio::runtime::Handle::current(),
     };
     tasks::run(task, tools).await
-}
-
-fn kind(task: &v1::Task) -> &'static str {
-    use v1::task::Work;
-    match task.work {
-        Some(Work::Encode(_)) => "encode",
-        Some(Work::EncodeRun(_)) => "run",
-        Some(Work::Join(_)) => "join",
-        Some(Work::Splice(_)) => "splice",
-        Some(Work::Boot(_)) => "boot",
-        Some(Work::Assemble(_)) => "assemble",
-        Some(Work::Merge(_)) => "merge",
-        Some(Work::Publish(_)) => "publish",
-        None => "unknown",
-    }
 }
 
 fn panicked(error: &JoinError) -> v1::Failure {

@@ -10,6 +10,7 @@ pub mod tasks;
 use std::{path::PathBuf, sync::Arc, time::SystemTime};
 
 use prestage_access::Access;
+use prestage_proto::v1;
 use prestage_store::{Composer, StoreOptions, scrub::scrub_folder};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use tasks::PastReads;
@@ -28,6 +29,8 @@ pub struct WorkerSettings {
     pub slots: u32,
     /// Encoding threads, shared by its tasks.
     pub threads: usize,
+    /// Which distribution points it reaches and at what cost; none named: all of them.
+    pub reach: Vec<v1::Reach>,
     /// Where packs are written before they go to a store that is no folder.
     pub staging: PathBuf,
     /// Who the worker is to distribution points.

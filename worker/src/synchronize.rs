@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, transport::Channel};
 
-use crate::{Shared, WorkerSettings, leases::Leases};
+use crate::{Shared, WorkerSettings, leases::Leases, tasks};
 
 /// How long the coordinator may hold a call back.
 const WAIT: Duration = Duration::from_secs(10);
@@ -106,6 +106,9 @@ impl Worker {
             finished: self.leases.finished(),
             wait_ms: wait.as_millis().try_into().unwrap_or(u32::MAX),
             draining,
+            reach: self.settings.reach.clone(),
+            kinds: tasks::KINDS.iter().map(|kind| (*kind).to_owned()).collect(),
+            release: env!("CARGO_PKG_VERSION").into(),
         }
     }
 

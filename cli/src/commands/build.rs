@@ -35,7 +35,8 @@ pub async fn build(args: BuildArgs, output: Output) -> Result<(), CliError> {
     }
     let mut connection = Connection::open_staged(&args.remote, true, staging).await?;
     let started = std::time::Instant::now();
-    let built = run(&mut connection.client, request, plan, given, args.no_register).await;
+    let client = &mut connection.client;
+    let built = run(client, request, plan, given, &args).await;
     let closed = connection.close().await;
     let build = built?;
     closed?;
@@ -55,7 +56,7 @@ async fn run(
     request: Option<Request>,
     plan: Option<Vec<u8>>,
     output: Option<String>,
-    no_register: bool,
+    args: &BuildArgs,
 ) -> Result<v1::Build, CliError> {
     let plan_json = match (plan, request) {
         (Some(plan), _) => plan.into(),
@@ -75,7 +76,9 @@ async fn run(
         plan_json,
         output: output.unwrap_or_default(),
         requester: std::env::var("USER").unwrap_or_default(),
-        no_register,
+        no_register: args.no_register,
+        priority: args.priority,
+        deadline: args.deadline.map(prestage_coordinator::service::timestamp),
     };
     let build_id = client.submit_build(submit).await?.into_inner().build_id;
     follow(client, &build_id, Interrupt::Cancels).await

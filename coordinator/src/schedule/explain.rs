@@ -62,6 +62,7 @@ fn status(
         reused: record.result.as_ref().is_some_and(|result| result.reused),
         waiting_for,
         since: Some(crate::service::timestamp(since)),
+        until: None,
     }
 }
 

@@ -43,6 +43,8 @@ pub fn build_message(record: &BuildRecord, tasks: Vec<v1::TaskStatus>) -> v1::Bu
         output: record.output.clone(),
         report_json: record.report_json.clone().into(),
         requester: record.requester.clone(),
+        priority: record.priority,
+        deadline: record.deadline.map(timestamp),
     }
 }
 

@@ -69,6 +69,8 @@ impl MediaApi {
             request_id,
             name: plan.name,
             requester: request.requester,
+            priority: request.priority,
+            deadline: request.deadline.map(point_in_time).transpose()?,
             plan_json: request.plan_json.to_vec(),
             output,
             state: if report_json.is_some() { BuildState::Done } else { BuildState::Running },
@@ -138,6 +140,12 @@ impl MediaApi {
         };
         Ok(build_message(&record, ended_tasks(&record, &tasks)))
     }
+}
+
+fn point_in_time(stamp: prost_types::Timestamp) -> Result<OffsetDateTime, Status> {
+    let nanos = i128::from(stamp.seconds) * 1_000_000_000 + i128::from(stamp.nanos);
+    OffsetDateTime::from_unix_timestamp_nanos(nanos)
+        .map_err(|_| Status::invalid_argument("the deadline is no point in time"))
 }
 
 fn not_found(build_id: &str) -> Status {

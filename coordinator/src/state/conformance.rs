@@ -17,6 +17,8 @@ pub fn example_build(id: &str) -> BuildRecord {
         request_id: format!("request of {id}"),
         name: "w11".into(),
         requester: "someone".into(),
+        priority: 2,
+        deadline: Some(OffsetDateTime::UNIX_EPOCH + Duration::days(20_001)),
         plan_json: b"{}".to_vec(),
         output: "/out/w11.wim".into(),
         state: BuildState::Running,

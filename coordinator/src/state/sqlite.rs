@@ -90,14 +90,16 @@ impl StateStore for SqliteState {
             return Ok(Created::Existing(row.try_get(0)?));
         }
         sqlx::query(
-            "INSERT INTO builds (build_id, request_id, name, requester, plan_json, output, state, \
-             created, ended, report_json, traceparent) \
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO builds (build_id, request_id, name, requester, priority, deadline, \
+             plan_json, output, state, created, ended, report_json, traceparent) \
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )
         .bind(&build.build_id)
         .bind(&build.request_id)
         .bind(&build.name)
         .bind(&build.requester)
+        .bind(build.priority)
+        .bind(build.deadline.map(millis))
         .bind(&build.plan_json)
         .bind(&build.output)
         .bind(build.state.as_str())
@@ -260,12 +262,15 @@ fn read_build(row: &SqliteRow) -> Result<BuildRecord, StateError> {
     let unknown = || StateError::Damaged { what: "a build's state", problem: state.clone() };
     let failure: Option<Vec<u8>> = row.try_get("failure")?;
     let failure = failure.map(|bytes| v1::Failure::decode(&bytes[..])).transpose();
-    let ended: Option<i64> = row.try_get("ended")?;
+    let (ended, deadline): (Option<i64>, Option<i64>) =
+        (row.try_get("ended")?, row.try_get("deadline")?);
     Ok(BuildRecord {
         build_id: row.try_get("build_id")?,
         request_id: row.try_get("request_id")?,
         name: row.try_get("name")?,
         requester: row.try_get("requester")?,
+        priority: row.try_get("priority")?,
+        deadline: deadline.map(from_millis),
         plan_json: row.try_get("plan_json")?,
         output: row.try_get("output")?,
         state: BuildState::parse(&state).ok_or_else(unknown)?,

@@ -168,6 +168,11 @@ fn what_cannot_serve_a_medium_is_refused() {
     }
     let without_key = authority.export("media", "-nokeys");
     assert_eq!(refused(&without_key), ImportError::NoKey);
+    // Renewed with the same key, and exported with the old one.
+    std::fs::copy(authority.path("media.crt"), authority.path("old.crt")).unwrap();
+    authority.sign("media", Some("issuing"), &[USAGE, CLIENT]);
+    let both = authority.export("media", "-certfile old.crt");
+    assert_eq!(refused(&both), ImportError::Several { count: 2 });
     let server = authority.media("rsa:2048", &[USAGE, "extendedKeyUsage=serverAuth"], "");
     assert!(matches!(refused(&server), ImportError::Usage { .. }));
     let encrypts = authority.media("rsa:2048", &["keyUsage=keyEncipherment", CLIENT], "");

@@ -87,6 +87,25 @@ impl Tools {
     }
 }
 
+/// The kinds of task that this release knows: the coordinator gives it no others.
+pub const KINDS: [&str; 8] =
+    ["encode", "run", "join", "splice", "boot", "assemble", "merge", "publish"];
+
+/// What kind a task is.
+pub fn kind(task: &v1::Task) -> &'static str {
+    match task.work {
+        Some(Work::Encode(_)) => "encode",
+        Some(Work::EncodeRun(_)) => "run",
+        Some(Work::Join(_)) => "join",
+        Some(Work::Splice(_)) => "splice",
+        Some(Work::Boot(_)) => "boot",
+        Some(Work::Assemble(_)) => "assemble",
+        Some(Work::Merge(_)) => "merge",
+        Some(Work::Publish(_)) => "publish",
+        None => "unknown",
+    }
+}
+
 /// Runs one task to its end.
 pub async fn run(task: v1::Task, tools: Tools) -> Result<v1::TaskResult, TaskError> {
     let remarks = tools.remarks.clone();

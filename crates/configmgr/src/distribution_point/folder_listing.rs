@@ -13,19 +13,24 @@ const FILETIME_OF_1970: i128 = 116_444_736_000_000_000;
 
 /// An entry of a folder.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Entry {
-    pub(super) name: String,
-    pub(super) is_folder: bool,
+pub struct Entry {
+    /// One name, without a separator.
+    pub name: String,
+    /// Whether it is a folder.
+    pub is_folder: bool,
     /// Bytes, where the server says.
-    pub(super) size: Option<u64>,
+    pub size: Option<u64>,
     /// Time of last write (FILETIME), where the server says.
-    pub(super) modified: Option<u64>,
+    pub modified: Option<u64>,
     /// Windows file attributes, where the server says.
-    pub(super) attributes: Option<u32>,
+    pub attributes: Option<u32>,
 }
 
 /// The entries in a `207 Multi-Status` answer to a PROPFIND of depth 1 for `folder`.
-pub(super) fn of_multistatus(folder: &Url, body: &str) -> Result<Vec<Entry>, XmlError> {
+///
+/// # Errors
+/// When the body is no XML.
+pub fn of_multistatus(folder: &Url, body: &str) -> Result<Vec<Entry>, XmlError> {
     let root = Element::parse(body)?;
     let all = root.descendants();
     let responses = all.iter().filter(|element| local_name(element) == "response");
@@ -53,7 +58,7 @@ pub(super) fn of_multistatus(folder: &Url, body: &str) -> Result<Vec<Entry>, Xml
 }
 
 /// The entries that a folder's page links to.
-pub(super) fn of_page(folder: &Url, page: &str) -> Vec<Entry> {
+pub fn of_page(folder: &Url, page: &str) -> Vec<Entry> {
     let mut entries = Vec::new();
     let mut rest = page;
     // Pages of IIS and Apache alike: <a href="…">; the rest of them differs.
@@ -110,11 +115,8 @@ fn entry(folder: &Url, link: &str, is_folder: Option<bool>) -> Option<Entry> {
     let below = path.get(base.len()..)?;
     let name = below.trim_end_matches('/');
     let is_folder = is_folder.unwrap_or(below.ends_with('/'));
-    (!name.is_empty() && !name.contains('/')).then(|| Entry {
-        name: name.to_owned(),
-        is_folder,
-        ..Entry::default()
-    })
+    let is_inside = !matches!(name, "" | "." | "..") && !name.contains('/');
+    is_inside.then(|| Entry { name: name.to_owned(), is_folder, ..Entry::default() })
 }
 
 #[cfg(test)]

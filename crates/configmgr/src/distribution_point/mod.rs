@@ -1,7 +1,7 @@
 //! Where a distribution point's content lies, and how it is read there: in its content library by path,
 //! or over HTTP (reference: sections 4.1 and 4.3).
 
-mod folder_listing;
+pub mod folder_listing;
 mod http_library;
 mod named_content;
 mod place;

@@ -4,6 +4,7 @@ mod admin_service;
 mod bcd_hive;
 mod content_library;
 mod driver_inf;
+mod folder_listing;
 mod pack_index;
 mod recipe;
 mod site_file;
@@ -20,6 +21,7 @@ mod wim_integrity;
 mod wim_metadata;
 mod wim_resource;
 mod wim_xml;
+mod wizard_lines;
 
 use crate::{Allowance, Target};
 
@@ -46,12 +48,14 @@ pub static TARGETS: &[Target] = &[
     plain("variables_text", variables_text::check),
     plain("bcd_hive", bcd_hive::check),
     plain("driver_inf", driver_inf::check),
+    with("folder_listing", folder_listing::check, Allowance { for_each_byte: 192, fixed: 4 << 20 }),
     with("pack_index", pack_index::check, COMPRESSED),
     // Two bytes may be a segment of 48, in vectors that grow, on both sides of the conversion.
     with("recipe", recipe::check, Allowance { for_each_byte: 192, fixed: 4 << 20 }),
     plain("upload_token", upload_token::check),
     with("spec_toml", spec_toml::check, TOML),
     plain("spec_json", spec_json::check),
+    with("wizard_lines", wizard_lines::check, TOML),
 ];
 
 /// `{a` or `a` in a line is a table or an error of more than a hundred bytes to the TOML reader.

@@ -37,6 +37,14 @@ pub enum ImportError {
         "none of its certificates belongs to its private key: export the certificate with its own key"
     )]
     NoCertificate,
+    /// More than one of its certificates has its key in it.
+    #[error(
+        "it holds {count} certificates with their keys, and can't say which one the media are to have: export that one alone"
+    )]
+    Several {
+        /// How many.
+        count: usize,
+    },
     /// Not RSA.
     #[error(
         "its key is not RSA of 2048 bits or more, the only kind known to work for media at first boot: issue a certificate with such a key"
@@ -177,7 +185,7 @@ fn own<'a>(
     keys: &[&'a PrivateKey],
     ders: &[&'a [u8]],
 ) -> Result<(&'a PrivateKey, &'a [u8]), ImportError> {
-    let mut not_rsa = false;
+    let (mut not_rsa, mut found) = (false, Vec::new());
     for &key in keys {
         let pkcs8 = PrivatePkcs8KeyDer::from(key.as_der());
         let Ok(pair) = KeyPair::from_pkcs8_der_and_sign_algo(&pkcs8, &rcgen::PKCS_RSA_SHA256)
@@ -189,9 +197,15 @@ fn own<'a>(
         for &der in ders {
             let (_, parsed) = X509Certificate::from_der(der).map_err(|error| malformed(&error))?;
             if parsed.public_key().raw == public {
-                return Ok((key, der));
+                found.push((key, der));
             }
         }
+    }
+    if let [.., last] = found[..] {
+        return match found.len() {
+            1 => Ok(last),
+            count => Err(ImportError::Several { count }),
+        };
     }
     Err(match (keys.is_empty(), not_rsa) {
         (true, _) => ImportError::NoKey,
