@@ -61,6 +61,7 @@ impl MediaApi {
         };
         let begun = self.begin(&build_id, &plan, &request.plan_json, &output);
         let (tasks, report_json) = begun.instrument(span.clone()).await?;
+        self.check(&build_id, &tasks).await?;
         let request_id =
             if request.request_id.is_empty() { build_id.clone() } else { request.request_id };
         let now = self.clock.now();
@@ -96,6 +97,29 @@ impl MediaApi {
                 Ok(existing)
             }
         }
+    }
+
+    /// Refuses what none of the workers that are there can do: it would wait for ever.
+    async fn check(&self, build_id: &str, tasks: &[NewTask]) -> Result<(), Status> {
+        let tasks = tasks.to_vec();
+        let nobody = self.engine.ask(|reply| Command::Check { tasks, reply }).await?;
+        if nobody.is_empty() {
+            return Ok(());
+        }
+        let given_up = self.pipeline.give_up(build_id, Vec::new(), self.clock.now());
+        if let Err(error) = given_up.await {
+            tracing::warn!(build_id, %error, "what a refused request left stays behind");
+        }
+        let lines = nobody.iter().map(|(label, wait)| format!("{label}: it would wait for {wait}"));
+        let failure = v1::Failure {
+            what: lines.collect::<Vec<_>>().join("\n"),
+            advice: "start a worker that can do it (its --reach names distribution points), or \
+                     choose other distribution points in the spec"
+                .into(),
+            retry: v1::Retry::Never.into(),
+            ..Default::default()
+        };
+        Err(status_of(&failure, Code::FailedPrecondition))
     }
 
     async fn note_registration(

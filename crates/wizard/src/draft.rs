@@ -70,6 +70,11 @@ pub struct Draft {
     pub not_carried: Vec<NotCarried>,
 }
 
+/// What a TOML comment can hold: neither ends of lines nor other control characters.
+fn in_comment(text: &str) -> String {
+    text.replace(char::is_control, " ")
+}
+
 impl Draft {
     /// Notes something that could not be carried over.
     pub fn leave_out(&mut self, what: &str, why: impl Into<String>) {
@@ -84,7 +89,7 @@ impl Draft {
             "# Made by prestage import-cmdlet. Check it: prestage plan FILE --site SITE\n",
         );
         for NotCarried { what, why } in &self.not_carried {
-            let _ = writeln!(text, "# NOT CARRIED OVER: {what}: {}", why.replace('\n', " "));
+            let _ = writeln!(text, "# NOT CARRIED OVER: {}: {}", in_comment(what), in_comment(why));
         }
         let mut out = Lines(text);
         out.blank();
