@@ -22,6 +22,7 @@ use crate::{
     build_log::build_log,
     clock::Clock,
     events::{BuildEvent, Happening},
+    numbers,
     pipeline::{MediaPipeline, Results, assembled},
     records::{BuildRecord, BuildState, NewTask},
     schedule::{BuildOrder, Policy, Scheduler, TaskRef, Wait, task_statuses},
@@ -156,6 +157,7 @@ pub(crate) async fn start(
 
 impl Engine {
     async fn run(mut self, mut commands: mpsc::Receiver<Command>, shutdown: CancellationToken) {
+        numbers::show_leader(true);
         let mut expiry = tokio::time::interval((self.policy.lease_ttl / 4).min(TICK_MAX));
         expiry.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -168,6 +170,7 @@ impl Engine {
                 () = shutdown.cancelled() => break,
             }
         }
+        numbers::show_leader(false);
         // Half-made things of builds that ended are not left behind.
         while self.clean_up.join_next().await.is_some() {}
     }
@@ -371,6 +374,10 @@ impl Engine {
         let store = self.store.clone();
         store.finish_task(task, self.clock.now(), result, &follow_up.tasks).await?;
         let now = self.clock.monotonic();
+        if let Some(entry) = self.scheduler.task(task) {
+            let began = entry.leases.first().map(|lease| lease.since);
+            numbers::count_done(entry, result, began.map(|began| now.saturating_sub(began)));
+        }
         let same = self.scheduler.finish(task, result, now);
         self.scheduler.add_tasks(&task.build_id, follow_up.tasks, now);
         if let Some(report) = follow_up.report_json
@@ -391,6 +398,11 @@ impl Engine {
     async fn note_setbacks(&self, setbacks: &[(TaskRef, Happening)]) {
         if setbacks.is_empty() {
             return;
+        }
+        for (task, what) in setbacks {
+            let kind = self.scheduler.task(task).map_or("", |task| &task.record.kind);
+            let lost = matches!(what, Happening::Lost { .. });
+            numbers::count_setback(kind, if lost { "lost" } else { "failed" });
         }
         let events = setbacks.iter().map(|(task, what)| self.event(task, what.clone()));
         let events: Vec<BuildEvent> = events.collect();
@@ -435,6 +447,7 @@ impl Engine {
 
     fn ended(&mut self, build_id: &str, record: BuildRecord) {
         let state = record.state;
+        numbers::count_build(state);
         let mut open = Vec::new();
         if state != BuildState::Done
             && let Some(assembled) = assembled(&results(&self.scheduler, build_id))
@@ -508,6 +521,7 @@ impl Engine {
         for build_id in builds {
             self.show(&build_id, false);
         }
+        numbers::show_fleet(&self.scheduler, self.builds.len(), self.clock.monotonic());
         self.wake_workers();
     }
 

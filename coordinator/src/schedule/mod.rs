@@ -303,7 +303,8 @@ impl Scheduler {
         self.builds.get_mut(&task.build_id)?.tasks.get_mut(&task.task_id)
     }
 
-    fn task(&self, task: &TaskRef) -> Option<&TaskEntry> {
+    /// A task, if it is there.
+    pub fn task(&self, task: &TaskRef) -> Option<&TaskEntry> {
         self.builds.get(&task.build_id)?.tasks.get(&task.task_id)
     }
 

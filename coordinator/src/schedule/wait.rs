@@ -90,6 +90,20 @@ pub struct QueueDepth {
 }
 
 impl Wait {
+    /// All that [`Wait::reason`] may say.
+    pub const REASONS: [&str; 10] = [
+        "tasks",
+        "same_work",
+        "return",
+        "worker",
+        "release",
+        "reach",
+        "rest",
+        "nearer",
+        "retry",
+        "slot",
+    ];
+
     /// What for, in a word: a label of metrics.
     pub fn reason(&self) -> &'static str {
         match self {

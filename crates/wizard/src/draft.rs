@@ -81,6 +81,16 @@ impl Draft {
         self.not_carried.push(NotCarried { what: what.to_owned(), why: why.into() });
     }
 
+    /// Sets a variable; when it is given again, the last value counts. Names are the same in any case.
+    pub fn variable(&mut self, name: &str, value: String) {
+        let known = self.variables.iter().position(|(known, _)| known.eq_ignore_ascii_case(name));
+        if let Some(known) = known {
+            self.variables.remove(known);
+            self.leave_out(&format!("a first value of variable {name}"), "it is given twice");
+        }
+        self.variables.push((name.to_owned(), value));
+    }
+
     /// The spec as TOML, with a comment for all that could not be carried over. It lacks what the
     /// command line did not say: reading it tells.
     #[must_use]
