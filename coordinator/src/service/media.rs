@@ -11,10 +11,11 @@ use tonic::{Code, Request, Response, Status};
 use tracing::Instrument;
 
 use super::convert::{build_message, ended_tasks, log_entry, status_of};
+use super::garbage;
 use crate::{
     build_log::build_log,
     clock::Clock,
-    engine::{Command, EngineHandle},
+    engine::{Cancelled, Command, EngineHandle},
     events::{BuildEvent, Happening},
     pipeline::{MediaPipeline, PipelineError},
     plan::{BuildPlan, MediaPlanner, PlanFailure, medium_output},
@@ -231,12 +232,29 @@ impl MediaService for MediaApi {
     ) -> Result<Response<v1::CancelBuildResponse>, Status> {
         let build_id = request.into_inner().build_id;
         let id = build_id.clone();
-        let cancelled = self.engine.ask(|reply| Command::Cancel { build_id: id, reply }).await?;
-        if !cancelled {
-            // One that has ended is as cancelled as it can be; an unknown one is a mistake.
-            self.find(&build_id).await?;
-        }
-        Ok(Response::new(v1::CancelBuildResponse {}))
+        let stopping =
+            match self.engine.ask(|reply| Command::Cancel { build_id: id, reply }).await? {
+                Cancelled::Ended { stopping } => stopping,
+                Cancelled::NotRunning => {
+                    // One that has ended is as cancelled as it can be; an unknown one is a mistake.
+                    self.find(&build_id).await?;
+                    Vec::new()
+                }
+            };
+        Ok(Response::new(v1::CancelBuildResponse { stopping_workers: stopping }))
+    }
+
+    async fn collect_garbage(
+        &self,
+        request: Request<v1::CollectGarbageRequest>,
+    ) -> Result<Response<v1::CollectGarbageResponse>, Status> {
+        let request = request.into_inner();
+        let (policy, collector) = (garbage::policy(&request), (self.new_id)());
+        let now = self.clock.now();
+        let collected = self.pipeline.collect_garbage(&collector, &policy, request.dry_run, now);
+        let collected = collected.await;
+        let collected = collected.map_err(|error| status_of(&error.into(), Code::Unavailable))?;
+        Ok(Response::new(garbage::message(collected)))
     }
 
     async fn get_build_log(

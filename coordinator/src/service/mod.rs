@@ -1,6 +1,7 @@
 //! The gRPC API.
 
 mod convert;
+mod garbage;
 mod media;
 mod work;
 
