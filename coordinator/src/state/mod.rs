@@ -3,6 +3,7 @@
 pub mod conformance;
 mod lead;
 mod memory;
+mod place;
 mod postgres;
 mod rows;
 mod sql;
@@ -22,6 +23,7 @@ use crate::{
 
 pub use lead::{Candidate, Epoch, Leadership};
 pub use memory::MemoryState;
+pub use place::StatePlace;
 pub use postgres::{PostgresState, PostgresUrl, PostgresUrlError};
 pub use sql::SqlState;
 pub use sqlite::SqliteState;
