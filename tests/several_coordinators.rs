@@ -120,7 +120,6 @@ fn a_leader_that_slept_changes_nothing_and_stands_by() {
     let expected = undisturbed(&demo, &plan);
     let first = coordinator(&demo, &postgres, "first");
     let second = coordinator(&demo, &postgres, "second");
-    // Only the first one knows this worker and this client: both must find the second.
     let addresses = both(&first, &second);
     let (_one, _l1) = worker(&demo, &addresses, "one");
     let build = start_build(&demo, &addresses, &plan);
@@ -129,15 +128,19 @@ fn a_leader_that_slept_changes_nothing_and_stands_by() {
     let stopped = Instant::now();
     signal(&first.process, "-STOP");
     taken_over(&second, stopped, "SIGSTOP");
-    // In the middle of what the second one does, the first one believes to lead.
+    // Its connections are open, but nothing comes: worker and client must find that out.
+    let document = ok(&build.wait_with_output().unwrap());
+    println!("build done {:.2} s after the SIGSTOP", stopped.elapsed().as_secs_f64());
+    assert_eq!(document["build_id"], build_id);
+    let shown = tasks(&demo, &second.address, &build_id);
+    // It wakes up in the middle of what it was told, and believes to lead.
     signal(&first.process, "-CONT");
     wait_for(&first.log, STANDBY);
-    let document = ok(&build.wait_with_output().unwrap());
-    assert_eq!(document["build_id"], build_id);
     assert!(std::fs::read(demo.path("out.wim")).unwrap() == expected, "the medium is another");
-    let shown = tasks(&demo, &second.address, &build_id);
     assert_eq!(done(&shown).len(), shown.len());
-    assert_eq!(shown, tasks(&demo, &first.address, &build_id), "both read the same");
+    for coordinator in [&first, &second] {
+        assert_eq!(tasks(&demo, &coordinator.address, &build_id), shown, "nothing has changed");
+    }
     until_clean(&demo);
 }
 
@@ -189,4 +192,25 @@ fn a_plan_sealed_with_another_key_says_what_to_do() {
     let one = coordinator(&demo, &postgres, "first");
     let refused = start_build(&demo, &one.address, &plan).wait_with_output().unwrap();
     assert!(support::refused(&refused, 2).contains("share one seal key (--seal-key)"));
+}
+
+#[test]
+fn a_database_that_is_away_holds_a_build_up_and_no_more() {
+    let (demo, mut postgres) = (Demo::new(), Postgres::start());
+    let plan = saved_plan(&demo, "thorough", &[]);
+    let expected = undisturbed(&demo, &plan);
+    let first = coordinator(&demo, &postgres, "first");
+    let second = coordinator(&demo, &postgres, "second");
+    let addresses = both(&first, &second);
+    let (_worker, _log) = worker(&demo, &addresses, "one");
+    let build = start_build(&demo, &addresses, &plan);
+    let build_id = first_build(&demo, &first.address);
+    wait_until(|| !done(&tasks(&demo, &first.address, &build_id)).is_empty());
+    postgres.crash();
+    // Longer than a lease: nobody leads.
+    wait_for(&first.log, STANDBY);
+    postgres.start_again();
+    ok(&build.wait_with_output().unwrap());
+    assert!(std::fs::read(demo.path("out.wim")).unwrap() == expected, "the medium is another");
+    until_clean(&demo);
 }

@@ -1,6 +1,6 @@
 //! The command line: a contract that users' scripts rely on.
 
-use std::path::PathBuf;
+use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
@@ -343,6 +343,9 @@ pub struct CoordinatorArgs {
     /// Where packs live, as workers see it too: a folder or s3://bucket/prefix
     #[arg(long, env = "PRESTAGE_OBJECTS")]
     pub objects: Option<String>,
+    /// Address to serve Prometheus metrics at, under /metrics [default: none]
+    #[arg(long, env = "PRESTAGE_METRICS", value_name = "ADDRESS")]
+    pub metrics: Option<SocketAddr>,
     /// Seconds without a word after which a worker's tasks go to others [default: 15]
     #[arg(long, env = "PRESTAGE_LEASE_SECONDS")]
     pub lease_seconds: Option<u64>,
@@ -377,6 +380,9 @@ pub struct WorkerArgs {
     /// * stands for all others [default: all, at no cost]
     #[arg(long, env = "PRESTAGE_REACH", value_name = "NAME=COST", value_delimiter = ',', value_parser = reach)]
     pub reach: Vec<(String, u32)>,
+    /// Address to serve Prometheus metrics at, under /metrics [default: none]
+    #[arg(long, env = "PRESTAGE_METRICS", value_name = "ADDRESS")]
+    pub metrics: Option<SocketAddr>,
     /// Where packs are written on their way to a bucket [default: the system's temporary folder]
     #[arg(long, env = "PRESTAGE_STAGING")]
     pub staging_folder: Option<PathBuf>,

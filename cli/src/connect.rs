@@ -78,7 +78,8 @@ impl Connection {
             seal_key: None,
             advertise: String::new(),
             objects: args.local.objects.clone(),
-            policy: Policy::default(),
+            // Its workers end with it.
+            policy: Policy { return_grace: Duration::ZERO, ..Policy::default() },
             run_bytes: run_bytes(args.local.run_mib),
             access: access(args.local.access.as_deref())?,
             shares_files: count > 1,

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    net::SocketAddr,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -32,6 +33,7 @@ struct CoordinatorFile {
     seal_key: Option<PathBuf>,
     objects: Option<String>,
     lease_seconds: Option<u64>,
+    metrics: Option<SocketAddr>,
     access: Option<PathBuf>,
 }
 
@@ -44,6 +46,7 @@ struct WorkerFile {
     threads: Option<usize>,
     /// Costs by distribution point.
     reach: BTreeMap<String, u32>,
+    metrics: Option<SocketAddr>,
     staging_folder: Option<PathBuf>,
     access: Option<PathBuf>,
 }
@@ -64,6 +67,7 @@ fn read_file<T: DeserializeOwned + Default>(path: Option<&Path>) -> Result<T, Cl
 pub fn coordinator(args: CoordinatorArgs) -> Result<(String, CoordinatorSettings), CliError> {
     let file: CoordinatorFile = read_file(args.config.as_deref())?;
     let listen = args.listen.or(file.listen).unwrap_or_else(|| LISTEN_DEFAULT.into());
+    serve_metrics(args.metrics.or(file.metrics))?;
     let mut policy = Policy::default();
     if let Some(seconds) = args.lease_seconds.or(file.lease_seconds) {
         policy.lease_ttl = Duration::from_secs(seconds.max(1));
@@ -97,6 +101,14 @@ pub fn coordinator(args: CoordinatorArgs) -> Result<(String, CoordinatorSettings
     Ok((listen, settings))
 }
 
+fn serve_metrics(address: Option<SocketAddr>) -> Result<(), CliError> {
+    let Some(address) = address else {
+        return Ok(());
+    };
+    let served = prestage_telemetry::serve_metrics(address);
+    served.map_err(|error| CliError::failed(error.to_string(), ""))
+}
+
 /// Who we are to the site's servers.
 pub fn access(file: Option<&Path>) -> Result<Access, CliError> {
     let Some(file) = file else {
@@ -114,6 +126,7 @@ pub fn run_bytes(mib: Option<u64>) -> u64 {
 pub fn worker(args: WorkerArgs) -> Result<(String, WorkerSettings), CliError> {
     let file: WorkerFile = read_file(args.config.as_deref())?;
     let coordinator = args.coordinator.or(file.coordinator);
+    serve_metrics(args.metrics.or(file.metrics))?;
     let settings = WorkerSettings {
         id: new_worker_id(),
         name: args.name.or(file.name).unwrap_or_else(machine_name),

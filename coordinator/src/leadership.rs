@@ -16,8 +16,9 @@ use crate::{
     CoordinatorError,
     clock::Clock,
     engine::{self, EngineHandle},
+    numbers,
     pipeline::MediaPipeline,
-    schedule::Policy,
+    schedule::{Policy, Scheduler},
     state::{Candidate, Epoch, Leadership, StateError, StateStore},
 };
 
@@ -93,6 +94,7 @@ impl Candidacy {
     /// this returns.
     pub async fn begin(self) -> Result<(watch::Receiver<Role>, JoinHandle<()>), CoordinatorError> {
         let (role, seen) = watch::channel(Role::Standby { leader: String::new() });
+        show_nothing(self.policy);
         let term = self.stand(&role).await?;
         Ok((seen, tokio::spawn(self.go_on(role, term))))
     }
@@ -165,6 +167,8 @@ impl Candidacy {
     async fn lead(&self, role: &watch::Sender<Role>, mut term: Term) {
         let epoch = term.lease.epoch;
         tokio::select! {
+            biased;
+            () = self.shutdown.cancelled() => {}
             () = term.lease.hold() => {
                 tracing::error!(epoch = epoch.0, "this coordinator has lost the lead");
             }
@@ -172,10 +176,10 @@ impl Candidacy {
                 Ok(()) => tracing::error!(epoch = epoch.0, "this coordinator was deposed"),
                 Err(error) => tracing::error!(%error, "the engine ended badly"),
             },
-            () = self.shutdown.cancelled() => {}
         }
         stand_by(role, String::new());
         term.stop.cancel();
+        show_nothing(self.policy);
         let mut busy = !term.engine.is_finished();
         if busy {
             busy = timeout(GRACE, &mut term.engine).await.is_err();
@@ -198,6 +202,12 @@ impl Candidacy {
             tracing::warn!(%error, "the lead could not be given up; it expires");
         }
     }
+}
+
+/// A standby has no fleet.
+fn show_nothing(policy: Policy) {
+    numbers::show_leader(false);
+    numbers::show_fleet(&Scheduler::new(policy), 0, Duration::ZERO);
 }
 
 /// Shows that this coordinator is a standby.

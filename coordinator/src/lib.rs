@@ -10,6 +10,7 @@ pub mod clock;
 mod engine;
 pub mod events;
 mod leadership;
+mod numbers;
 pub mod pipeline;
 pub mod plan;
 pub mod records;

@@ -32,7 +32,8 @@ async fn postgres_conforms_and_survives_a_restart() {
     let state = PostgresState::open(&url).await.unwrap();
     conformance::run(&state).await.unwrap();
     let before = state.list("", 10).await.unwrap();
-    server.kill_and_start_again();
+    server.crash();
+    server.start_again();
     let again = PostgresState::open(&url).await.unwrap();
     assert_eq!(again.list("", 10).await.unwrap(), before);
     assert_eq!(before.len(), 6);

@@ -60,7 +60,7 @@ pub async fn show(args: &BuildIdArgs, output: Output) -> Result<(), CliError> {
                 text(task, "state").to_owned(),
                 format!("{done} of {}", bytes(number(task, "bytes_total"))),
                 text(task, "worker").to_owned(),
-                text(task, "waiting_for").to_owned(),
+                waits(task),
                 text(task, "label").to_owned(),
             ]);
         }
@@ -93,6 +93,22 @@ pub async fn cancel(args: &BuildIdArgs, output: Output) -> Result<(), CliError> 
     })
 }
 
+/// For what, since when, and until when where that is known.
+fn waits(task: &Value) -> String {
+    let what = text(task, "waiting_for");
+    if what.is_empty() {
+        return String::new();
+    }
+    let clock = |field: &str, word: &str| {
+        let seconds = task[field].as_i64()?;
+        let time = time::OffsetDateTime::from_unix_timestamp(seconds).ok()?.time();
+        let (hours, minutes, seconds) = time.as_hms();
+        Some(format!(", {word} {hours:02}:{minutes:02}:{seconds:02} UTC"))
+    };
+    let since = clock("since", "since").unwrap_or_default();
+    format!("{what}{since}{}", clock("until", "until").unwrap_or_default())
+}
+
 fn brief(build: &v1::Build) -> Value {
     let state = match build.state() {
         v1::BuildState::Running => "running",
@@ -107,6 +123,8 @@ fn brief(build: &v1::Build) -> Value {
         "state": state,
         "output": build.output,
         "requester": build.requester,
+        "priority": build.priority,
+        "deadline": build.deadline.as_ref().map(|deadline| deadline.seconds),
         "failure": build.failure.as_ref().map(|failure| failure.what.clone()),
     })
 }
@@ -125,5 +143,6 @@ fn task(task: &v1::TaskStatus) -> Value {
         "reused": task.reused,
         "waiting_for": task.waiting_for,
         "since": task.since.as_ref().map(|since| since.seconds),
+        "until": task.until.as_ref().map(|until| until.seconds),
     })
 }

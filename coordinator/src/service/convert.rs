@@ -78,6 +78,11 @@ pub(super) fn stored_tasks(record: &BuildRecord, tasks: &[TaskRecord]) -> Vec<v1
             bytes_total: task.bytes_total,
             generation: task.generation,
             reused: task.result.as_ref().is_some_and(|result| result.reused),
+            waiting_for: match state {
+                v1::TaskState::Blocked => "tasks before it".into(),
+                v1::TaskState::Ready => "a worker, or has one: the active coordinator knows".into(),
+                _ => String::new(),
+            },
             since: record.ended.map(timestamp),
             ..Default::default()
         }

@@ -145,7 +145,8 @@ impl Leader {
             return status;
         }
         let address = &self.address;
-        let what = format!("the active coordinator {address} does not answer: {status}");
+        let problem = status.message();
+        let what = format!("the active coordinator {address} does not answer: {problem}");
         Status::unavailable(what)
     }
 }
@@ -158,4 +159,67 @@ pub(crate) fn forwarded<T>(request: Request<T>) -> Request<T> {
     }
     metadata.insert(FORWARDED, MetadataValue::from_static("1"));
     Request::from_parts(metadata, Extensions::default(), message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn standby(leader: &str) -> (watch::Sender<Role>, Leaders) {
+        let (role, seen) = watch::channel(Role::Standby { leader: leader.into() });
+        (role, Leaders::new(seen))
+    }
+
+    fn refused(way: Result<Way, Status>) -> String {
+        match way {
+            Ok(_) => panic!("there is a way"),
+            Err(status) => {
+                assert_eq!(status.code(), tonic::Code::Unavailable);
+                status.message().to_owned()
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn sends_on_once_and_says_when_nobody_is_active() {
+        let (_role, leaders) = standby("");
+        let said = refused(leaders.way(&MetadataMap::new()));
+        assert!(said.contains("no coordinator is active"), "{said}");
+        let (_role, leaders) = standby("http://127.0.0.1:1");
+        let mut request = Request::new(());
+        request.metadata_mut().insert("traceparent", MetadataValue::from_static("00-1-2-01"));
+        request.set_timeout(Duration::from_secs(3));
+        assert!(matches!(leaders.way(request.metadata()), Ok(Way::There(_))));
+        let sent_on = forwarded(request);
+        for kept in ["traceparent", "grpc-timeout"] {
+            assert!(sent_on.metadata().contains_key(kept), "{kept}");
+        }
+        let said = refused(leaders.way(sent_on.metadata()));
+        assert!(said.contains("is changing"), "{said}");
+    }
+
+    #[tokio::test]
+    async fn waits_for_nobody_who_leads_no_more() {
+        let (role, leaders) = standby("http://127.0.0.1:1");
+        let Ok(Way::There(leader)) = leaders.way(&MetadataMap::new()) else {
+            panic!("there is no way");
+        };
+        let hangs = std::future::pending::<Result<Response<()>, Status>>();
+        let answer = tokio::spawn(async move { leader.answer(hangs).await.map(drop) });
+        role.send_replace(Role::Standby { leader: "http://127.0.0.1:2".into() });
+        let status = answer.await.unwrap().unwrap_err();
+        assert!(status.message().contains("has changed"), "{status}");
+    }
+
+    #[tokio::test]
+    async fn tells_which_leader_does_not_answer() {
+        let (_role, leaders) = standby("http://127.0.0.1:1");
+        let Ok(Way::There(leader)) = leaders.way(&MetadataMap::new()) else {
+            panic!("there is no way");
+        };
+        let request = prestage_proto::v1::CancelBuildRequest::default();
+        let status = leader.answer(leader.media().cancel_build(request)).await.unwrap_err();
+        assert_eq!(status.code(), tonic::Code::Unavailable);
+        assert!(status.message().contains("http://127.0.0.1:1 does not answer"), "{status}");
+    }
 }

@@ -70,6 +70,7 @@ impl MediaApi {
         };
         let begun = self.begin(&build_id, &plan, &request.plan_json, &output);
         let (tasks, report_json) = begun.instrument(span.clone()).await?;
+        self.check(active, &build_id, &tasks).await?;
         let request_id =
             if request.request_id.is_empty() { build_id.clone() } else { request.request_id };
         let now = self.clock.now();
@@ -116,6 +117,31 @@ impl MediaApi {
         if let Err(error) = given_up.await {
             tracing::warn!(build_id, %error, "what a vain request left stays behind");
         }
+    }
+
+    /// Refuses what none of the workers that are there can do: it would wait for ever.
+    async fn check(
+        &self,
+        active: &Active,
+        build_id: &str,
+        tasks: &[NewTask],
+    ) -> Result<(), Status> {
+        let tasks = tasks.to_vec();
+        let nobody = active.engine.ask(|reply| Command::Check { tasks, reply }).await?;
+        if nobody.is_empty() {
+            return Ok(());
+        }
+        self.forget(build_id).await;
+        let lines = nobody.iter().map(|(label, wait)| format!("{label}: it would wait for {wait}"));
+        let failure = v1::Failure {
+            what: lines.collect::<Vec<_>>().join("\n"),
+            advice: "start a worker that can do it (its --reach names distribution points), or \
+                     choose other distribution points in the spec"
+                .into(),
+            retry: v1::Retry::Never.into(),
+            ..Default::default()
+        };
+        Err(status_of(&failure, Code::FailedPrecondition))
     }
 
     /// The tasks that a build begins with; none, but its report, when its medium is there already.

@@ -60,14 +60,8 @@ impl Postgres {
         format!("postgres://{SUPERUSER}:{PASSWORD}@127.0.0.1:{}/postgres", self.port)
     }
 
-    /// The same without the password.
-    pub fn url_without_password(&self) -> String {
-        format!("postgres://{SUPERUSER}@127.0.0.1:{}/postgres", self.port)
-    }
-
-    /// The server's violent end, and a new one over the same data.
-    pub fn kill_and_start_again(&mut self) {
-        self.end();
+    /// A new server over the data of the one that [`Postgres::crash`] ended.
+    pub fn start_again(&mut self) {
         self.server = serve(self.folder.path(), self.port);
         self.wait();
     }
@@ -92,8 +86,8 @@ impl Postgres {
             && binary("pg_isready").args(address).output().unwrap().status.success()
     }
 
-    /// SIGQUIT ends all its processes at once, as a crash does; SIGKILL would leave some behind.
-    fn end(&mut self) {
+    /// The server's violent end: SIGQUIT ends all its processes at once; SIGKILL would leave some.
+    pub fn crash(&mut self) {
         let pid = self.server.id().to_string();
         // It may have ended by itself.
         let _ = Command::new("kill").args(["-QUIT", &pid]).output();
@@ -103,7 +97,7 @@ impl Postgres {
 
 impl Drop for Postgres {
     fn drop(&mut self) {
-        self.end();
+        self.crash();
     }
 }
 
