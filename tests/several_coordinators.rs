@@ -4,6 +4,7 @@
 mod support;
 
 use std::{
+    os::unix::fs::PermissionsExt,
     sync::mpsc,
     time::{Duration, Instant},
 };
@@ -30,9 +31,14 @@ struct Coordinator {
     log: mpsc::Receiver<String>,
 }
 
-/// A coordinator with a data folder of its own; objects, seal key and state are shared.
+/// A coordinator with a data folder of its own; objects, seal key and state are shared. The first one
+/// has the password in the state's address, the others from the password file.
 fn coordinator(demo: &Demo, postgres: &Postgres, name: &str) -> Coordinator {
     let (data, objects) = (demo.path(name), demo.path("objects"));
+    let passwords = demo.path(".pgpass");
+    std::fs::write(&passwords, postgres.password_line()).unwrap();
+    std::fs::set_permissions(&passwords, PermissionsExt::from_mode(0o600)).unwrap();
+    let state = if name == "first" { postgres.url() } else { postgres.url_without_password() };
     let seal_key = demo.path("data/seal.key");
     let args = [
         "coordinator",
@@ -43,7 +49,7 @@ fn coordinator(demo: &Demo, postgres: &Postgres, name: &str) -> Coordinator {
         "--objects",
         objects.to_str().unwrap(),
         "--state",
-        &postgres.url(),
+        &state,
         "--seal-key",
         seal_key.to_str().unwrap(),
     ];
@@ -66,7 +72,7 @@ fn signal(process: &Running, name: &str) {
 fn taken_over(by: &Coordinator, since: Instant, how: &str) {
     wait_for(&by.log, ACTIVE);
     let took = since.elapsed();
-    println!("takeover after {how}: {:.2} s", took.as_secs_f64());
+    eprintln!("takeover after {how}: {:.2} s", took.as_secs_f64());
     assert!(took < TAKEOVER_MAX);
 }
 
@@ -101,14 +107,14 @@ fn a_killed_coordinator_is_followed_by_the_other_and_nothing_is_done_twice() {
     taken_over(&second, killed, "SIGKILL");
     // The client goes on with the other one, too.
     let document = ok(&build.wait_with_output().unwrap());
-    println!("build done {:.2} s after the SIGKILL", killed.elapsed().as_secs_f64());
+    eprintln!("build done {:.2} s after the SIGKILL", killed.elapsed().as_secs_f64());
     assert_eq!(document["build_id"], build_id);
     let after = tasks(&demo, &second.address, &build_id);
     for finished in done(&before) {
         assert_eq!(task(&after, finished)["generation"], finished["generation"], "{finished}");
     }
     let again = after.iter().filter(|task| task["generation"].as_u64() > Some(1));
-    println!("{} of {} tasks were leased twice", again.count(), after.len());
+    eprintln!("{} of {} tasks were leased twice", again.count(), after.len());
     assert!(std::fs::read(demo.path("out.wim")).unwrap() == expected, "the medium is another");
     until_clean(&demo);
 }
@@ -130,7 +136,7 @@ fn a_leader_that_slept_changes_nothing_and_stands_by() {
     taken_over(&second, stopped, "SIGSTOP");
     // Its connections are open, but nothing comes: worker and client must find that out.
     let document = ok(&build.wait_with_output().unwrap());
-    println!("build done {:.2} s after the SIGSTOP", stopped.elapsed().as_secs_f64());
+    eprintln!("build done {:.2} s after the SIGSTOP", stopped.elapsed().as_secs_f64());
     assert_eq!(document["build_id"], build_id);
     let shown = tasks(&demo, &second.address, &build_id);
     // It wakes up in the middle of what it was told, and believes to lead.
@@ -213,4 +219,25 @@ fn a_database_that_is_away_holds_a_build_up_and_no_more() {
     ok(&build.wait_with_output().unwrap());
     assert!(std::fs::read(demo.path("out.wim")).unwrap() == expected, "the medium is another");
     until_clean(&demo);
+}
+
+#[test]
+fn what_is_wrong_with_the_state_is_told_without_its_password() {
+    let (demo, mut postgres) = (Demo::new(), Postgres::start());
+    let data = demo.path("data");
+    let start = |state: &str| {
+        let args = ["coordinator", "--listen", "127.0.0.1:0", "--state", state, "--data-dir"];
+        prestage(&demo, args.map(AsRef::as_ref).iter().chain(&[data.as_os_str()]))
+    };
+    let mistaken = postgres.url().replace(PASSWORD, "not-the-password");
+    let told = support::refused(&start(&mistaken), 1);
+    assert!(told.contains("authentication failed") && !told.contains("not-the-password"), "{told}");
+    postgres.crash();
+    let told = support::refused(&start(&postgres.url()), 1);
+    assert!(told.contains("127.0.0.1") && !told.contains(PASSWORD), "{told}");
+    let told = support::refused(&start(&format!("pg://me:{PASSWORD}@db")), 2);
+    assert!(told.contains("postgres://user@host/database") && !told.contains(PASSWORD), "{told}");
+    // Nobody else could reach it.
+    let args = ["coordinator", "--listen", "0.0.0.0:0", "--state", &postgres.url()];
+    assert!(support::refused(&prestage(&demo, args), 2).contains("--advertise"));
 }

@@ -25,6 +25,9 @@ use crate::{
 /// An engine that is stopped may end what it is at.
 const GRACE: Duration = Duration::from_secs(1);
 
+/// One who had the lead and could not start an engine leaves it to others for so long.
+const UNABLE: Duration = Duration::from_secs(5);
+
 /// What a coordinator is at the moment.
 #[derive(Clone)]
 pub(crate) enum Role {
@@ -101,20 +104,26 @@ impl Candidacy {
 
     async fn go_on(self, role: watch::Sender<Role>, mut term: Option<Term>) {
         let mut failing = false;
+        let mut pause = self.terms.look;
         loop {
             if let Some(term) = term.take() {
                 self.lead(&role, term).await;
             }
             tokio::select! {
                 () = self.shutdown.cancelled() => return,
-                () = sleep(self.terms.look) => {}
+                () = sleep(pause) => {}
             }
+            pause = self.terms.look;
             match self.stand(&role).await {
                 Ok(begun) => {
                     failing = false;
                     term = begun;
                 }
                 Err(error) => {
+                    if !matches!(error, CoordinatorError::State(_)) {
+                        // Whoever leads now may be able to start an engine.
+                        pause = UNABLE;
+                    }
                     if !std::mem::replace(&mut failing, true) {
                         tracing::error!(%error, "this coordinator can't stand for the lead");
                     }
@@ -127,7 +136,10 @@ impl Candidacy {
     async fn stand(&self, role: &watch::Sender<Role>) -> Result<Option<Term>, CoordinatorError> {
         // Before the question: the lease is not older than we believe.
         let asked = Instant::now();
-        match self.store.take_lead(&self.candidate, self.terms.ttl).await? {
+        let taking = self.store.take_lead(&self.candidate, self.terms.ttl);
+        // A lease that took longer to get is over already.
+        let taken = timeout(self.terms.ttl, taking).await;
+        match taken.unwrap_or(Err(StateError::Database(sqlx::Error::PoolTimedOut)))? {
             Leadership::Standby { leader } => {
                 stand_by(role, leader);
                 Ok(None)
@@ -177,7 +189,11 @@ impl Candidacy {
                 Err(error) => tracing::error!(%error, "the engine ended badly"),
             },
         }
-        stand_by(role, String::new());
+        if self.shutdown.is_cancelled() {
+            role.send_replace(Role::Standby { leader: String::new() });
+        } else {
+            stand_by(role, String::new());
+        }
         term.stop.cancel();
         show_nothing(self.policy);
         let mut busy = !term.engine.is_finished();

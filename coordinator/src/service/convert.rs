@@ -136,7 +136,9 @@ impl From<EngineError> for Status {
 impl From<StateError> for Status {
     fn from(error: StateError) -> Self {
         match error {
-            StateError::Database(_) | StateError::Deposed => Self::unavailable(error.to_string()),
+            StateError::Database(_) | StateError::Unreachable { .. } | StateError::Deposed => {
+                Self::unavailable(error.to_string())
+            }
             StateError::Migration(_) | StateError::Damaged { .. } => {
                 Self::internal(error.to_string())
             }

@@ -46,6 +46,14 @@ pub enum StateError {
     /// The database failed.
     #[error("the state database failed: {0}")]
     Database(#[from] sqlx::Error),
+    /// The database can't be reached at all.
+    #[error("the state database {place} can't be used: {problem}")]
+    Unreachable {
+        /// Where it is, without any password.
+        place: String,
+        /// Why not.
+        problem: sqlx::Error,
+    },
     /// The database is of another release.
     #[error("the state database can't be brought up to date: {0}; it may be of a newer release")]
     Migration(#[from] sqlx::migrate::MigrateError),

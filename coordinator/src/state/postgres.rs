@@ -4,6 +4,7 @@ use std::{fmt, str::FromStr, time::Duration};
 
 use prestage_secret::Secret;
 use sqlx::{
+    AnyConnection, Connection,
     any::{AnyConnectOptions, AnyPoolOptions, install_default_drivers},
     postgres::PgConnectOptions,
 };
@@ -85,8 +86,13 @@ impl PostgresState {
                 Ok(())
             })
         });
+        // A pool would try for long and then not say why.
+        let first = AnyConnection::connect_with(&options).await;
+        let mut first =
+            first.map_err(|problem| StateError::Unreachable { place: url.to_string(), problem })?;
+        sqlx::migrate!("migrations/postgres").run(&mut first).await?;
+        first.close().await?;
         let writer = writers.connect_with(options.clone()).await?;
-        sqlx::migrate!("migrations/postgres").run(&writer).await?;
         let readers = pool.max_connections(READERS).connect_with(options).await?;
         Ok(SqlState { writer, readers, dialect: &POSTGRES, epoch: Epoch::NONE })
     }

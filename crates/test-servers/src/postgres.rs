@@ -60,6 +60,16 @@ impl Postgres {
         format!("postgres://{SUPERUSER}:{PASSWORD}@127.0.0.1:{}/postgres", self.port)
     }
 
+    /// The same without the password.
+    pub fn url_without_password(&self) -> String {
+        format!("postgres://{SUPERUSER}@127.0.0.1:{}/postgres", self.port)
+    }
+
+    /// What a password file says to let that in.
+    pub fn password_line(&self) -> String {
+        format!("127.0.0.1:{}:postgres:{SUPERUSER}:{PASSWORD}\n", self.port)
+    }
+
     /// A new server over the data of the one that [`Postgres::crash`] ended.
     pub fn start_again(&mut self) {
         self.server = serve(self.folder.path(), self.port);
