@@ -190,7 +190,8 @@ pub struct LocalArgs {
 /// Which coordinator, and where to run one if none is named.
 #[derive(Debug, Clone, Args)]
 pub struct RemoteArgs {
-    /// A coordinator's URL; without it everything runs in this process
+    /// A coordinator's URL, or those of several with commas between them; without it everything runs
+    /// in this process
     #[arg(long, env = "PRESTAGE_COORDINATOR")]
     pub coordinator: Option<String>,
     #[command(flatten)]
@@ -333,6 +334,8 @@ pub struct LogArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "Every setting of the file is also an option or an environment variable.\n\
     Example file:\n  listen = \"127.0.0.1:7780\"\n  data_dir = \"/var/lib/prestage\"\n  \
+    objects = \"s3://packs\"\nOne of several:\n  listen = \"10.0.0.1:7780\"\n  \
+    state = \"postgres://prestage@db.example/prestage\"\n  seal_key = \"/etc/prestage/seal.key\"\n  \
     objects = \"s3://packs\"")]
 pub struct CoordinatorArgs {
     /// A TOML file of these settings
@@ -341,9 +344,20 @@ pub struct CoordinatorArgs {
     /// Address to listen on [default: 127.0.0.1:7780]
     #[arg(long, env = "PRESTAGE_LISTEN")]
     pub listen: Option<String>,
-    /// Where state lives, and packs unless 'objects' says otherwise
+    /// The URL at which other coordinators reach this one [default: the address it listens on]
+    #[arg(long, env = "PRESTAGE_ADVERTISE", value_name = "URL")]
+    pub advertise: Option<String>,
+    /// Where state, seal key and packs live unless other settings say otherwise
     #[arg(long, env = "PRESTAGE_DATA_DIR")]
     pub data_dir: Option<PathBuf>,
+    /// Where several coordinators share their state: postgres://user@host/database. The password
+    /// comes from PGPASSWORD, the password file, or the URL [default: in the data folder]
+    #[arg(long, env = "PRESTAGE_STATE", value_name = "URL", hide_env_values = true)]
+    pub state: Option<String>,
+    /// The key that seals secrets in plans, the same file on all coordinators that share their
+    /// state [default: seal.key in the data folder]
+    #[arg(long, env = "PRESTAGE_SEAL_KEY", value_name = "FILE")]
+    pub seal_key: Option<PathBuf>,
     /// Where packs live, as workers see it too: a folder or s3://bucket/prefix
     #[arg(long, env = "PRESTAGE_OBJECTS")]
     pub objects: Option<String>,
@@ -367,7 +381,8 @@ pub struct WorkerArgs {
     /// A TOML file of these settings
     #[arg(long)]
     pub config: Option<PathBuf>,
-    /// The coordinator's URL [default: http://127.0.0.1:7780]
+    /// The coordinator's URL, or those of several with commas between them
+    /// [default: http://127.0.0.1:7780]
     #[arg(long, env = "PRESTAGE_COORDINATOR")]
     pub coordinator: Option<String>,
     /// This worker's name [default: the machine's]

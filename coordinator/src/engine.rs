@@ -92,12 +92,13 @@ pub(crate) struct EngineHandle {
     commands: mpsc::Sender<Command>,
     /// Changes whenever there may be other work for workers.
     pub work: watch::Receiver<u64>,
+    stop: CancellationToken,
 }
 
-/// The engine has ended: the coordinator is shutting down.
+/// The engine has ended: the coordinator is shutting down, or another one leads.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum EngineError {
-    #[error("the coordinator is shutting down")]
+    #[error("the coordinator is shutting down, or is not the active one any more")]
     Gone,
     #[error(transparent)]
     State(#[from] StateError),
@@ -110,7 +111,12 @@ impl EngineHandle {
     ) -> Result<T, EngineError> {
         let (reply, answer) = oneshot::channel();
         self.commands.send(command(reply)).await.map_err(|_| EngineError::Gone)?;
-        Ok(answer.await.map_err(|_| EngineError::Gone)??)
+        let answer = answer.await.map_err(|_| EngineError::Gone)?;
+        if matches!(answer, Err(StateError::Deposed)) {
+            // Whatever this engine believes of its builds may be wrong by now.
+            self.stop.cancel();
+        }
+        Ok(answer?)
     }
 }
 
@@ -140,8 +146,8 @@ pub(crate) struct Engine {
     reap_at: Option<Duration>,
 }
 
-/// Loads the running builds and starts the engine. It ends at `shutdown`; builds go on at the next
-/// start.
+/// Loads the running builds and starts the engine. It ends at `shutdown`, or when the state says that
+/// another coordinator leads; builds go on at the next start, here or there.
 pub(crate) async fn start(
     store: Arc<dyn StateStore>,
     pipeline: Arc<MediaPipeline>,
@@ -173,8 +179,8 @@ pub(crate) async fn start(
     }
     engine.clean_ended().await?;
     engine.resume().await?;
-    let running = tokio::spawn(engine.run(received, shutdown));
-    Ok((EngineHandle { commands, work: work_seen }, running))
+    let running = tokio::spawn(engine.run(received, shutdown.clone()));
+    Ok((EngineHandle { commands, work: work_seen, stop: shutdown }, running))
 }
 
 impl Engine {

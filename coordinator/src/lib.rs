@@ -9,6 +9,7 @@ mod build_log;
 pub mod clock;
 mod engine;
 pub mod events;
+mod leadership;
 mod numbers;
 pub mod pipeline;
 pub mod plan;

@@ -3,7 +3,10 @@
 use prestage_proto::v1;
 use serde_json::{Value, json};
 
-use super::build::{Interrupt, follow, report};
+use super::{
+    build::report,
+    follow::{Interrupt, follow},
+};
 use crate::{
     args::{BuildIdArgs, RemoteArgs},
     connect::Connection,
@@ -73,7 +76,7 @@ pub async fn watch(args: &BuildIdArgs, output: Output) -> Result<(), CliError> {
     let interrupt = if alone { Interrupt::Cancels } else { Interrupt::Leaves };
     let mut connection = Connection::open(&args.remote, true).await?;
     let started = std::time::Instant::now();
-    let followed = follow(&mut connection.client, &args.build, interrupt).await;
+    let followed = follow(&mut connection, &args.build, interrupt).await;
     connection.close().await?;
     report(&followed?, started.elapsed().as_secs_f64(), output)
 }

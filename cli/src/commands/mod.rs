@@ -3,6 +3,7 @@
 mod build;
 mod builds;
 mod doctor;
+mod follow;
 mod gc;
 mod import_cmdlet;
 mod init;

@@ -2,10 +2,12 @@
 
 mod convert;
 mod garbage;
+mod leaders;
 mod media;
 mod work;
 
 pub use convert::{build_message, failure_of, status_of, timestamp};
+pub(crate) use leaders::Leaders;
 pub use media::MediaApi;
 pub use work::WorkApi;
 
