@@ -2,21 +2,15 @@
 
 use prestage_media::build_log::{LogEntry, Severity};
 use prestage_proto::v1;
-use prost::Message;
 use prost_types::Timestamp;
 use time::OffsetDateTime;
-use tonic::{Code, Status};
+use tonic::Status;
 
 use crate::{
     engine::EngineError,
     records::{BuildRecord, BuildState, TaskRecord},
     state::StateError,
 };
-
-/// Of the first line of a failure.
-const LINE_CHARACTERS_MAX: usize = 500;
-/// Of a failure's text: below [`STATUS_BYTES_MAX`](super::STATUS_BYTES_MAX) in base64, with room to spare.
-const WHAT_BYTES_MAX: usize = 512 << 10;
 
 /// A point in time as a message.
 pub fn timestamp(time: OffsetDateTime) -> Timestamp {
@@ -93,35 +87,6 @@ pub(super) fn stored_tasks(record: &BuildRecord, tasks: &[TaskRecord]) -> Vec<v1
 fn is_blocked(task: &TaskRecord, tasks: &[TaskRecord]) -> bool {
     let is_open = |id: &String| tasks.iter().any(|dep| dep.task_id == *id && dep.result.is_none());
     task.deps.iter().any(is_open)
-}
-
-/// A failure as gRPC status. The whole failure travels in the details; the message is its first line,
-/// since both go into headers, whose size is limited ([`STATUS_BYTES_MAX`](super::STATUS_BYTES_MAX)).
-pub fn status_of(failure: &v1::Failure, code: Code) -> Status {
-    let line = failure.what.lines().next().unwrap_or_default();
-    let line: String = line.chars().take(LINE_CHARACTERS_MAX).collect();
-    let mut whole = failure.clone();
-    whole.what = shortened(&failure.what, WHAT_BYTES_MAX);
-    Status::with_details(code, line, whole.encode_to_vec().into())
-}
-
-/// At most so many bytes of a text, and a word about the rest.
-fn shortened(text: &str, limit: usize) -> String {
-    let Some(mut end) = (text.len() > limit).then_some(limit) else {
-        return text.to_owned();
-    };
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    format!("{}\n… and {} more bytes of the same kind", &text[..end], text.len() - end)
-}
-
-/// The failure in a status, or one made of its message.
-pub fn failure_of(status: &Status) -> v1::Failure {
-    match v1::Failure::decode(status.details()) {
-        Ok(failure) if !failure.what.is_empty() => failure,
-        _ => v1::Failure { what: status.message().to_owned(), ..Default::default() },
-    }
 }
 
 impl From<EngineError> for Status {

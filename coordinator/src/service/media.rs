@@ -11,7 +11,8 @@ use tonic::{Code, Request, Response, Status};
 use tracing::Instrument;
 
 use super::{
-    convert::{build_message, log_entry, status_of, stored_tasks},
+    convert::{build_message, log_entry, stored_tasks},
+    details::status_of,
     garbage,
     leaders::{Leader, Leaders, Way, forwarded},
 };

@@ -1,12 +1,14 @@
 //! The gRPC API.
 
 mod convert;
+mod details;
 mod garbage;
 mod leaders;
 mod media;
 mod work;
 
-pub use convert::{build_message, failure_of, status_of, timestamp};
+pub use convert::{build_message, timestamp};
+pub use details::{failure_of, status_of};
 pub(crate) use leaders::Leaders;
 pub use media::MediaApi;
 pub use work::WorkApi;
