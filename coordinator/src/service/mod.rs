@@ -1,10 +1,12 @@
 //! The gRPC API.
 
 mod convert;
+mod health;
 mod media;
 mod work;
 
 pub use convert::{build_message, failure_of, status_of, timestamp};
+pub(crate) use health::with_introspection;
 pub use media::MediaApi;
 pub use work::WorkApi;
 
