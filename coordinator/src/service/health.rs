@@ -33,7 +33,11 @@ pub(crate) async fn with_introspection<L>(
     let (reporter, health) = tonic_health::server::health_reporter();
     // Said before anything is served: the default for the whole server is SERVING.
     report(&reporter, ServingStatus::NotServing).await;
-    tokio::spawn(watch(reporter, store, shutdown));
+    let probe = move || {
+        let store = store.clone();
+        async move { store.list("", 1).await.map(drop).map_err(|error| error.to_string()) }
+    };
+    tokio::spawn(watch(reporter, probe, PERIOD, shutdown));
     let router = router.add_service(health);
     let described = || {
         tonic_reflection::server::Builder::configure()
@@ -51,34 +55,38 @@ pub(crate) async fn with_introspection<L>(
     }
 }
 
-/// Keeps the health up to date until the shutdown.
-async fn watch(reporter: HealthReporter, store: Arc<dyn StateStore>, shutdown: CancellationToken) {
+/// Keeps the health up to date until the shutdown: what `probe` says, asked every `period`.
+async fn watch<P, F>(
+    reporter: HealthReporter,
+    probe: P,
+    period: Duration,
+    shutdown: CancellationToken,
+) where
+    P: Fn() -> F,
+    F: Future<Output = Result<(), String>>,
+{
     let mut said = ServingStatus::NotServing;
     loop {
-        let asked = tokio::time::timeout(PATIENCE, store.list("", 1));
+        let asked = async { tokio::time::timeout(PATIENCE, probe()).await };
         let answer = tokio::select! {
             answer = asked => answer,
             () = shutdown.cancelled() => break,
         };
-        let problem = match answer {
-            Ok(Ok(_)) => None,
-            Ok(Err(error)) => Some(error.to_string()),
-            Err(_) => Some(format!("no answer within {} seconds", PATIENCE.as_secs())),
-        };
-        let now = match problem {
-            None => ServingStatus::Serving,
-            Some(_) => ServingStatus::NotServing,
+        let answer = answer.unwrap_or_else(|_| Err("it does not answer in time".to_owned()));
+        let now = match answer {
+            Ok(()) => ServingStatus::Serving,
+            Err(_) => ServingStatus::NotServing,
         };
         if now != said {
             report(&reporter, now).await;
             said = now;
-            match problem {
-                None => tracing::info!("health: the state can be read, serving"),
-                Some(problem) => tracing::error!(problem, "health: the state can't be read"),
+            match answer {
+                Ok(()) => tracing::info!("health: the state can be read, serving"),
+                Err(problem) => tracing::error!(problem, "health: the state can't be read"),
             }
         }
         tokio::select! {
-            () = tokio::time::sleep(PERIOD) => {}
+            () = tokio::time::sleep(period) => {}
             () = shutdown.cancelled() => break,
         }
     }
@@ -96,5 +104,56 @@ async fn report(reporter: &HealthReporter, status: ServingStatus) {
             reporter.set_not_serving::<MediaServiceServer<MediaApi>>().await;
             reporter.set_not_serving::<WorkerServiceServer<WorkApi>>().await;
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use tonic_health::pb::{
+        HealthCheckRequest, health_check_response::ServingStatus as Said, health_server::Health,
+    };
+
+    use super::*;
+
+    async fn said(service: &impl Health) -> Said {
+        let request = tonic::Request::new(HealthCheckRequest { service: String::new() });
+        service.check(request).await.unwrap().into_inner().status()
+    }
+
+    async fn says(service: &impl Health, expected: Said) {
+        let waited = tokio::time::timeout(Duration::from_secs(20), async {
+            while said(service).await != expected {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        });
+        assert!(waited.await.is_ok(), "health never said {expected:?}");
+    }
+
+    #[tokio::test]
+    async fn health_follows_the_state_and_ends_with_the_shutdown() {
+        let reporter = HealthReporter::new();
+        let service = tonic_health::server::HealthService::from_health_reporter(reporter.clone());
+        report(&reporter, ServingStatus::NotServing).await;
+        assert_eq!(said(&service).await, Said::NotServing, "nothing was read yet");
+
+        let works = Arc::new(AtomicBool::new(true));
+        let shutdown = CancellationToken::new();
+        let (asked, stop) = (works.clone(), shutdown.clone());
+        let probe = move || {
+            let works = asked.load(Ordering::SeqCst);
+            async move { if works { Ok(()) } else { Err("the database is away".to_owned()) } }
+        };
+        let watching = tokio::spawn(watch(reporter, probe, Duration::from_millis(5), stop));
+        says(&service, Said::Serving).await;
+        works.store(false, Ordering::SeqCst);
+        says(&service, Said::NotServing).await;
+        works.store(true, Ordering::SeqCst);
+        says(&service, Said::Serving).await;
+        shutdown.cancel();
+        watching.await.unwrap();
+        assert_eq!(said(&service).await, Said::NotServing, "it ends");
     }
 }
