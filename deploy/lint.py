@@ -178,7 +178,6 @@ def check_settings() -> None:
     coming = {
         "PRESTAGE_ADVERTISE",
         "PRESTAGE_MEMORY_MIB",
-        "PRESTAGE_METRICS",
         "PRESTAGE_SEAL_KEY",
         "PRESTAGE_STAGING_GIB",
         "PRESTAGE_STATE",
