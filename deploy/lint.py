@@ -173,14 +173,10 @@ def check_settings() -> None:
     known = set(re.findall(r'env = "(PRESTAGE_\w+)"', (ROOT / "cli" / "src" / "args.rs").read_text()))
     # Of the compose file itself: folders of this machine.
     known |= {"PRESTAGE_DP1", "PRESTAGE_DP2", "PRESTAGE_SITES"}
-    # Settings that come with several coordinators and with measured workers; until then they are
-    # told, not refused.
+    # Settings that come with measured workers; until then they are told, not refused.
     coming = {
-        "PRESTAGE_ADVERTISE",
         "PRESTAGE_MEMORY_MIB",
-        "PRESTAGE_SEAL_KEY",
         "PRESTAGE_STAGING_GIB",
-        "PRESTAGE_STATE",
     }
     files = [path for path in DEPLOY.rglob("*") if path.is_file() and path.suffix != ".py"]
     for path in [*files, ROOT / "Containerfile"]:

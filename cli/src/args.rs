@@ -1,6 +1,6 @@
 //! The command line: a contract that users' scripts rely on.
 
-use std::path::PathBuf;
+use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
@@ -72,7 +72,7 @@ pub enum Command {
     /// Print a build's log: the steps of the wizard's CreateTSMedia.log, secrets masked
     Log(LogArgs),
     /// Remove packs that no build needs
-    Gc(RemoteArgs),
+    Gc(GcArgs),
     /// Check that this machine can build
     Doctor(LocalArgs),
     /// Make a finished medium's certificate known to a live site
@@ -190,7 +190,8 @@ pub struct LocalArgs {
 /// Which coordinator, and where to run one if none is named.
 #[derive(Debug, Clone, Args)]
 pub struct RemoteArgs {
-    /// A coordinator's URL; without it everything runs in this process
+    /// A coordinator's URL, or those of several with commas between them; without it everything runs
+    /// in this process
     #[arg(long, env = "PRESTAGE_COORDINATOR")]
     pub coordinator: Option<String>,
     #[command(flatten)]
@@ -275,6 +276,24 @@ pub struct PlanArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  prestage gc --keep-days 90 --dry-run\n  prestage gc --keep-days 90 --max-gib 500"
+)]
+pub struct GcArgs {
+    /// Remove what no build has used for so many days
+    #[arg(long, default_value_t = 0, value_name = "DAYS")]
+    pub keep_days: u32,
+    /// Remove what was used longest ago, until no more than this is there
+    #[arg(long, value_name = "GIB")]
+    pub max_gib: Option<f64>,
+    /// Say what would go, and remove nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    #[command(flatten)]
+    pub remote: RemoteArgs,
+}
+
+#[derive(Debug, Args)]
 pub struct MediumArgs {
     /// A path or URL
     pub wim: String,
@@ -315,6 +334,8 @@ pub struct LogArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "Every setting of the file is also an option or an environment variable.\n\
     Example file:\n  listen = \"127.0.0.1:7780\"\n  data_dir = \"/var/lib/prestage\"\n  \
+    objects = \"s3://packs\"\nOne of several:\n  listen = \"10.0.0.1:7780\"\n  \
+    state = \"postgres://prestage@db.example/prestage\"\n  seal_key = \"/etc/prestage/seal.key\"\n  \
     objects = \"s3://packs\"")]
 pub struct CoordinatorArgs {
     /// A TOML file of these settings
@@ -323,12 +344,26 @@ pub struct CoordinatorArgs {
     /// Address to listen on [default: 127.0.0.1:7780]
     #[arg(long, env = "PRESTAGE_LISTEN")]
     pub listen: Option<String>,
-    /// Where state lives, and packs unless 'objects' says otherwise
+    /// The URL at which other coordinators reach this one [default: the address it listens on]
+    #[arg(long, env = "PRESTAGE_ADVERTISE", value_name = "URL")]
+    pub advertise: Option<String>,
+    /// Where state, seal key and packs live unless other settings say otherwise
     #[arg(long, env = "PRESTAGE_DATA_DIR")]
     pub data_dir: Option<PathBuf>,
+    /// Where several coordinators share their state: postgres://user@host/database. The password
+    /// comes from PGPASSWORD, the password file, or the URL [default: in the data folder]
+    #[arg(long, env = "PRESTAGE_STATE", value_name = "URL", hide_env_values = true)]
+    pub state: Option<String>,
+    /// The key that seals secrets in plans, the same file on all coordinators that share their
+    /// state [default: seal.key in the data folder]
+    #[arg(long, env = "PRESTAGE_SEAL_KEY", value_name = "FILE")]
+    pub seal_key: Option<PathBuf>,
     /// Where packs live, as workers see it too: a folder or s3://bucket/prefix
     #[arg(long, env = "PRESTAGE_OBJECTS")]
     pub objects: Option<String>,
+    /// Address to serve Prometheus metrics at, under /metrics [default: none]
+    #[arg(long, env = "PRESTAGE_METRICS", value_name = "ADDRESS")]
+    pub metrics: Option<SocketAddr>,
     /// Seconds without a word after which a worker's tasks go to others [default: 15]
     #[arg(long, env = "PRESTAGE_LEASE_SECONDS")]
     pub lease_seconds: Option<u64>,
@@ -346,7 +381,8 @@ pub struct WorkerArgs {
     /// A TOML file of these settings
     #[arg(long)]
     pub config: Option<PathBuf>,
-    /// The coordinator's URL [default: http://127.0.0.1:7780]
+    /// The coordinator's URL, or those of several with commas between them
+    /// [default: http://127.0.0.1:7780]
     #[arg(long, env = "PRESTAGE_COORDINATOR")]
     pub coordinator: Option<String>,
     /// This worker's name [default: the machine's]
@@ -362,6 +398,9 @@ pub struct WorkerArgs {
     /// * stands for all others [default: all, at no cost]
     #[arg(long, env = "PRESTAGE_REACH", value_name = "NAME=COST", value_delimiter = ',', value_parser = reach)]
     pub reach: Vec<(String, u32)>,
+    /// Address to serve Prometheus metrics at, under /metrics [default: none]
+    #[arg(long, env = "PRESTAGE_METRICS", value_name = "ADDRESS")]
+    pub metrics: Option<SocketAddr>,
     /// Where packs are written on their way to a bucket [default: the system's temporary folder]
     #[arg(long, env = "PRESTAGE_STAGING")]
     pub staging_folder: Option<PathBuf>,

@@ -2,12 +2,14 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use prestage_coordinator::{Coordinator, CoordinatorSettings, Policy, in_process, service};
+use prestage_connect::Coordinators;
+use prestage_coordinator::{
+    Coordinator, CoordinatorSettings, Policy, in_process, service, state::StatePlace,
+};
 use prestage_proto::v1::media_service_client::MediaServiceClient;
 use prestage_worker::{Worker, WorkerSettings};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::{Channel, Endpoint};
 
 use crate::{
     args::RemoteArgs,
@@ -16,12 +18,17 @@ use crate::{
 };
 
 /// A client of the media service.
-pub type Client = MediaServiceClient<Channel>;
+pub type Client = MediaServiceClient<Coordinators>;
+
+/// Longer than another coordinator takes to take over.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A connection, and what runs in this process behind it.
 pub struct Connection {
     /// The client.
     pub client: Client,
+    /// Whether another coordinator goes on where one ends.
+    pub go_on: bool,
     local: Option<Local>,
 }
 
@@ -46,9 +53,10 @@ impl Connection {
         staging: Option<PathBuf>,
     ) -> Result<Self, CliError> {
         match &args.coordinator {
-            Some(url) => {
-                let channel = remote(url)?;
-                Ok(Self { client: client(channel), local: None })
+            Some(urls) => {
+                let coordinators = remote(urls)?.patient(PATIENCE);
+                let go_on = coordinators.are_several();
+                Ok(Self { client: client(coordinators), go_on, local: None })
             }
             None => Self::all_in_one(args, with_workers, staging).await,
         }
@@ -66,8 +74,12 @@ impl Connection {
         let count = if with_workers { args.local.workers.max(1) } else { 0 };
         let settings = CoordinatorSettings {
             data_dir: data_dir.clone(),
+            state: StatePlace::DataFolder,
+            seal_key: None,
+            advertise: String::new(),
             objects: args.local.objects.clone(),
-            policy: Policy::default(),
+            // Its workers end with it.
+            policy: Policy { return_grace: Duration::ZERO, ..Policy::default() },
             run_bytes: run_bytes(args.local.run_mib),
             access: access(args.local.access.as_deref())?,
             shares_files: count > 1,
@@ -92,7 +104,7 @@ impl Connection {
             workers.push(tokio::spawn(worker.run(never_drained, stop_workers.clone())));
         }
         let local = Local { stop_workers, stop_coordinator, workers, coordinator: serving };
-        Ok(Self { client: client(channel), local: Some(local) })
+        Ok(Self { client: client(channel.into()), go_on: false, local: Some(local) })
     }
 
     /// Ends what runs in this process; no half-made thing is left when it returns.
@@ -111,22 +123,14 @@ impl Connection {
     }
 }
 
-fn client(channel: Channel) -> Client {
-    MediaServiceClient::new(channel)
+fn client(coordinators: Coordinators) -> Client {
+    MediaServiceClient::new(coordinators)
         .max_decoding_message_size(service::MESSAGE_BYTES_MAX)
         .max_encoding_message_size(service::MESSAGE_BYTES_MAX)
 }
 
-/// A channel to another machine; it connects with the first call.
-pub fn remote(url: &str) -> Result<Channel, CliError> {
-    let advice = "give http://HOST:PORT";
-    let endpoint = Endpoint::from_shared(url.to_owned()).map_err(|error| {
-        CliError::wrong(format!("'{url}' is no coordinator's URL: {error}"), advice)
-    })?;
-    let endpoint = endpoint
-        .connect_timeout(Duration::from_secs(10))
-        .http2_max_header_list_size(service::STATUS_BYTES_MAX)
-        .http2_keep_alive_interval(Duration::from_secs(20))
-        .keep_alive_while_idle(true);
-    Ok(endpoint.connect_lazy())
+/// Coordinators on other machines, separated by commas; it connects with the first call.
+pub fn remote(urls: &str) -> Result<Coordinators, CliError> {
+    let advice = "give http://HOST:PORT, or several with commas between them";
+    Coordinators::named(urls).map_err(|error| CliError::wrong(error.to_string(), advice))
 }

@@ -2,12 +2,13 @@
 
 use std::{
     collections::BTreeMap,
+    net::SocketAddr,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use prestage_access::Access;
-use prestage_coordinator::{CoordinatorSettings, Policy, RUN_BYTES};
+use prestage_coordinator::{CoordinatorSettings, Policy, RUN_BYTES, state::StatePlace};
 use prestage_proto::v1;
 use prestage_worker::WorkerSettings;
 use serde::{Deserialize, de::DeserializeOwned};
@@ -26,9 +27,13 @@ pub const SLOTS_DEFAULT: u32 = 2;
 #[serde(deny_unknown_fields, default)]
 struct CoordinatorFile {
     listen: Option<String>,
+    advertise: Option<String>,
     data_dir: Option<PathBuf>,
+    state: Option<String>,
+    seal_key: Option<PathBuf>,
     objects: Option<String>,
     lease_seconds: Option<u64>,
+    metrics: Option<SocketAddr>,
     access: Option<PathBuf>,
 }
 
@@ -41,6 +46,7 @@ struct WorkerFile {
     threads: Option<usize>,
     /// Costs by distribution point.
     reach: BTreeMap<String, u32>,
+    metrics: Option<SocketAddr>,
     staging_folder: Option<PathBuf>,
     access: Option<PathBuf>,
 }
@@ -61,6 +67,7 @@ fn read_file<T: DeserializeOwned + Default>(path: Option<&Path>) -> Result<T, Cl
 pub fn coordinator(args: CoordinatorArgs) -> Result<(String, CoordinatorSettings), CliError> {
     let file: CoordinatorFile = read_file(args.config.as_deref())?;
     let listen = args.listen.or(file.listen).unwrap_or_else(|| LISTEN_DEFAULT.into());
+    serve_metrics(args.metrics.or(file.metrics))?;
     let mut policy = Policy::default();
     if let Some(seconds) = args.lease_seconds.or(file.lease_seconds) {
         policy.lease_ttl = Duration::from_secs(seconds.max(1));
@@ -69,14 +76,37 @@ pub fn coordinator(args: CoordinatorArgs) -> Result<(String, CoordinatorSettings
         Some(folder) => folder,
         None => default_data_dir()?,
     };
+    let state = args.state.or(file.state).unwrap_or_default();
+    let state = state.parse::<StatePlace>().map_err(|error| {
+        CliError::wrong(error.to_string(), "leave it out to keep state in the data folder")
+    })?;
+    let seal_key = args.seal_key.or(file.seal_key);
+    let advertise = args.advertise.or(file.advertise).unwrap_or_default();
     let objects = args.objects.or(file.objects).unwrap_or_default();
     let run_bytes = run_bytes(args.run_mib);
     // Workers come and go: there may always be several.
     let shares_files = true;
     let access = access(args.access.or(file.access).as_deref())?;
-    let settings =
-        CoordinatorSettings { data_dir, objects, policy, run_bytes, access, shares_files };
+    let settings = CoordinatorSettings {
+        data_dir,
+        state,
+        seal_key,
+        advertise,
+        objects,
+        policy,
+        run_bytes,
+        access,
+        shares_files,
+    };
     Ok((listen, settings))
+}
+
+fn serve_metrics(address: Option<SocketAddr>) -> Result<(), CliError> {
+    let Some(address) = address else {
+        return Ok(());
+    };
+    let served = prestage_telemetry::serve_metrics(address);
+    served.map_err(|error| CliError::failed(error.to_string(), ""))
 }
 
 /// Who we are to the site's servers.
@@ -92,10 +122,11 @@ pub fn run_bytes(mib: Option<u64>) -> u64 {
     mib.map_or(RUN_BYTES, |mib| mib.max(1) << 20)
 }
 
-/// The coordinator's URL, and the worker's settings.
+/// The coordinators' URLs, and the worker's settings.
 pub fn worker(args: WorkerArgs) -> Result<(String, WorkerSettings), CliError> {
     let file: WorkerFile = read_file(args.config.as_deref())?;
     let coordinator = args.coordinator.or(file.coordinator);
+    serve_metrics(args.metrics.or(file.metrics))?;
     let settings = WorkerSettings {
         id: new_worker_id(),
         name: args.name.or(file.name).unwrap_or_else(machine_name),

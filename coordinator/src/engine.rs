@@ -7,7 +7,7 @@
 mod reap;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
     time::Duration,
 };
@@ -22,9 +22,10 @@ use crate::{
     build_log::build_log,
     clock::Clock,
     events::{BuildEvent, Happening},
+    numbers,
     pipeline::{MediaPipeline, Results, assembled},
     records::{BuildRecord, BuildState, NewTask},
-    schedule::{Policy, Scheduler, TaskRef, task_statuses},
+    schedule::{BuildOrder, Policy, Scheduler, TaskRef, Wait, task_statuses},
     service::build_message,
     state::{Created, StateError, StateStore},
 };
@@ -34,12 +35,53 @@ const COMMANDS_WAITING_MAX: usize = 1024;
 /// Progress is shown this often at most.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 
+/// Waits that end by themselves are looked at this often.
+const TICK_MAX: Duration = Duration::from_secs(1);
+
+/// A cancellation is answered after this time at the latest.
+const CANCEL_MAX: Duration = Duration::from_secs(10);
+
 /// What the engine is asked to do.
 pub(crate) enum Command {
-    Add { build: Box<BuildRecord>, tasks: Vec<NewTask>, span: Span, reply: Reply<Created> },
-    Synchronize { request: v1::SynchronizeRequest, reply: Reply<Vec<v1::Lease>> },
-    Cancel { build_id: String, reply: Reply<bool> },
-    Watch { build_id: String, reply: Reply<Option<watch::Receiver<v1::Build>>> },
+    Add {
+        build: Box<BuildRecord>,
+        tasks: Vec<NewTask>,
+        span: Span,
+        reply: Reply<Created>,
+    },
+    Synchronize {
+        request: v1::SynchronizeRequest,
+        reply: Reply<Vec<v1::Lease>>,
+    },
+    /// Answered when the build's workers have stopped, or too late: with those that have not.
+    Cancel {
+        build_id: String,
+        reply: Reply<Cancelled>,
+    },
+    /// What of new tasks no worker that is there can do.
+    Check {
+        tasks: Vec<NewTask>,
+        reply: Reply<Vec<(String, Wait)>>,
+    },
+    Watch {
+        build_id: String,
+        reply: Reply<Option<watch::Receiver<v1::Build>>>,
+    },
+}
+
+/// What became of a cancellation.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Cancelled {
+    /// No such build is running.
+    NotRunning,
+    /// It has ended; these workers have not confirmed that they stopped.
+    Ended { stopping: Vec<String> },
+}
+
+struct Cancelling {
+    build_id: String,
+    until: Duration,
+    reply: Reply<Cancelled>,
 }
 
 type Reply<T> = oneshot::Sender<Result<T, StateError>>;
@@ -50,12 +92,13 @@ pub(crate) struct EngineHandle {
     commands: mpsc::Sender<Command>,
     /// Changes whenever there may be other work for workers.
     pub work: watch::Receiver<u64>,
+    stop: CancellationToken,
 }
 
-/// The engine has ended: the coordinator is shutting down.
+/// The engine has ended: the coordinator is shutting down, or another one leads.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum EngineError {
-    #[error("the coordinator is shutting down")]
+    #[error("the coordinator is shutting down, or is not the active one any more")]
     Gone,
     #[error(transparent)]
     State(#[from] StateError),
@@ -68,7 +111,12 @@ impl EngineHandle {
     ) -> Result<T, EngineError> {
         let (reply, answer) = oneshot::channel();
         self.commands.send(command(reply)).await.map_err(|_| EngineError::Gone)?;
-        Ok(answer.await.map_err(|_| EngineError::Gone)??)
+        let answer = answer.await.map_err(|_| EngineError::Gone)?;
+        if matches!(answer, Err(StateError::Deposed)) {
+            // Whatever this engine believes of its builds may be wrong by now.
+            self.stop.cancel();
+        }
+        Ok(answer?)
     }
 }
 
@@ -92,12 +140,14 @@ pub(crate) struct Engine {
     clean_up: tokio::task::JoinSet<()>,
     /// Ends of builds that the database did not take: tried again at the next tick.
     owed: BTreeMap<String, BuildRecord>,
+    /// Cancellations that wait for workers to stop.
+    cancelling: Vec<Cancelling>,
     /// When abandoned compositions are looked for next: at once, at first.
     reap_at: Option<Duration>,
 }
 
-/// Loads the running builds and starts the engine. It ends at `shutdown`; builds go on at the next
-/// start.
+/// Loads the running builds and starts the engine. It ends at `shutdown`, or when the state says that
+/// another coordinator leads; builds go on at the next start, here or there.
 pub(crate) async fn start(
     store: Arc<dyn StateStore>,
     pipeline: Arc<MediaPipeline>,
@@ -117,6 +167,7 @@ pub(crate) async fn start(
         work,
         clean_up: tokio::task::JoinSet::new(),
         owed: BTreeMap::new(),
+        cancelling: Vec::new(),
         reap_at: None,
     };
     for (record, tasks) in engine.store.running().await? {
@@ -128,13 +179,14 @@ pub(crate) async fn start(
     }
     engine.clean_ended().await?;
     engine.resume().await?;
-    let running = tokio::spawn(engine.run(received, shutdown));
-    Ok((EngineHandle { commands, work: work_seen }, running))
+    let running = tokio::spawn(engine.run(received, shutdown.clone()));
+    Ok((EngineHandle { commands, work: work_seen, stop: shutdown }, running))
 }
 
 impl Engine {
     async fn run(mut self, mut commands: mpsc::Receiver<Command>, shutdown: CancellationToken) {
-        let mut expiry = tokio::time::interval(self.policy.lease_ttl / 4);
+        numbers::show_leader(true);
+        let mut expiry = tokio::time::interval((self.policy.lease_ttl / 4).min(TICK_MAX));
         expiry.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
@@ -146,6 +198,7 @@ impl Engine {
                 () = shutdown.cancelled() => break,
             }
         }
+        numbers::show_leader(false);
         // Half-made things of builds that ended are not left behind.
         while self.clean_up.join_next().await.is_some() {}
     }
@@ -159,8 +212,9 @@ impl Engine {
             Command::Synchronize { request, reply } => {
                 let _ = reply.send(self.synchronize(&request).await);
             }
-            Command::Cancel { build_id, reply } => {
-                let _ = reply.send(self.cancel(&build_id).await);
+            Command::Cancel { build_id, reply } => self.cancel(build_id, reply).await,
+            Command::Check { tasks, reply } => {
+                let _ = reply.send(Ok(self.scheduler.unsatisfiable(&tasks)));
             }
             Command::Watch { build_id, reply } => {
                 let live = self.builds.get(&build_id);
@@ -199,12 +253,22 @@ impl Engine {
 
     fn take_up(&mut self, record: BuildRecord, tasks: Vec<NewTask>, span: Span) {
         let now = self.clock.monotonic();
-        self.scheduler.add_tasks(&record.build_id, tasks, now);
+        self.scheduler.add_build(&record.build_id, self.order_of(&record), tasks, now);
         let build_id = record.build_id.clone();
         let (shown, _) = watch::channel(build_message(&record, Vec::new()));
         let live = Live { record, shown, shown_at: Duration::ZERO, _span: span };
         self.builds.insert(build_id.clone(), live);
         self.show(&build_id, true);
+    }
+
+    fn order_of(&self, record: &BuildRecord) -> BuildOrder {
+        let (now, wall) = (self.clock.monotonic(), self.clock.now());
+        let from_now = |deadline| Duration::try_from(deadline - wall).unwrap_or(Duration::ZERO);
+        BuildOrder {
+            requester: record.requester.clone(),
+            priority: record.priority,
+            deadline: record.deadline.map(|deadline| now + from_now(deadline)),
+        }
     }
 
     /// A coordinator may have died between the end of a build and its cleaning up. Builds that this
@@ -253,6 +317,7 @@ impl Engine {
     ) -> Result<Vec<v1::Lease>, StateError> {
         let now = self.clock.monotonic();
         let outcome = self.scheduler.synchronize(request, now);
+        self.confirm_cancelled();
         self.note_setbacks(&outcome.setbacks).await;
         for (task, failure) in outcome.failed {
             self.fail(&task, failure).await?;
@@ -282,23 +347,25 @@ impl Engine {
         for (task, _) in &granted {
             self.show(&task.build_id, true);
         }
-        Ok(self.leases(&request.worker_id))
+        Ok(self.leases(request))
     }
 
-    fn leases(&self, worker_id: &str) -> Vec<v1::Lease> {
-        let desired = self.scheduler.desired(worker_id).into_iter();
-        desired
-            .map(|(task, generation, payload)| v1::Lease {
-                task_id: task.to_wire(),
-                generation,
-                task: prost::Message::encode_to_vec(&payload).into(),
-                traceparent: self
-                    .builds
-                    .get(&task.build_id)
-                    .map(|live| live.record.traceparent.clone())
-                    .unwrap_or_default(),
-            })
-            .collect()
+    /// All that a worker should be doing. What it has already is named, not sent again: a task may
+    /// have megabytes.
+    fn leases(&self, request: &v1::SynchronizeRequest) -> Vec<v1::Lease> {
+        let running = request.running.iter().map(|task| (task.task_id.as_str(), task.generation));
+        let finished = request.finished.iter().map(|task| (task.task_id.as_str(), task.generation));
+        let known: HashSet<(&str, u32)> = running.chain(finished).collect();
+        let desired = self.scheduler.desired(&request.worker_id).into_iter();
+        let lease = |(task, generation, payload): (TaskRef, u32, bytes::Bytes)| {
+            let task_id = task.to_wire();
+            let is_known = known.contains(&(task_id.as_str(), generation));
+            let live = self.builds.get(&task.build_id);
+            let traceparent = live.map(|live| live.record.traceparent.clone()).unwrap_or_default();
+            let task = if is_known { bytes::Bytes::new() } else { payload };
+            v1::Lease { task_id, generation, task, traceparent }
+        };
+        desired.map(lease).collect()
     }
 
     /// A result is there: make it durable with what follows from it, then let it count. Other
@@ -334,6 +401,10 @@ impl Engine {
         let store = self.store.clone();
         store.finish_task(task, self.clock.now(), result, &follow_up.tasks).await?;
         let now = self.clock.monotonic();
+        if let Some(entry) = self.scheduler.task(task) {
+            let began = entry.leases.first().map(|lease| lease.since);
+            numbers::count_done(entry, result, began.map(|began| now.saturating_sub(began)));
+        }
         let same = self.scheduler.finish(task, result, now);
         self.scheduler.add_tasks(&task.build_id, follow_up.tasks, now);
         if let Some(report) = follow_up.report_json
@@ -355,6 +426,11 @@ impl Engine {
         if setbacks.is_empty() {
             return;
         }
+        for (task, what) in setbacks {
+            let kind = self.scheduler.task(task).map_or("", |task| &task.record.kind);
+            let lost = matches!(what, Happening::Lost { .. });
+            numbers::count_setback(kind, if lost { "lost" } else { "failed" });
+        }
         let events = setbacks.iter().map(|(task, what)| self.event(task, what.clone()));
         let events: Vec<BuildEvent> = events.collect();
         if let Err(error) = self.store.note(&events).await {
@@ -367,12 +443,31 @@ impl Engine {
         self.end(&task.build_id, BuildState::Failed, Some(failure), Vec::new()).await
     }
 
-    async fn cancel(&mut self, build_id: &str) -> Result<bool, StateError> {
-        if !self.builds.contains_key(build_id) {
-            return Ok(false);
+    async fn cancel(&mut self, build_id: String, reply: Reply<Cancelled>) {
+        if !self.builds.contains_key(&build_id) {
+            let _ = reply.send(Ok(Cancelled::NotRunning));
+            return;
         }
-        self.end(build_id, BuildState::Cancelled, None, Vec::new()).await?;
-        Ok(true)
+        if let Err(error) = self.end(&build_id, BuildState::Cancelled, None, Vec::new()).await {
+            let _ = reply.send(Err(error));
+            return;
+        }
+        let until = self.clock.monotonic() + CANCEL_MAX;
+        self.cancelling.push(Cancelling { build_id, until, reply });
+        self.confirm_cancelled();
+    }
+
+    /// Answers cancellations whose workers have stopped, and those that took too long.
+    fn confirm_cancelled(&mut self) {
+        let now = self.clock.monotonic();
+        for waiting in std::mem::take(&mut self.cancelling) {
+            let stopping = self.scheduler.stopping(&waiting.build_id);
+            if stopping.is_empty() || now >= waiting.until {
+                let _ = waiting.reply.send(Ok(Cancelled::Ended { stopping }));
+            } else {
+                self.cancelling.push(waiting);
+            }
+        }
     }
 
     async fn end(
@@ -398,6 +493,7 @@ impl Engine {
 
     fn ended(&mut self, build_id: &str, record: BuildRecord) {
         let state = record.state;
+        numbers::count_build(state);
         let mut open = Vec::new();
         if state != BuildState::Done
             && let Some(assembled) = assembled(&results(&self.scheduler, build_id))
@@ -410,7 +506,7 @@ impl Engine {
         }
         self.show_record(build_id, record);
         self.builds.remove(build_id);
-        self.scheduler.remove_build(build_id);
+        self.scheduler.remove_build(build_id, self.clock.monotonic());
         self.wake_workers();
     }
 
@@ -463,6 +559,7 @@ impl Engine {
             }
         }
         self.pay_what_is_owed().await;
+        self.confirm_cancelled();
         if let Err(error) = self.reap_when_due().await {
             tracing::error!(%error, "abandoned compositions can't be looked for");
         }
@@ -471,6 +568,7 @@ impl Engine {
         for build_id in builds {
             self.show(&build_id, false);
         }
+        numbers::show_fleet(&self.scheduler, self.builds.len(), self.clock.monotonic());
         self.wake_workers();
     }
 

@@ -9,6 +9,8 @@ mod build_log;
 pub mod clock;
 mod engine;
 pub mod events;
+mod leadership;
+mod numbers;
 pub mod pipeline;
 pub mod plan;
 pub mod records;

@@ -18,13 +18,15 @@ use tonic::transport::{Channel, Endpoint, Server, server::Connected};
 
 use crate::{
     clock::{Clock, SystemClock},
-    engine::{self, EngineHandle},
+    leadership::{Candidacy, Terms},
     pipeline::{MediaPipeline, PipelineError},
     plan::{MediaPlanner, SealError, SealKey},
     registrar::Registrar,
     schedule::Policy,
-    service::{MESSAGE_BYTES_MAX, MediaApi, STATUS_BYTES_MAX, WorkApi, with_introspection},
-    state::{SqliteState, StateError, StateStore},
+    service::{
+        Leaders, MESSAGE_BYTES_MAX, MediaApi, STATUS_BYTES_MAX, WorkApi, with_introspection,
+    },
+    state::{Candidate, StateError, StatePlace, StateStore},
 };
 
 /// Bytes in flight in the pipe of an in-process coordinator.
@@ -33,8 +35,15 @@ const PIPE_BYTES: usize = 1 << 20;
 /// What a coordinator needs.
 #[derive(Clone, Debug)]
 pub struct CoordinatorSettings {
-    /// Where state and the seal key live, and packs unless `objects` says otherwise.
+    /// Where state, the seal key and packs live unless the following say otherwise.
     pub data_dir: PathBuf,
+    /// Where the state is. Coordinators that share it stand by for one another.
+    pub state: StatePlace,
+    /// The key of secrets in plans, the same on all coordinators that share the state; none for a
+    /// file in `data_dir`.
+    pub seal_key: Option<PathBuf>,
+    /// The URL at which other coordinators reach this one.
+    pub advertise: String,
     /// The object store of packs: path or URL; empty for a folder in `data_dir`.
     pub objects: String,
     /// How leases are treated.
@@ -89,7 +98,7 @@ pub enum CoordinatorError {
 pub struct Coordinator {
     media: MediaApi,
     work: WorkApi,
-    engine: tokio::task::JoinHandle<()>,
+    leading: tokio::task::JoinHandle<()>,
     /// The object store that workers of this process share.
     pub objects: Objects,
     shutdown: CancellationToken,
@@ -97,7 +106,8 @@ pub struct Coordinator {
 }
 
 impl Coordinator {
-    /// Opens state and store, and takes running builds up again. It works until `shutdown`.
+    /// Opens state and store, and takes running builds up again unless another coordinator is
+    /// active. It works until `shutdown`.
     pub async fn open(
         settings: &CoordinatorSettings,
         shutdown: CancellationToken,
@@ -116,9 +126,9 @@ impl Coordinator {
         let objects = Objects::open_with(&url, &StoreOptions::from_env()).await?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         objects.scrub(clock.now().into()).await?;
-        let seal_key = Arc::new(SealKey::load_or_create(&data_dir.join("seal.key"))?);
-        let store: Arc<dyn StateStore> =
-            Arc::new(SqliteState::open(&data_dir.join("state.sqlite")).await?);
+        let seal_key = settings.seal_key.clone().unwrap_or_else(|| data_dir.join("seal.key"));
+        let seal_key = Arc::new(SealKey::load_or_create(&seal_key)?);
+        let store: Arc<dyn StateStore> = Arc::new(settings.state.open(&data_dir).await?);
         let composer = Arc::new(Composer::new(StoreOptions::from_env()));
         let pipeline = Arc::new(MediaPipeline::new(
             objects.clone(),
@@ -133,19 +143,22 @@ impl Coordinator {
             settings.access.clone(),
             settings.run_bytes,
         ));
-        let (handle, engine) = engine::start(
-            store.clone(),
-            pipeline.clone(),
-            clock.clone(),
-            settings.policy,
-            shutdown.clone(),
-        )
-        .await?;
-        let new_id = Arc::new(|| uuid::Uuid::new_v4().simple().to_string());
-        let work = WorkApi::new(EngineHandle::clone(&handle), settings.policy);
+        let candidacy = Candidacy {
+            candidate: candidate(settings),
+            terms: if settings.state.is_shared() { Terms::SHARED } else { Terms::ALONE },
+            store: store.clone(),
+            pipeline: pipeline.clone(),
+            clock: clock.clone(),
+            policy: settings.policy,
+            shutdown: shutdown.clone(),
+        };
+        let (role, leading) = candidacy.begin().await?;
+        let leaders = Leaders::new(role);
+        let new_id = Arc::new(new_id);
+        let work = WorkApi::new(leaders.clone(), settings.policy);
         let registrar = Registrar::new(settings.access.clone(), seal_key);
-        let media = MediaApi { engine: handle, planner, pipeline, registrar, store, clock, new_id };
-        Ok(Self { media, work, engine, objects, shutdown, _lock: lock })
+        let media = MediaApi { leaders, planner, pipeline, registrar, store, clock, new_id };
+        Ok(Self { media, work, leading, objects, shutdown, _lock: lock })
     }
 
     /// Serves connections until the shutdown, then ends what was begun.
@@ -173,11 +186,21 @@ impl Coordinator {
         }
         // A server that ended by itself takes the engine with it.
         self.shutdown.cancel();
-        if let Err(error) = self.engine.await {
+        if let Err(error) = self.leading.await {
             tracing::error!(%error, "the engine ended badly");
         }
         Ok(())
     }
+}
+
+fn new_id() -> String {
+    uuid::Uuid::new_v4().simple().to_string()
+}
+
+fn candidate(settings: &CoordinatorSettings) -> Candidate {
+    // Whoever holds the lock of a data folder follows at once on the process that held it before.
+    let name = if settings.state.is_shared() { new_id() } else { "the data folder".to_owned() };
+    Candidate { name, address: settings.advertise.clone() }
 }
 
 fn make_private(path: &std::path::Path) -> std::io::Result<()> {

@@ -6,9 +6,12 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    time::Instant,
 };
 
+use metrics::{counter, histogram};
 use prestage_proto::v1::{self, finished::Outcome};
+use prestage_telemetry::Number;
 use prestage_wim::codec::Progress;
 use prost::Message;
 use tokio::task::{Id, JoinError, JoinSet};
@@ -33,6 +36,8 @@ pub(crate) struct Leases {
 
 struct Running {
     progress: Arc<Progress>,
+    kind: &'static str,
+    since: Instant,
 }
 
 impl Leases {
@@ -66,9 +71,9 @@ impl Leases {
         };
         let progress =
             Arc::new(Progress { bytes_done: AtomicU64::new(0), cancelled: AtomicBool::new(false) });
-        self.running.insert(id.clone(), Running { progress: progress.clone() });
-        let span =
-            tracing::info_span!("task", task = id.0, generation = id.1, kind = tasks::kind(&task));
+        let (kind, since) = (tasks::kind(&task), Instant::now());
+        self.running.insert(id.clone(), Running { progress: progress.clone(), kind, since });
+        let span = tracing::info_span!("task", task = id.0, generation = id.1, kind);
         let span = prestage_telemetry::span_under(span, &lease.traceparent);
         let work = run(task, shared.clone(), progress);
         let handle = self.tasks.spawn(work.instrument(span));
@@ -88,26 +93,26 @@ impl Leases {
         let Some(id) = self.ids.remove(&handle) else {
             return;
         };
-        let given_up = self
-            .running
-            .remove(&id)
-            .is_some_and(|running| running.progress.cancelled.load(Ordering::Relaxed));
+        let running = self.running.remove(&id);
+        let given_up = running.as_ref().is_some_and(Running::is_cancelled);
+        if let Some(running) = &running {
+            running.count(&outcome, given_up);
+        }
         if !given_up {
             self.finished.insert(id, outcome);
         }
     }
 
     /// What is running, for the coordinator. Tasks that were given up but have not ended yet are
-    /// no longer mentioned.
+    /// told apart: see [`Leases::stopping`].
     pub fn running(&self) -> Vec<v1::Running> {
         let alive = self.running.iter().filter(|(_, running)| !running.is_cancelled());
-        alive
-            .map(|((task_id, generation), running)| v1::Running {
-                task_id: task_id.clone(),
-                generation: *generation,
-                bytes_done: running.progress.bytes_done.load(Ordering::Relaxed),
-            })
-            .collect()
+        alive.map(message).collect()
+    }
+
+    /// Tasks that were given up and have not ended yet.
+    pub fn stopping(&self) -> Vec<v1::Running> {
+        self.running.iter().filter(|(_, running)| running.is_cancelled()).map(message).collect()
     }
 
     /// What has ended and is not acknowledged.
@@ -142,8 +147,30 @@ impl Leases {
 }
 
 impl Running {
+    /// For those who watch this worker.
+    fn count(&self, outcome: &Outcome, given_up: bool) {
+        let ended = match outcome {
+            _ if given_up => "given_up",
+            Outcome::Result(_) => "done",
+            Outcome::Failure(_) => "failed",
+        };
+        counter!(Number::Tasks.name(), "kind" => self.kind, "outcome" => ended).increment(1);
+        if ended == "done" {
+            let took = self.since.elapsed().as_secs_f64();
+            histogram!(Number::TaskSeconds.name(), "kind" => self.kind).record(took);
+        }
+    }
+
     fn is_cancelled(&self) -> bool {
         self.progress.cancelled.load(Ordering::Relaxed)
+    }
+}
+
+fn message(((task_id, generation), running): (&LeaseId, &Running)) -> v1::Running {
+    v1::Running {
+        task_id: task_id.clone(),
+        generation: *generation,
+        bytes_done: running.progress.bytes_done.load(Ordering::Relaxed),
     }
 }
 

@@ -10,11 +10,11 @@ pub mod tasks;
 use std::{path::PathBuf, sync::Arc, time::SystemTime};
 
 use prestage_access::Access;
+use prestage_connect::Coordinators;
 use prestage_proto::v1;
 use prestage_store::{Composer, StoreOptions, scrub::scrub_folder};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use tasks::PastReads;
-use tonic::transport::Channel;
 
 pub use synchronize::Worker;
 
@@ -56,8 +56,11 @@ pub(crate) struct Shared {
 }
 
 impl Worker {
-    /// A worker that talks to the coordinator behind `channel`.
-    pub fn new(channel: Channel, settings: WorkerSettings) -> Result<Self, WorkerError> {
+    /// A worker that talks to one of the coordinators.
+    pub fn new(
+        coordinators: impl Into<Coordinators>,
+        settings: WorkerSettings,
+    ) -> Result<Self, WorkerError> {
         // A folder of our own: what killed workers left in it is removed, what is locked is not.
         let staging = settings.staging.join("prestage-staging");
         if let Err(error) = scrub_folder(&staging, SystemTime::now()) {
@@ -74,6 +77,6 @@ impl Worker {
             access: settings.access.clone(),
             past_reads: PastReads::default(),
         };
-        Ok(Self::with(channel, settings, shared))
+        Ok(Self::with(coordinators.into(), settings, shared))
     }
 }

@@ -7,10 +7,11 @@
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use prestage_connect::Coordinators;
 use prestage_proto::v1::{self, worker_service_client::WorkerServiceClient};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
-use tonic::{Status, transport::Channel};
+use tonic::Status;
 
 use crate::{Shared, WorkerSettings, leases::Leases, tasks};
 
@@ -25,7 +26,7 @@ const MESSAGE_BYTES_MAX: usize = 64 << 20;
 
 /// A worker.
 pub struct Worker {
-    client: WorkerServiceClient<Channel>,
+    client: WorkerServiceClient<Coordinators>,
     settings: WorkerSettings,
     shared: Shared,
     leases: Leases,
@@ -40,8 +41,12 @@ enum Event {
 }
 
 impl Worker {
-    pub(crate) fn with(channel: Channel, settings: WorkerSettings, shared: Shared) -> Self {
-        let client = WorkerServiceClient::new(channel)
+    pub(crate) fn with(
+        coordinators: Coordinators,
+        settings: WorkerSettings,
+        shared: Shared,
+    ) -> Self {
+        let client = WorkerServiceClient::new(coordinators)
             .max_decoding_message_size(MESSAGE_BYTES_MAX)
             .max_encoding_message_size(MESSAGE_BYTES_MAX);
         let heard = Instant::now();
@@ -103,6 +108,7 @@ impl Worker {
             worker_name: self.settings.name.clone(),
             slots: self.settings.slots,
             running: self.leases.running(),
+            stopping: self.leases.stopping(),
             finished: self.leases.finished(),
             wait_ms: wait.as_millis().try_into().unwrap_or(u32::MAX),
             draining,

@@ -6,15 +6,15 @@ use prestage_proto::v1;
 use serde_json::{Value, json};
 
 use super::{
+    follow::{Interrupt, follow},
     new_password::NewPassword,
     request::{Request, absolute_output, plan_request},
 };
 use crate::{
     args::BuildArgs,
-    connect::{Client, Connection},
+    connect::Connection,
     error::CliError,
     output::{Output, bytes, list, number, text},
-    progress::Progress,
 };
 
 /// Plans if need be, builds, and follows the build to its end.
@@ -35,8 +35,7 @@ pub async fn build(args: BuildArgs, output: Output) -> Result<(), CliError> {
     }
     let mut connection = Connection::open_staged(&args.remote, true, staging).await?;
     let started = std::time::Instant::now();
-    let client = &mut connection.client;
-    let built = run(client, request, plan, given, &args).await;
+    let built = run(&mut connection, request, plan, given, &args).await;
     let closed = connection.close().await;
     let build = built?;
     closed?;
@@ -52,12 +51,13 @@ fn read_plan(path: &Path) -> Result<Vec<u8>, CliError> {
 }
 
 async fn run(
-    client: &mut Client,
+    connection: &mut Connection,
     request: Option<Request>,
     plan: Option<Vec<u8>>,
     output: Option<String>,
     args: &BuildArgs,
 ) -> Result<v1::Build, CliError> {
+    let client = &mut connection.client;
     let plan_json = match (plan, request) {
         (Some(plan), _) => plan.into(),
         (None, Some(request)) => {
@@ -81,53 +81,7 @@ async fn run(
         deadline: args.deadline.map(prestage_coordinator::service::timestamp),
     };
     let build_id = client.submit_build(submit).await?.into_inner().build_id;
-    follow(client, &build_id, Interrupt::Cancels).await
-}
-
-/// What Ctrl-C means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Interrupt {
-    /// The first cancels the build, the second leaves at once.
-    Cancels,
-    /// It only stops watching.
-    Leaves,
-}
-
-/// Follows a build to its end.
-pub async fn follow(
-    client: &mut Client,
-    build_id: &str,
-    interrupt: Interrupt,
-) -> Result<v1::Build, CliError> {
-    let request = v1::WatchBuildRequest { build_id: build_id.to_owned() };
-    let mut shown = client.watch_build(request).await?.into_inner();
-    let mut progress = Progress::new();
-    let mut last = None;
-    let mut cancelled = false;
-    loop {
-        tokio::select! {
-            message = shown.message() => match message? {
-                Some(v1::WatchBuildResponse { build: Some(build) }) => {
-                    progress.show(&build);
-                    last = Some(build);
-                }
-                Some(_) => {}
-                None => break,
-            },
-            _ = tokio::signal::ctrl_c(), if !cancelled && interrupt == Interrupt::Cancels => {
-                cancelled = true;
-                progress.say("cancelling; press Ctrl-C again to leave at once");
-                let request = v1::CancelBuildRequest { build_id: build_id.to_owned() };
-                client.cancel_build(request).await?;
-            }
-            _ = tokio::signal::ctrl_c(), if cancelled || interrupt == Interrupt::Leaves => {
-                let advice = format!("prestage watch {build_id}");
-                return Err(CliError::failed("left in the middle", advice));
-            }
-        }
-    }
-    progress.finish();
-    last.ok_or_else(|| CliError::failed("the coordinator said nothing of the build", ""))
+    follow(connection, &build_id, Interrupt::Cancels).await
 }
 
 /// Says how a build ended.

@@ -3,7 +3,10 @@
 use prestage_proto::v1;
 use serde_json::{Value, json};
 
-use super::build::{Interrupt, follow, report};
+use super::{
+    build::report,
+    follow::{Interrupt, follow},
+};
 use crate::{
     args::{BuildIdArgs, RemoteArgs},
     connect::Connection,
@@ -57,7 +60,7 @@ pub async fn show(args: &BuildIdArgs, output: Output) -> Result<(), CliError> {
                 text(task, "state").to_owned(),
                 format!("{done} of {}", bytes(number(task, "bytes_total"))),
                 text(task, "worker").to_owned(),
-                text(task, "waiting_for").to_owned(),
+                waits(task),
                 text(task, "label").to_owned(),
             ]);
         }
@@ -73,7 +76,7 @@ pub async fn watch(args: &BuildIdArgs, output: Output) -> Result<(), CliError> {
     let interrupt = if alone { Interrupt::Cancels } else { Interrupt::Leaves };
     let mut connection = Connection::open(&args.remote, true).await?;
     let started = std::time::Instant::now();
-    let followed = follow(&mut connection.client, &args.build, interrupt).await;
+    let followed = follow(&mut connection, &args.build, interrupt).await;
     connection.close().await?;
     report(&followed?, started.elapsed().as_secs_f64(), output)
 }
@@ -84,10 +87,35 @@ pub async fn cancel(args: &BuildIdArgs, output: Output) -> Result<(), CliError> 
     let request = v1::CancelBuildRequest { build_id: args.build.clone() };
     let cancelled = connection.client.cancel_build(request).await;
     connection.close().await?;
-    cancelled?;
-    output.print(&json!({ "build_id": args.build, "state": "cancelled" }), |document| {
-        format!("build {} is cancelled", text(document, "build_id"))
+    let stopping = cancelled?.into_inner().stopping_workers;
+    let document = json!({
+        "build_id": args.build,
+        "state": "cancelled",
+        "stopping_workers": stopping,
+    });
+    output.print(&document, |document| {
+        let told = format!("build {} is cancelled", text(document, "build_id"));
+        match stopping.is_empty() {
+            true => format!("{told}, and no worker works for it any more"),
+            false => format!("{told}; {} have yet to stop", stopping.join(", ")),
+        }
     })
+}
+
+/// For what, since when, and until when where that is known.
+fn waits(task: &Value) -> String {
+    let what = text(task, "waiting_for");
+    if what.is_empty() {
+        return String::new();
+    }
+    let clock = |field: &str, word: &str| {
+        let seconds = task[field].as_i64()?;
+        let time = time::OffsetDateTime::from_unix_timestamp(seconds).ok()?.time();
+        let (hours, minutes, seconds) = time.as_hms();
+        Some(format!(", {word} {hours:02}:{minutes:02}:{seconds:02} UTC"))
+    };
+    let since = clock("since", "since").unwrap_or_default();
+    format!("{what}{since}{}", clock("until", "until").unwrap_or_default())
 }
 
 fn brief(build: &v1::Build) -> Value {
@@ -104,6 +132,8 @@ fn brief(build: &v1::Build) -> Value {
         "state": state,
         "output": build.output,
         "requester": build.requester,
+        "priority": build.priority,
+        "deadline": build.deadline.as_ref().map(|deadline| deadline.seconds),
         "failure": build.failure.as_ref().map(|failure| failure.what.clone()),
     })
 }
@@ -122,5 +152,6 @@ fn task(task: &v1::TaskStatus) -> Value {
         "reused": task.reused,
         "waiting_for": task.waiting_for,
         "since": task.since.as_ref().map(|since| since.seconds),
+        "until": task.until.as_ref().map(|until| until.seconds),
     })
 }

@@ -1,6 +1,8 @@
 //! `prestage coordinator` and `prestage worker`.
 
-use prestage_coordinator::Coordinator;
+use std::net::SocketAddr;
+
+use prestage_coordinator::{Coordinator, CoordinatorSettings};
 use prestage_worker::Worker;
 use tokio::{
     net::TcpListener,
@@ -18,7 +20,7 @@ use crate::{
 
 /// Serves until it is told to end.
 pub async fn coordinator(args: CoordinatorArgs) -> Result<(), CliError> {
-    let (listen, settings) = settings::coordinator(args)?;
+    let (listen, mut settings) = settings::coordinator(args)?;
     let listener = TcpListener::bind(&listen).await.map_err(|error| {
         CliError::failed(format!("can't listen on {listen}: {error}"), "name another with --listen")
     })?;
@@ -27,12 +29,24 @@ pub async fn coordinator(args: CoordinatorArgs) -> Result<(), CliError> {
         tracing::warn!(%address, "anybody who reaches this address can build and work: \
             there is no TLS and no authorization yet");
     }
+    if settings.advertise.is_empty() {
+        settings.advertise = advertised(&settings, address)?;
+    }
     let shutdown = CancellationToken::new();
     cancel_on_signal(&shutdown)?;
     let coordinator = Coordinator::open(&settings, shutdown).await?;
-    tracing::info!(%address, data_dir = %settings.data_dir.display(), "coordinator is ready");
+    tracing::info!(%address, data_dir = %settings.data_dir.display(), state = %settings.state, "coordinator is ready");
     coordinator.serve(TcpListenerStream::new(listener)).await?;
     Ok(())
+}
+
+/// Where others reach a coordinator that listens there.
+fn advertised(settings: &CoordinatorSettings, address: SocketAddr) -> Result<String, CliError> {
+    if address.ip().is_unspecified() && settings.state.is_shared() {
+        let what = format!("other coordinators can't reach this one at {address}");
+        return Err(CliError::wrong(what, "name its URL with --advertise http://HOST:PORT"));
+    }
+    Ok(format!("http://{address}"))
 }
 
 /// Works until it is told to end; then it finishes what it has begun.

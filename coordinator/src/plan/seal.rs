@@ -36,7 +36,8 @@ pub enum SealError {
     /// Sealed with another key, or changed.
     #[error(
         "the sealed part of the plan does not open with this coordinator's key: build it where it \
-         was planned (same --data-dir or coordinator), or plan it again"
+         was planned (same --data-dir or coordinator), let all coordinators share one seal key \
+         (--seal-key), or plan it again"
     )]
     WrongKey,
 }
@@ -51,7 +52,14 @@ impl SealKey {
             Ok(mut file) => file.read_exact(&mut *key).map_err(failed)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 fill_random(&mut *key)?;
-                create(path, &*key).map_err(failed)?;
+                match create(path, &*key) {
+                    // Another coordinator that shares the key made it at the same moment.
+                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                        let mut file = std::fs::File::open(path).map_err(failed)?;
+                        file.read_exact(&mut *key).map_err(failed)?;
+                    }
+                    made => made.map_err(failed)?,
+                }
             }
             Err(error) => return Err(failed(error)),
         }

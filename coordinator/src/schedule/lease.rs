@@ -1,18 +1,26 @@
-//! Leases: granted, renewed, finished, lost.
+//! Leases: granted, renewed, finished.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
-use prestage_proto::v1::{self, Retry, finished::Outcome};
+use bytes::Bytes;
+use prestage_proto::v1::{self, finished::Outcome};
 use prost::Message;
 
-use super::{Expired, Scheduler, Synchronized, TaskPhase, TaskRef, worker::WorkerEntry};
-use crate::events::Happening;
+use super::{
+    Scheduler, Synchronized, TaskPhase, TaskRef,
+    order::cost,
+    setback::failure,
+    task::Lease,
+    worker::{HeldLease, WorkerEntry},
+};
 
 impl Scheduler {
     /// A worker says what it is doing. What it says of leases that are not its own, or of an older
     /// generation, changes nothing.
     pub fn synchronize(&mut self, request: &v1::SynchronizeRequest, now: Duration) -> Synchronized {
-        self.note_worker(request, now);
+        let worker = self.workers.entry(request.worker_id.clone());
+        worker.or_insert_with(|| WorkerEntry::new(now)).note(request, now);
+        self.release_kept(now);
         let mut answer = Synchronized::default();
         for running in &request.running {
             self.note_running(&request.worker_id, running, now);
@@ -21,21 +29,6 @@ impl Scheduler {
             self.note_finished(&request.worker_id, finished, now, &mut answer);
         }
         answer
-    }
-
-    fn note_worker(&mut self, request: &v1::SynchronizeRequest, now: Duration) {
-        let worker = self.workers.entry(request.worker_id.clone());
-        let worker = worker.or_insert_with(|| WorkerEntry {
-            name: String::new(),
-            slots: 0,
-            draining: false,
-            last_seen: now,
-            leases: BTreeSet::new(),
-        });
-        worker.name.clone_from(&request.worker_name);
-        worker.slots = request.slots as usize;
-        worker.draining = request.draining;
-        worker.last_seen = now;
     }
 
     fn note_running(&mut self, worker: &str, running: &v1::Running, now: Duration) {
@@ -47,18 +40,18 @@ impl Scheduler {
         };
         // After a restart of the coordinator nobody holds anything: the holder of the newest
         // generation takes its lease up again.
-        let orphaned = matches!(entry.phase, TaskPhase::Waiting)
+        let orphaned = entry.phase == TaskPhase::Waiting
             && entry.record.generation == running.generation
             && entry.attempts == 0;
         if orphaned {
-            entry.enter(TaskPhase::Leased { worker: worker.to_owned() }, now);
+            self.release(&task, now);
+            self.hand_over(&task, worker, running.generation, now);
         }
-        if !entry.is_held_by(worker, running.generation) {
-            return;
-        }
-        entry.bytes_done = running.bytes_done.min(entry.record.bytes_total);
-        if orphaned && let Some(worker) = self.workers.get_mut(worker) {
-            worker.leases.insert(task);
+        if let Some(entry) = self.task_mut(&task) {
+            let bytes_total = entry.record.bytes_total;
+            if let Some(lease) = entry.lease_mut(worker, running.generation) {
+                lease.bytes_done = running.bytes_done.min(bytes_total);
+            }
         }
     }
 
@@ -78,17 +71,19 @@ impl Scheduler {
         let Some(task) = TaskRef::from_wire(&finished.task_id) else {
             return;
         };
-        let attempts_max = self.policy.attempts_max;
         let Some(entry) = self.task_mut(&task) else {
             return;
         };
-        if !entry.is_held_by(worker, finished.generation) {
+        if entry.lease_mut(worker, finished.generation).is_none() {
             return;
         }
         let failure = match &finished.outcome {
             Some(Outcome::Result(result)) => match v1::TaskResult::decode(result.clone()) {
                 // The lease ends when the result is durable: see `Scheduler::finish`.
                 Ok(result) => {
+                    if let Some(worker) = self.workers.get_mut(worker) {
+                        worker.note_success();
+                    }
                     answer.finished.push((task, result));
                     return;
                 }
@@ -97,135 +92,82 @@ impl Scheduler {
             Some(Outcome::Failure(failure)) => failure.clone(),
             None => failure("a worker ended a task without saying how".into()),
         };
-        entry.attempts += 1;
-        let never = failure.retry() == Retry::Never;
-        if failure.retry() != Retry::SameWorker {
-            entry.avoided.insert(worker.to_owned());
-        }
-        entry.last_failure = Some(failure.clone());
-        let told = if failure.r#where.is_empty() {
-            failure.what.clone()
-        } else {
-            format!("{} ({})", failure.what, failure.r#where)
-        };
-        entry.give_back(now);
-        if never || entry.attempts >= attempts_max {
-            answer.failed.push((task.clone(), failure));
-        }
-        self.forget_lease(worker, &task);
-        let name = self.workers.get(worker).map(|worker| worker.name.clone()).unwrap_or_default();
-        let task_id = task.task_id.clone();
-        answer.setbacks.push((task, Happening::Failed { task_id, worker: name, what: told }));
-    }
-
-    pub(super) fn forget_lease(&mut self, worker: &str, task: &TaskRef) {
-        if let Some(worker) = self.workers.get_mut(worker) {
-            worker.leases.remove(task);
-        }
+        self.note_failure(worker, task, failure, now, answer);
     }
 
     /// Fills the free slots of a worker. The new leases count from now on.
     pub fn grant(&mut self, worker_id: &str, now: Duration) -> Vec<(TaskRef, u32)> {
         let mut granted = Vec::new();
-        while let Some(worker) = self.workers.get(worker_id) {
-            if worker.draining || worker.leases.len() >= worker.slots {
-                break;
-            }
-            let Some(task) = self.next_for(worker_id) else {
+        while self.workers.get(worker_id).is_some_and(|worker| worker.free_slots(now) > 0) {
+            let Some(task) = self.next_for(worker_id, now) else {
                 break;
             };
             let Some(entry) = self.task_mut(&task) else {
                 break;
             };
             entry.record.generation += 1;
-            let generation = entry.record.generation;
-            entry.enter(TaskPhase::Leased { worker: worker_id.to_owned() }, now);
+            let (generation, bytes) = (entry.record.generation, entry.record.bytes_total);
+            self.hand_over(&task, worker_id, generation, now);
             if let Some(build) = self.builds.get_mut(&task.build_id) {
-                build.served += 1;
-            }
-            if let Some(worker) = self.workers.get_mut(worker_id) {
-                worker.leases.insert(task.clone());
+                build.served = build.served.saturating_add(cost(bytes));
+                self.shares.give(&build.order.requester, bytes);
             }
             granted.push((task, generation));
         }
         granted
     }
 
+    /// The worker has the task from now on.
+    fn hand_over(&mut self, task: &TaskRef, worker_id: &str, generation: u32, now: Duration) {
+        let Some(worker) = self.workers.get_mut(worker_id) else {
+            return;
+        };
+        let build = self.builds.get_mut(&task.build_id);
+        let Some(entry) = build.and_then(|build| build.tasks.get_mut(&task.task_id)) else {
+            return;
+        };
+        let payload = worker.reach.fitted(&entry.record.payload).encode_to_vec().into();
+        worker.leases.insert(task.clone(), HeldLease { generation, task: payload });
+        let worker = worker_id.to_owned();
+        entry.leases.push(Lease { worker, generation, since: now, bytes_done: 0 });
+        if entry.phase == TaskPhase::Waiting {
+            entry.enter(TaskPhase::Leased, now);
+        }
+        let key = entry.record.work_key.clone();
+        self.flights.set_leased(&key, task, true);
+        self.refresh(task, now);
+        self.refresh_work(&key, now);
+    }
+
+    /// A lease is over without a result. The task waits again, if nobody else has it.
+    pub(super) fn take_back(&mut self, task: &TaskRef, worker_id: &str, now: Duration) {
+        if let Some(worker) = self.workers.get_mut(worker_id) {
+            worker.leases.remove(task);
+        }
+        let Some(entry) = self.task_mut(task) else {
+            return;
+        };
+        entry.leases.retain(|lease| lease.worker != worker_id);
+        if !entry.leases.is_empty() || entry.phase != TaskPhase::Leased {
+            return;
+        }
+        entry.enter(TaskPhase::Waiting, now);
+        let key = entry.record.work_key.clone();
+        self.flights.set_leased(&key, task, false);
+        self.refresh(task, now);
+        self.refresh_work(&key, now);
+    }
+
     /// Takes back leases that could not be made durable, before anybody has heard of them.
     pub fn revoke(&mut self, worker_id: &str, leases: &[(TaskRef, u32)], now: Duration) {
         for (task, _) in leases {
-            if let Some(entry) = self.task_mut(task) {
-                entry.give_back(now);
-            }
-            self.forget_lease(worker_id, task);
+            self.take_back(task, worker_id, now);
         }
     }
 
-    /// All that a worker should be doing.
-    pub fn desired(&self, worker_id: &str) -> Vec<(TaskRef, u32, v1::Task)> {
+    /// All that a worker should be doing: tasks are encoded.
+    pub fn desired(&self, worker_id: &str) -> Vec<(TaskRef, u32, Bytes)> {
         let leases = self.workers.get(worker_id).into_iter().flat_map(|worker| &worker.leases);
-        let known = leases.filter_map(|task| {
-            let entry = self.task(task)?;
-            Some((task.clone(), entry.record.generation, entry.record.payload.clone()))
-        });
-        known.collect()
-    }
-
-    /// Workers that were silent for too long lose their leases.
-    pub fn expire(&mut self, now: Duration) -> Expired {
-        let silent = |worker: &WorkerEntry| now.saturating_sub(worker.last_seen);
-        let ttl = self.policy.lease_ttl;
-        let lost: Vec<String> = self
-            .workers
-            .iter()
-            .filter(|(_, worker)| silent(worker) > ttl)
-            .map(|(id, _)| id.clone())
-            .collect();
-        let mut expired = Expired::default();
-        for id in lost {
-            let Some(worker) = self.workers.remove(&id) else {
-                continue;
-            };
-            tracing::warn!(worker = worker.name, leases = worker.leases.len(), "a worker is lost");
-            for task in worker.leases {
-                self.lose(&id, &worker.name, task, now, &mut expired);
-            }
-        }
-        expired
-    }
-
-    fn lose(
-        &mut self,
-        worker_id: &str,
-        name: &str,
-        task: TaskRef,
-        now: Duration,
-        expired: &mut Expired,
-    ) {
-        let attempts_max = self.policy.attempts_max;
-        let Some(entry) = self.task_mut(&task) else {
-            return;
-        };
-        let what = Happening::Lost { task_id: task.task_id.clone(), worker: name.to_owned() };
-        expired.setbacks.push((task.clone(), what));
-        entry.attempts += 1;
-        entry.avoided.insert(worker_id.to_owned());
-        entry.give_back(now);
-        if entry.attempts >= attempts_max {
-            let label = &entry.record.label;
-            let attempts = entry.attempts;
-            let what = format!("{label}: {attempts} workers were lost while they did it");
-            let last = format!("the last one was '{name}'");
-            expired.failed.push((task, v1::Failure { r#where: last, ..failure(what) }));
-        }
-    }
-}
-
-fn failure(what: String) -> v1::Failure {
-    v1::Failure {
-        what,
-        advice: "see the workers' logs".into(),
-        retry: Retry::OtherWorker.into(),
-        ..Default::default()
+        leases.map(|(task, held)| (task.clone(), held.generation, held.task.clone())).collect()
     }
 }

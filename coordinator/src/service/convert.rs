@@ -58,12 +58,15 @@ pub(super) fn log_entry(entry: LogEntry) -> v1::LogEntry {
     v1::LogEntry { at: Some(timestamp(entry.at)), severity: severity.into(), text: entry.text }
 }
 
-/// The tasks of a build that has ended.
-pub(super) fn ended_tasks(record: &BuildRecord, tasks: &[TaskRecord]) -> Vec<v1::TaskStatus> {
+/// The tasks of a build as far as they are written down: all of one that has ended; of a running one
+/// a standby doesn't know who does them.
+pub(super) fn stored_tasks(record: &BuildRecord, tasks: &[TaskRecord]) -> Vec<v1::TaskStatus> {
     let status = |task: &TaskRecord| {
         let state = match (&task.result, record.state) {
             (Some(_), _) => v1::TaskState::Done,
             (None, BuildState::Failed) => v1::TaskState::Failed,
+            (None, BuildState::Running) if is_blocked(task, tasks) => v1::TaskState::Blocked,
+            (None, BuildState::Running) => v1::TaskState::Ready,
             (None, _) => v1::TaskState::Cancelled,
         };
         v1::TaskStatus {
@@ -75,11 +78,21 @@ pub(super) fn ended_tasks(record: &BuildRecord, tasks: &[TaskRecord]) -> Vec<v1:
             bytes_total: task.bytes_total,
             generation: task.generation,
             reused: task.result.as_ref().is_some_and(|result| result.reused),
+            waiting_for: match state {
+                v1::TaskState::Blocked => "tasks before it".into(),
+                v1::TaskState::Ready => "a worker, or has one: the active coordinator knows".into(),
+                _ => String::new(),
+            },
             since: record.ended.map(timestamp),
             ..Default::default()
         }
     };
     tasks.iter().map(status).collect()
+}
+
+fn is_blocked(task: &TaskRecord, tasks: &[TaskRecord]) -> bool {
+    let is_open = |id: &String| tasks.iter().any(|dep| dep.task_id == *id && dep.result.is_none());
+    task.deps.iter().any(is_open)
 }
 
 /// A failure as gRPC status. The whole failure travels in the details; the message is its first line,
@@ -123,7 +136,9 @@ impl From<EngineError> for Status {
 impl From<StateError> for Status {
     fn from(error: StateError) -> Self {
         match error {
-            StateError::Database(_) => Self::unavailable(error.to_string()),
+            StateError::Database(_) | StateError::Unreachable { .. } | StateError::Deposed => {
+                Self::unavailable(error.to_string())
+            }
             StateError::Migration(_) | StateError::Damaged { .. } => {
                 Self::internal(error.to_string())
             }

@@ -10,17 +10,22 @@ use tokio_stream::{Stream, StreamExt, wrappers::WatchStream};
 use tonic::{Code, Request, Response, Status};
 use tracing::Instrument;
 
-use super::convert::{build_message, ended_tasks, log_entry, status_of};
+use super::{
+    convert::{build_message, log_entry, status_of, stored_tasks},
+    garbage,
+    leaders::{Leader, Leaders, Way, forwarded},
+};
 use crate::{
     build_log::build_log,
     clock::Clock,
-    engine::{Command, EngineHandle},
+    engine::{Cancelled, Command, EngineError},
     events::{BuildEvent, Happening},
+    leadership::Active,
     pipeline::{MediaPipeline, PipelineError},
     plan::{BuildPlan, MediaPlanner, PlanFailure, medium_output},
     records::{BuildRecord, BuildState, NewTask},
     registrar::Registrar,
-    state::{Created, StateStore},
+    state::{Created, StateError, StateStore},
 };
 
 const PAGE_SIZE_DEFAULT: u32 = 50;
@@ -31,17 +36,22 @@ pub type NewId = Arc<dyn Fn() -> String + Send + Sync>;
 
 /// The media service.
 pub struct MediaApi {
-    pub(crate) engine: EngineHandle,
+    pub(crate) leaders: Leaders,
     pub(crate) planner: Arc<MediaPlanner>,
     pub(crate) pipeline: Arc<MediaPipeline>,
     pub(crate) registrar: Registrar,
+    /// For reading: a standby does that too.
     pub(crate) store: Arc<dyn StateStore>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) new_id: NewId,
 }
 
 impl MediaApi {
-    async fn submit(&self, request: v1::SubmitBuildRequest) -> Result<String, Status> {
+    async fn submit(
+        &self,
+        active: &Active,
+        request: v1::SubmitBuildRequest,
+    ) -> Result<String, Status> {
         let plan = BuildPlan::parse(&request.plan_json);
         let plan = plan.map_err(|error| Status::invalid_argument(error.to_string()))?;
         let build_id = (self.new_id)();
@@ -61,6 +71,7 @@ impl MediaApi {
         };
         let begun = self.begin(&build_id, &plan, &request.plan_json, &output);
         let (tasks, report_json) = begun.instrument(span.clone()).await?;
+        self.check(active, &build_id, &tasks).await?;
         let request_id =
             if request.request_id.is_empty() { build_id.clone() } else { request.request_id };
         let now = self.clock.now();
@@ -81,35 +92,57 @@ impl MediaApi {
             traceparent: prestage_telemetry::traceparent(&span),
         };
         let build = Box::new(build);
-        let created = self.engine.ask(|reply| Command::Add { build, tasks, span, reply }).await?;
+        let created = active.engine.ask(|reply| Command::Add { build, tasks, span, reply }).await;
         match created {
-            Created::New => {
-                self.note_registration(&build_id, registered, now).await?;
+            Ok(Created::New) => {
+                note_registration(active, &build_id, registered, now).await?;
                 Ok(build_id)
             }
-            Created::Existing(existing) => {
+            Ok(Created::Existing(existing)) => {
                 // The request was made before; what was begun for it now is not needed.
-                let given_up = self.pipeline.give_up(&build_id, Vec::new(), self.clock.now());
-                if let Err(error) = given_up.await {
-                    tracing::warn!(build_id, %error, "what a repeated request left stays behind");
-                }
+                self.forget(&build_id).await;
                 Ok(existing)
+            }
+            Err(error) => {
+                if matches!(error, EngineError::State(StateError::Deposed)) {
+                    self.forget(&build_id).await;
+                }
+                Err(error.into())
             }
         }
     }
 
-    async fn note_registration(
+    /// Removes what was begun for a build that there is not.
+    async fn forget(&self, build_id: &str) {
+        let given_up = self.pipeline.give_up(build_id, Vec::new(), self.clock.now());
+        if let Err(error) = given_up.await {
+            tracing::warn!(build_id, %error, "what a vain request left stays behind");
+        }
+    }
+
+    /// Refuses what none of the workers that are there can do: it would wait for ever.
+    async fn check(
         &self,
+        active: &Active,
         build_id: &str,
-        registered: Option<Registered>,
-        at: OffsetDateTime,
+        tasks: &[NewTask],
     ) -> Result<(), Status> {
-        let Some(registered) = registered else {
+        let tasks = tasks.to_vec();
+        let nobody = active.engine.ask(|reply| Command::Check { tasks, reply }).await?;
+        if nobody.is_empty() {
             return Ok(());
+        }
+        self.forget(build_id).await;
+        let lines = nobody.iter().map(|(label, wait)| format!("{label}: it would wait for {wait}"));
+        let failure = v1::Failure {
+            what: lines.collect::<Vec<_>>().join("\n"),
+            advice: "start a worker that can do it (its --reach names distribution points), or \
+                     choose other distribution points in the spec"
+                .into(),
+            retry: v1::Retry::Never.into(),
+            ..Default::default()
         };
-        let what = Happening::Registered { before: registered == Registered::Before };
-        let event = BuildEvent { build_id: build_id.to_owned(), at, what };
-        Ok(self.store.note(&[event]).await?)
+        Err(status_of(&failure, Code::FailedPrecondition))
     }
 
     /// The tasks that a build begins with; none, but its report, when its medium is there already.
@@ -129,17 +162,37 @@ impl MediaApi {
         Ok((tasks, None))
     }
 
-    async fn find(&self, build_id: &str) -> Result<v1::Build, Status> {
+    /// A build as the active coordinator knows it.
+    async fn find(&self, active: &Active, build_id: &str) -> Result<v1::Build, Status> {
         let id = build_id.to_owned();
-        let live = self.engine.ask(|reply| Command::Watch { build_id: id, reply }).await?;
+        let live = active.engine.ask(|reply| Command::Watch { build_id: id, reply }).await?;
         if let Some(shown) = live {
             return Ok(shown.borrow().clone());
         }
+        self.read(build_id).await
+    }
+
+    /// A build as it is written down.
+    async fn read(&self, build_id: &str) -> Result<v1::Build, Status> {
         let Some((record, tasks)) = self.store.build(build_id).await? else {
             return Err(not_found(build_id));
         };
-        Ok(build_message(&record, ended_tasks(&record, &tasks)))
+        Ok(build_message(&record, stored_tasks(&record, &tasks)))
     }
+}
+
+async fn note_registration(
+    active: &Active,
+    build_id: &str,
+    registered: Option<Registered>,
+    at: OffsetDateTime,
+) -> Result<(), Status> {
+    let Some(registered) = registered else {
+        return Ok(());
+    };
+    let what = Happening::Registered { before: registered == Registered::Before };
+    let event = BuildEvent { build_id: build_id.to_owned(), at, what };
+    Ok(active.store.note(&[event]).await?)
 }
 
 fn point_in_time(stamp: prost_types::Timestamp) -> Result<OffsetDateTime, Status> {
@@ -152,6 +205,16 @@ fn not_found(build_id: &str) -> Status {
     Status::not_found(format!("there is no build '{build_id}': see 'prestage list'"))
 }
 
+/// Passes on what the active coordinator shows. The stream ends when that one leads no more.
+async fn watch_there(
+    leader: &Leader,
+    request: Request<v1::WatchBuildRequest>,
+) -> Result<Response<BuildStream>, Status> {
+    let shown = leader.answer(leader.media().watch_build(forwarded(request))).await?;
+    let shown = futures::StreamExt::take_until(shown.into_inner(), Box::pin(leader.deposed()));
+    Ok(Response::new(Box::pin(shown)))
+}
+
 type BuildStream = Pin<Box<dyn Stream<Item = Result<v1::WatchBuildResponse, Status>> + Send>>;
 
 #[tonic::async_trait]
@@ -160,6 +223,9 @@ impl MediaService for MediaApi {
         &self,
         request: Request<v1::PlanMediaRequest>,
     ) -> Result<Response<v1::PlanMediaResponse>, Status> {
+        if let Way::There(leader) = self.leaders.way(request.metadata())? {
+            return leader.answer(leader.media().plan_media(forwarded(request))).await;
+        }
         let planning = self.planner.plan_media(request.into_inner());
         let plan = planning.instrument(tracing::info_span!("plan")).await;
         let plan = plan.map_err(|failure| {
@@ -174,7 +240,13 @@ impl MediaService for MediaApi {
         &self,
         request: Request<v1::SubmitBuildRequest>,
     ) -> Result<Response<v1::SubmitBuildResponse>, Status> {
-        let build_id = self.submit(request.into_inner()).await?;
+        let active = match self.leaders.way(request.metadata())? {
+            Way::Here(active) => active,
+            Way::There(leader) => {
+                return leader.answer(leader.media().submit_build(forwarded(request))).await;
+            }
+        };
+        let build_id = self.submit(&active, request.into_inner()).await?;
         Ok(Response::new(v1::SubmitBuildResponse { build_id }))
     }
 
@@ -182,7 +254,11 @@ impl MediaService for MediaApi {
         &self,
         request: Request<v1::GetBuildRequest>,
     ) -> Result<Response<v1::GetBuildResponse>, Status> {
-        let build = self.find(&request.into_inner().build_id).await?;
+        let build_id = request.into_inner().build_id;
+        let build = match self.leaders.here() {
+            Some(active) => self.find(&active, &build_id).await?,
+            None => self.read(&build_id).await?,
+        };
         Ok(Response::new(v1::GetBuildResponse { build: Some(build) }))
     }
 
@@ -205,14 +281,38 @@ impl MediaService for MediaApi {
         &self,
         request: Request<v1::CancelBuildRequest>,
     ) -> Result<Response<v1::CancelBuildResponse>, Status> {
+        let active = match self.leaders.way(request.metadata())? {
+            Way::Here(active) => active,
+            Way::There(leader) => {
+                return leader.answer(leader.media().cancel_build(forwarded(request))).await;
+            }
+        };
         let build_id = request.into_inner().build_id;
         let id = build_id.clone();
-        let cancelled = self.engine.ask(|reply| Command::Cancel { build_id: id, reply }).await?;
-        if !cancelled {
-            // One that has ended is as cancelled as it can be; an unknown one is a mistake.
-            self.find(&build_id).await?;
-        }
-        Ok(Response::new(v1::CancelBuildResponse {}))
+        let stopping =
+            match active.engine.ask(|reply| Command::Cancel { build_id: id, reply }).await? {
+                Cancelled::Ended { stopping } => stopping,
+                Cancelled::NotRunning => {
+                    // One that has ended is as cancelled as it can be; an unknown one is a mistake.
+                    self.find(&active, &build_id).await?;
+                    Vec::new()
+                }
+            };
+        Ok(Response::new(v1::CancelBuildResponse { stopping_workers: stopping }))
+    }
+
+    async fn collect_garbage(
+        &self,
+        request: Request<v1::CollectGarbageRequest>,
+    ) -> Result<Response<v1::CollectGarbageResponse>, Status> {
+        // Any coordinator may do it: marks and pins are in the store.
+        let request = request.into_inner();
+        let (policy, collector) = (garbage::policy(&request), (self.new_id)());
+        let now = self.clock.now();
+        let collected = self.pipeline.collect_garbage(&collector, &policy, request.dry_run, now);
+        let collected = collected.await;
+        let collected = collected.map_err(|error| status_of(&error.into(), Code::Unavailable))?;
+        Ok(Response::new(garbage::message(collected)))
     }
 
     async fn get_build_log(
@@ -234,12 +334,16 @@ impl MediaService for MediaApi {
         &self,
         request: Request<v1::WatchBuildRequest>,
     ) -> Result<Response<BuildStream>, Status> {
+        let active = match self.leaders.way(request.metadata())? {
+            Way::Here(active) => active,
+            Way::There(leader) => return watch_there(&leader, request).await,
+        };
         let build_id = request.into_inner().build_id;
         let id = build_id.clone();
-        let live = self.engine.ask(|reply| Command::Watch { build_id: id, reply }).await?;
+        let live = active.engine.ask(|reply| Command::Watch { build_id: id, reply }).await?;
         let message = |build| Ok(v1::WatchBuildResponse { build: Some(build) });
         let Some(shown) = live else {
-            let ended = self.find(&build_id).await?;
+            let ended = self.read(&build_id).await?;
             return Ok(Response::new(Box::pin(tokio_stream::once(message(ended)))));
         };
         // The engine drops its end after it has shown the last state.

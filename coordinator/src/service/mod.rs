@@ -1,12 +1,15 @@
 //! The gRPC API.
 
 mod convert;
+mod garbage;
 mod health;
+mod leaders;
 mod media;
 mod work;
 
 pub use convert::{build_message, failure_of, status_of, timestamp};
 pub(crate) use health::with_introspection;
+pub(crate) use leaders::Leaders;
 pub use media::MediaApi;
 pub use work::WorkApi;
 

@@ -5,23 +5,21 @@ use std::{collections::BTreeSet, time::Duration};
 use prestage_proto::v1::{self, worker_service_server::WorkerService};
 use tonic::{Request, Response, Status};
 
-use crate::{
-    engine::{Command, EngineHandle},
-    schedule::Policy,
-};
+use super::leaders::{Leaders, Way, forwarded};
+use crate::{engine::Command, schedule::Policy};
 
 /// A call is held back for this long at most, whatever the worker asks for.
 const WAIT_MAX: Duration = Duration::from_secs(30);
 
 /// The worker service.
 pub struct WorkApi {
-    engine: EngineHandle,
+    leaders: Leaders,
     policy: Policy,
 }
 
 impl WorkApi {
-    pub(crate) fn new(engine: EngineHandle, policy: Policy) -> Self {
-        Self { engine, policy }
+    pub(crate) fn new(leaders: Leaders, policy: Policy) -> Self {
+        Self { leaders, policy }
     }
 }
 
@@ -31,6 +29,13 @@ impl WorkerService for WorkApi {
         &self,
         request: Request<v1::SynchronizeRequest>,
     ) -> Result<Response<v1::SynchronizeResponse>, Status> {
+        let engine = match self.leaders.way(request.metadata())? {
+            Way::Here(active) => active.engine,
+            Way::There(leader) => {
+                let mut client = leader.work();
+                return leader.answer(client.synchronize(forwarded(request))).await;
+            }
+        };
         let request = request.into_inner();
         if request.worker_id.is_empty() {
             return Err(Status::invalid_argument("worker_id is empty"));
@@ -40,11 +45,11 @@ impl WorkerService for WorkApi {
         // A lease must be renewed well before it ends.
         let wait = wait.min(WAIT_MAX).min(self.policy.lease_ttl / 3);
         let deadline = tokio::time::Instant::now() + wait;
-        let mut work = self.engine.work.clone();
+        let mut work = engine.work.clone();
         loop {
             work.borrow_and_update();
             let asked = request.clone();
-            let desired = self.engine.ask(|reply| Command::Synchronize { request: asked, reply });
+            let desired = engine.ask(|reply| Command::Synchronize { request: asked, reply });
             let desired = desired.await?;
             let wanted: BTreeSet<(String, u32)> =
                 desired.iter().map(|lease| (lease.task_id.clone(), lease.generation)).collect();

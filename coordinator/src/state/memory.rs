@@ -2,44 +2,130 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use async_trait::async_trait;
 use prestage_proto::v1;
 use time::OffsetDateTime;
 
-use super::{BuildWithTasks, Created, StateError, StateStore, may_end};
+use super::{
+    BuildWithTasks, Candidate, Created, Epoch, Leadership, StateError, StateStore, may_end,
+};
 use crate::{
+    clock::{Clock, SystemClock},
     events::{BuildEvent, Happening},
     records::{BuildRecord, BuildState, NewTask, TaskRecord},
     schedule::TaskRef,
 };
 
 /// A state that ends with the process.
-#[derive(Default)]
-pub struct MemoryState(Mutex<Kept>);
+#[derive(Clone)]
+pub struct MemoryState {
+    kept: Arc<Mutex<Kept>>,
+    clock: Arc<dyn Clock>,
+    /// Which everything is written in.
+    epoch: Epoch,
+}
 
 #[derive(Default)]
 struct Kept {
     builds: BTreeMap<String, BuildWithTasks>,
     events: Vec<BuildEvent>,
+    lead: Lead,
+}
+
+struct Lead {
+    epoch: Epoch,
+    holder: Option<Candidate>,
+    expires: Duration,
+}
+
+impl Default for Lead {
+    fn default() -> Self {
+        // Not of those who never took it.
+        Self { epoch: Epoch(1), holder: None, expires: Duration::ZERO }
+    }
+}
+
+impl Default for MemoryState {
+    fn default() -> Self {
+        Self::new(Arc::new(SystemClock::new()))
+    }
 }
 
 impl MemoryState {
+    /// Nothing is kept yet. The lead expires by `clock`.
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { kept: Arc::default(), clock, epoch: Epoch::NONE }
+    }
+
     fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is kept, for the leader.
+    fn fenced(&self) -> Result<MutexGuard<'_, Kept>, StateError> {
+        let kept = self.kept();
+        if kept.lead.epoch == self.epoch { Ok(kept) } else { Err(StateError::Deposed) }
     }
 }
 
 #[async_trait]
 impl StateStore for MemoryState {
+    fn led(&self, epoch: Epoch) -> Arc<dyn StateStore> {
+        Arc::new(Self { epoch, ..self.clone() })
+    }
+
+    async fn take_lead(
+        &self,
+        candidate: &Candidate,
+        ttl: Duration,
+    ) -> Result<Leadership, StateError> {
+        let now = self.clock.monotonic();
+        let lead = &mut self.kept().lead;
+        if let Some(holder) = &lead.holder
+            && holder.name != candidate.name
+            && lead.expires > now
+        {
+            return Ok(Leadership::Standby { leader: holder.address.clone() });
+        }
+        let epoch = Epoch(lead.epoch.0 + 1);
+        *lead = Lead { epoch, holder: Some(candidate.clone()), expires: now + ttl };
+        Ok(Leadership::Active { epoch })
+    }
+
+    async fn keep_lead(&self, epoch: Epoch, ttl: Duration) -> Result<(), StateError> {
+        let lead = &mut self.kept().lead;
+        if lead.epoch != epoch {
+            return Err(StateError::Deposed);
+        }
+        lead.expires = self.clock.monotonic() + ttl;
+        Ok(())
+    }
+
+    async fn resign(&self, epoch: Epoch) -> Result<(), StateError> {
+        let lead = &mut self.kept().lead;
+        if lead.epoch == epoch {
+            *lead = Lead { epoch: Epoch(epoch.0 + 1), ..Lead::default() };
+        }
+        Ok(())
+    }
+
+    async fn leader(&self) -> Result<Option<String>, StateError> {
+        let now = self.clock.monotonic();
+        let lead = &self.kept().lead;
+        let holder = lead.holder.as_ref().filter(|_| lead.expires > now);
+        Ok(holder.map(|holder| holder.address.clone()))
+    }
+
     async fn create_build(
         &self,
         build: &BuildRecord,
         tasks: &[NewTask],
     ) -> Result<Created, StateError> {
-        let builds = &mut self.kept().builds;
+        let builds = &mut self.fenced()?.builds;
         let same = builds.values().find(|(known, _)| known.request_id == build.request_id);
         if let Some((known, _)) = same {
             return Ok(Created::Existing(known.build_id.clone()));
@@ -49,7 +135,7 @@ impl StateStore for MemoryState {
     }
 
     async fn note(&self, events: &[BuildEvent]) -> Result<(), StateError> {
-        let mut kept = self.kept();
+        let mut kept = self.fenced()?;
         for event in events {
             let Some((_, tasks)) = kept.builds.get_mut(&event.build_id) else {
                 continue;
@@ -71,7 +157,7 @@ impl StateStore for MemoryState {
         result: &v1::TaskResult,
         follow_up: &[NewTask],
     ) -> Result<(), StateError> {
-        let mut kept = self.kept();
+        let mut kept = self.fenced()?;
         let Some((_, tasks)) = kept.builds.get_mut(&task.build_id) else {
             return Ok(());
         };
@@ -97,7 +183,7 @@ impl StateStore for MemoryState {
     }
 
     async fn end_build(&self, build: &BuildRecord) -> Result<(), StateError> {
-        if let Some((known, _)) = self.kept().builds.get_mut(&build.build_id)
+        if let Some((known, _)) = self.fenced()?.builds.get_mut(&build.build_id)
             && may_end(known.state)
         {
             *known = build.clone();

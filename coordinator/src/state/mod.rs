@@ -1,8 +1,15 @@
 //! Durable facts, behind a trait that speaks in transitions.
 
 pub mod conformance;
+mod lead;
 mod memory;
+mod place;
+mod postgres;
+mod rows;
+mod sql;
 mod sqlite;
+
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use prestage_proto::v1;
@@ -14,7 +21,11 @@ use crate::{
     schedule::TaskRef,
 };
 
+pub use lead::{Candidate, Epoch, Leadership};
 pub use memory::MemoryState;
+pub use place::StatePlace;
+pub use postgres::{PostgresState, PostgresUrl, PostgresUrlError};
+pub use sql::SqlState;
 pub use sqlite::SqliteState;
 
 /// What became of a request to create a build.
@@ -35,9 +46,20 @@ pub enum StateError {
     /// The database failed.
     #[error("the state database failed: {0}")]
     Database(#[from] sqlx::Error),
+    /// The database can't be reached at all.
+    #[error("the state database {place} can't be used: {problem}")]
+    Unreachable {
+        /// Where it is, without any password.
+        place: String,
+        /// Why not.
+        problem: sqlx::Error,
+    },
     /// The database is of another release.
     #[error("the state database can't be brought up to date: {0}; it may be of a newer release")]
     Migration(#[from] sqlx::migrate::MigrateError),
+    /// Another coordinator leads by now: nothing was changed.
+    #[error("this coordinator is not the active one any more: nothing was changed")]
+    Deposed,
     /// Something in it can't be read.
     #[error("{what} in the state database can't be read: {problem}")]
     Damaged {
@@ -49,8 +71,30 @@ pub enum StateError {
 }
 
 /// Durable facts. Every method is one transaction, durable when it returns.
+///
+/// Any coordinator may read. Only the leader writes, through what [`StateStore::led`] gives for its
+/// epoch: a write in any other epoch is [`StateError::Deposed`] and changes nothing.
 #[async_trait]
 pub trait StateStore: Send + Sync {
+    /// The same facts, with every write fenced by `epoch`.
+    fn led(&self, epoch: Epoch) -> Arc<dyn StateStore>;
+
+    /// Takes the lead for `ttl`, in a new epoch, if nobody else has it.
+    async fn take_lead(
+        &self,
+        candidate: &Candidate,
+        ttl: Duration,
+    ) -> Result<Leadership, StateError>;
+
+    /// Keeps the lead for another `ttl` from now on.
+    async fn keep_lead(&self, epoch: Epoch, ttl: Duration) -> Result<(), StateError>;
+
+    /// Gives the lead up: whoever asks next has it at once. What does not lead stays as it is.
+    async fn resign(&self, epoch: Epoch) -> Result<(), StateError>;
+
+    /// Where the leader is reached, if there is one.
+    async fn leader(&self) -> Result<Option<String>, StateError>;
+
     /// Adds a build with its first tasks (none, if it has ended already), or finds the build that the same request made before.
     async fn create_build(
         &self,

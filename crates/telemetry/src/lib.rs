@@ -6,6 +6,8 @@
 //! handed to workers with each lease.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod numbers;
+
 use std::collections::HashMap;
 
 use opentelemetry::{propagation::TextMapPropagator, trace::TracerProvider};
@@ -14,6 +16,8 @@ use opentelemetry_sdk::{Resource, propagation::TraceContextPropagator, trace::Sd
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt, util::SubscriberInitExt};
+
+pub use numbers::{Number, serve_metrics};
 
 const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 /// Crates whose own spans would be exported about exporting.
@@ -37,6 +41,15 @@ pub enum TelemetryError {
     /// It was set up before.
     #[error("logging is set up already: {0}")]
     Twice(String),
+
+    /// The metrics can't be served.
+    #[error("metrics can't be served at {address}: {problem}; name another address with --metrics")]
+    Metrics {
+        /// Where.
+        address: String,
+        /// Why not.
+        problem: String,
+    },
 }
 
 /// Flushes traces when it is dropped.

@@ -8,4 +8,5 @@ pub mod apache;
 pub mod iis;
 pub mod kerberos;
 pub mod ports;
+pub mod postgres;
 pub mod tls;

@@ -332,7 +332,7 @@ fn take_variables(draft: &mut Draft, value: &Value) {
             );
             draft.leave_out(&format!("-{parameter}"), why);
         } else if let Some(text) = text(draft, &parameter, value) {
-            draft.variables.push((name.clone(), text));
+            draft.variable(name, text);
         }
     }
 }

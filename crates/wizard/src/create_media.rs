@@ -156,6 +156,6 @@ fn variable(draft: &mut Draft, value: &str) {
             );
             draft.leave_out(&format!("/X:{name}"), why);
         }
-        _ => draft.variables.push((name.to_owned(), value.to_owned())),
+        _ => draft.variable(name, value.to_owned()),
     }
 }

@@ -70,10 +70,25 @@ pub struct Draft {
     pub not_carried: Vec<NotCarried>,
 }
 
+/// What a TOML comment can hold: neither ends of lines nor other control characters.
+fn in_comment(text: &str) -> String {
+    text.replace(char::is_control, " ")
+}
+
 impl Draft {
     /// Notes something that could not be carried over.
     pub fn leave_out(&mut self, what: &str, why: impl Into<String>) {
         self.not_carried.push(NotCarried { what: what.to_owned(), why: why.into() });
+    }
+
+    /// Sets a variable; when it is given again, the last value counts. Names are the same in any case.
+    pub fn variable(&mut self, name: &str, value: String) {
+        let known = self.variables.iter().position(|(known, _)| known.eq_ignore_ascii_case(name));
+        if let Some(known) = known {
+            self.variables.remove(known);
+            self.leave_out(&format!("a first value of variable {name}"), "it is given twice");
+        }
+        self.variables.push((name.to_owned(), value));
     }
 
     /// The spec as TOML, with a comment for all that could not be carried over. It lacks what the
@@ -84,7 +99,7 @@ impl Draft {
             "# Made by prestage import-cmdlet. Check it: prestage plan FILE --site SITE\n",
         );
         for NotCarried { what, why } in &self.not_carried {
-            let _ = writeln!(text, "# NOT CARRIED OVER: {what}: {}", why.replace('\n', " "));
+            let _ = writeln!(text, "# NOT CARRIED OVER: {}: {}", in_comment(what), in_comment(why));
         }
         let mut out = Lines(text);
         out.blank();

@@ -1,0 +1,118 @@
+//! Numbers for Prometheus: what there is, and where it is served.
+
+use std::net::SocketAddr;
+
+use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
+use metrics_exporter_prometheus::{BuildError, PrometheusBuilder};
+
+use crate::TelemetryError;
+
+/// Bounds of task times, seconds: from a small package to an OS image on a slow line.
+const TASK_SECONDS: [f64; 10] = [0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14400.0];
+
+/// Names of metrics. Those who look at them rely on these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Number {
+    /// Tasks that wait, by `reason`.
+    QueueTasks,
+    /// Age of the oldest of them, by `reason`.
+    QueueAge,
+    /// Workers, by `state`.
+    Workers,
+    /// Slots of workers, by `state`.
+    WorkerSlots,
+    /// Builds that are running.
+    Builds,
+    /// Builds that ended, by `outcome`.
+    BuildsEnded,
+    /// Tasks that ended, by `kind` and `outcome`.
+    Tasks,
+    /// How long tasks took, by `kind`.
+    TaskSeconds,
+    /// Bytes that went one `way` or another.
+    Bytes,
+    /// Whether this coordinator is the active one.
+    Leader,
+}
+
+impl Number {
+    const ALL: [Self; 10] = [
+        Self::QueueTasks,
+        Self::QueueAge,
+        Self::Workers,
+        Self::WorkerSlots,
+        Self::Builds,
+        Self::BuildsEnded,
+        Self::Tasks,
+        Self::TaskSeconds,
+        Self::Bytes,
+        Self::Leader,
+    ];
+
+    /// The metric's name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::QueueTasks => "prestage_queue_tasks",
+            Self::QueueAge => "prestage_queue_age_seconds",
+            Self::Workers => "prestage_workers",
+            Self::WorkerSlots => "prestage_worker_slots",
+            Self::Builds => "prestage_builds",
+            Self::BuildsEnded => "prestage_builds_total",
+            Self::Tasks => "prestage_tasks_total",
+            Self::TaskSeconds => "prestage_task_seconds",
+            Self::Bytes => "prestage_bytes_total",
+            Self::Leader => "prestage_leader",
+        }
+    }
+
+    fn describe(self) {
+        let name = self.name();
+        match self {
+            Self::QueueTasks => describe_gauge!(name, "Tasks that wait, by what they wait for"),
+            Self::QueueAge => describe_gauge!(
+                name,
+                Unit::Seconds,
+                "Age of the oldest waiting task, by what it waits for; scale workers by 'slot'"
+            ),
+            Self::Workers => describe_gauge!(name, "Workers: taking tasks, draining, resting"),
+            Self::WorkerSlots => describe_gauge!(name, "Slots of workers, free and busy"),
+            Self::Builds => describe_gauge!(name, "Builds, by state"),
+            Self::BuildsEnded => describe_counter!(name, "Builds that ended, by outcome"),
+            Self::Tasks => describe_counter!(name, "Tasks that ended, by kind and outcome"),
+            Self::TaskSeconds => describe_histogram!(name, Unit::Seconds, "How long tasks took"),
+            Self::Bytes => describe_counter!(
+                name,
+                Unit::Bytes,
+                "Bytes of content read, and of packs and media written, by way"
+            ),
+            Self::Leader => describe_gauge!(name, "1 on the active coordinator, 0 on others"),
+        }
+    }
+}
+
+/// Serves this process's metrics at `/metrics` of an address. Must be called inside a tokio runtime,
+/// once; without it metrics cost next to nothing and go nowhere.
+///
+/// # Errors
+/// [`TelemetryError::Metrics`] when the address can't be used.
+pub fn serve_metrics(address: SocketAddr) -> Result<(), TelemetryError> {
+    let wrong = |error: BuildError| TelemetryError::Metrics {
+        address: address.to_string(),
+        problem: error.to_string(),
+    };
+    // Bound here once, so that an address in use is told at once and not from a task in the background.
+    let probe = std::net::TcpListener::bind(address).map_err(|error| TelemetryError::Metrics {
+        address: address.to_string(),
+        problem: error.to_string(),
+    })?;
+    drop(probe);
+    PrometheusBuilder::new()
+        .with_http_listener(address)
+        .set_buckets(&TASK_SECONDS)
+        .map_err(wrong)?
+        .install()
+        .map_err(wrong)?;
+    Number::ALL.into_iter().for_each(Number::describe);
+    Ok(())
+}
