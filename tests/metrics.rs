@@ -79,7 +79,7 @@ fn queues_tasks_and_bytes_are_counted() {
     for kind in ["splice", "boot", "encode", "assemble", "merge", "publish"] {
         let done = format!("prestage_tasks_total{{kind={kind},outcome=done}}");
         assert!(fleet[&done] >= 1.0, "{kind}");
-        assert_eq!(fleet[&done], worker[&done], "{kind}");
+        assert_eq!(fleet[&done], worker[&done.replace("_tasks", "_worker_tasks")], "{kind}");
         assert_eq!(fleet[&done], fleet[&format!("prestage_task_seconds_count{{kind={kind}}}")]);
     }
     let medium = std::fs::metadata(demo.path("out.wim")).unwrap().len() as f64;

@@ -199,6 +199,8 @@ impl Engine {
             }
         }
         numbers::show_leader(false);
+        // The queue is somebody else's now.
+        numbers::show_fleet(&Scheduler::new(self.policy), 0, Duration::ZERO);
         // Half-made things of builds that ended are not left behind.
         while self.clean_up.join_next().await.is_some() {}
     }

@@ -23,7 +23,9 @@ use crate::{
     plan::{MediaPlanner, SealError, SealKey},
     registrar::Registrar,
     schedule::Policy,
-    service::{Leaders, MESSAGE_BYTES_MAX, MediaApi, STATUS_BYTES_MAX, WorkApi},
+    service::{
+        Leaders, MESSAGE_BYTES_MAX, MediaApi, STATUS_BYTES_MAX, WorkApi, with_introspection,
+    },
     state::{Candidate, StateError, StatePlace, StateStore},
 };
 
@@ -165,6 +167,7 @@ impl Coordinator {
         S: Stream<Item = std::io::Result<I>> + Send + 'static,
         I: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
     {
+        let store = self.media.store.clone();
         let media = MediaServiceServer::new(self.media)
             .max_decoding_message_size(MESSAGE_BYTES_MAX)
             .max_encoding_message_size(MESSAGE_BYTES_MAX);
@@ -173,7 +176,8 @@ impl Coordinator {
             .max_encoding_message_size(MESSAGE_BYTES_MAX);
         let keep_alive = Some(std::time::Duration::from_secs(20));
         let server = Server::builder().http2_keepalive_interval(keep_alive).add_service(media);
-        let serving = server.add_service(work).serve_with_incoming(connections);
+        let router = with_introspection(server.add_service(work), store, self.shutdown.clone());
+        let serving = router.await.serve_with_incoming(connections);
         // Watchers and waiting workers would hold a graceful end up: they are cut off, and find
         // the same state when they call again.
         tokio::select! {

@@ -7,4 +7,7 @@
 pub mod v1 {
     #![allow(missing_docs, clippy::all, clippy::large_futures)]
     tonic::include_proto!("prestage.v1");
+
+    /// All files of the protocol and what they import, as an encoded `FileDescriptorSet`.
+    pub const DESCRIPTORS: &[u8] = tonic::include_file_descriptor_set!("prestage.v1.descriptors");
 }

@@ -154,10 +154,10 @@ impl Running {
             Outcome::Result(_) => "done",
             Outcome::Failure(_) => "failed",
         };
-        counter!(Number::Tasks.name(), "kind" => self.kind, "outcome" => ended).increment(1);
+        counter!(Number::WorkerTasks.name(), "kind" => self.kind, "outcome" => ended).increment(1);
         if ended == "done" {
             let took = self.since.elapsed().as_secs_f64();
-            histogram!(Number::TaskSeconds.name(), "kind" => self.kind).record(took);
+            histogram!(Number::WorkerTaskSeconds.name(), "kind" => self.kind).record(took);
         }
     }
 

@@ -3,12 +3,14 @@
 mod convert;
 mod details;
 mod garbage;
+mod health;
 mod leaders;
 mod media;
 mod work;
 
 pub use convert::{build_message, timestamp};
 pub use details::{failure_of, status_of};
+pub(crate) use health::with_introspection;
 pub(crate) use leaders::Leaders;
 pub use media::MediaApi;
 pub use work::WorkApi;

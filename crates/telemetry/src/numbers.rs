@@ -29,6 +29,10 @@ pub enum Number {
     Tasks,
     /// How long tasks took, by `kind`.
     TaskSeconds,
+    /// Tasks that ended on this worker, by `kind` and `outcome`.
+    WorkerTasks,
+    /// How long they took there, by `kind`.
+    WorkerTaskSeconds,
     /// Bytes that went one `way` or another.
     Bytes,
     /// Whether this coordinator is the active one.
@@ -36,7 +40,7 @@ pub enum Number {
 }
 
 impl Number {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 12] = [
         Self::QueueTasks,
         Self::QueueAge,
         Self::Workers,
@@ -45,6 +49,8 @@ impl Number {
         Self::BuildsEnded,
         Self::Tasks,
         Self::TaskSeconds,
+        Self::WorkerTasks,
+        Self::WorkerTaskSeconds,
         Self::Bytes,
         Self::Leader,
     ];
@@ -61,6 +67,8 @@ impl Number {
             Self::BuildsEnded => "prestage_builds_total",
             Self::Tasks => "prestage_tasks_total",
             Self::TaskSeconds => "prestage_task_seconds",
+            Self::WorkerTasks => "prestage_worker_tasks_total",
+            Self::WorkerTaskSeconds => "prestage_worker_task_seconds",
             Self::Bytes => "prestage_bytes_total",
             Self::Leader => "prestage_leader",
         }
@@ -81,6 +89,10 @@ impl Number {
             Self::BuildsEnded => describe_counter!(name, "Builds that ended, by outcome"),
             Self::Tasks => describe_counter!(name, "Tasks that ended, by kind and outcome"),
             Self::TaskSeconds => describe_histogram!(name, Unit::Seconds, "How long tasks took"),
+            Self::WorkerTasks => describe_counter!(name, "Tasks that ended on this worker"),
+            Self::WorkerTaskSeconds => {
+                describe_histogram!(name, Unit::Seconds, "How long tasks took on this worker")
+            }
             Self::Bytes => describe_counter!(
                 name,
                 Unit::Bytes,
