@@ -33,6 +33,12 @@ curve *ARGS:
     cargo build --release --locked -p prestage-wim --examples
     python3 tests/bench/curve.py {{ARGS}}
 
+# A fleet under load, and the scheduler's figures
+fleet *ARGS:
+    cargo build --release --locked -p prestage-cli
+    cargo bench --locked -p prestage-coordinator --bench scheduler
+    python3 tests/bench/fleet.py {{ARGS}}
+
 # Fuzz every parser, or some, for so many seconds each
 fuzz SECONDS='60' *TARGETS:
     ./fuzz.sh {{SECONDS}} {{TARGETS}}

@@ -72,7 +72,7 @@ pub enum Command {
     /// Print a build's log: the steps of the wizard's CreateTSMedia.log, secrets masked
     Log(LogArgs),
     /// Remove packs that no build needs
-    Gc(RemoteArgs),
+    Gc(GcArgs),
     /// Check that this machine can build
     Doctor(LocalArgs),
     /// Make a finished medium's certificate known to a live site
@@ -271,6 +271,24 @@ pub struct PlanArgs {
     pub save: Option<PathBuf>,
     #[command(flatten)]
     pub with: SpecArgs,
+    #[command(flatten)]
+    pub remote: RemoteArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  prestage gc --keep-days 90 --dry-run\n  prestage gc --keep-days 90 --max-gib 500"
+)]
+pub struct GcArgs {
+    /// Remove what no build has used for so many days
+    #[arg(long, default_value_t = 0, value_name = "DAYS")]
+    pub keep_days: u32,
+    /// Remove what was used longest ago, until no more than this is there
+    #[arg(long, value_name = "GIB")]
+    pub max_gib: Option<f64>,
+    /// Say what would go, and remove nothing
+    #[arg(long)]
+    pub dry_run: bool,
     #[command(flatten)]
     pub remote: RemoteArgs,
 }

@@ -38,6 +38,9 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 /// Waits that end by themselves are looked at this often.
 const TICK_MAX: Duration = Duration::from_secs(1);
 
+/// A cancellation is answered after this time at the latest.
+const CANCEL_MAX: Duration = Duration::from_secs(10);
+
 /// What the engine is asked to do.
 pub(crate) enum Command {
     Add {
@@ -50,9 +53,10 @@ pub(crate) enum Command {
         request: v1::SynchronizeRequest,
         reply: Reply<Vec<v1::Lease>>,
     },
+    /// Answered when the build's workers have stopped, or too late: with those that have not.
     Cancel {
         build_id: String,
-        reply: Reply<bool>,
+        reply: Reply<Cancelled>,
     },
     /// What of new tasks no worker that is there can do.
     Check {
@@ -63,6 +67,21 @@ pub(crate) enum Command {
         build_id: String,
         reply: Reply<Option<watch::Receiver<v1::Build>>>,
     },
+}
+
+/// What became of a cancellation.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Cancelled {
+    /// No such build is running.
+    NotRunning,
+    /// It has ended; these workers have not confirmed that they stopped.
+    Ended { stopping: Vec<String> },
+}
+
+struct Cancelling {
+    build_id: String,
+    until: Duration,
+    reply: Reply<Cancelled>,
 }
 
 type Reply<T> = oneshot::Sender<Result<T, StateError>>;
@@ -121,6 +140,8 @@ pub(crate) struct Engine {
     clean_up: tokio::task::JoinSet<()>,
     /// Ends of builds that the database did not take: tried again at the next tick.
     owed: BTreeMap<String, BuildRecord>,
+    /// Cancellations that wait for workers to stop.
+    cancelling: Vec<Cancelling>,
     /// When abandoned compositions are looked for next: at once, at first.
     reap_at: Option<Duration>,
 }
@@ -146,6 +167,7 @@ pub(crate) async fn start(
         work,
         clean_up: tokio::task::JoinSet::new(),
         owed: BTreeMap::new(),
+        cancelling: Vec::new(),
         reap_at: None,
     };
     for (record, tasks) in engine.store.running().await? {
@@ -190,9 +212,7 @@ impl Engine {
             Command::Synchronize { request, reply } => {
                 let _ = reply.send(self.synchronize(&request).await);
             }
-            Command::Cancel { build_id, reply } => {
-                let _ = reply.send(self.cancel(&build_id).await);
-            }
+            Command::Cancel { build_id, reply } => self.cancel(build_id, reply).await,
             Command::Check { tasks, reply } => {
                 let _ = reply.send(Ok(self.scheduler.unsatisfiable(&tasks)));
             }
@@ -297,6 +317,7 @@ impl Engine {
     ) -> Result<Vec<v1::Lease>, StateError> {
         let now = self.clock.monotonic();
         let outcome = self.scheduler.synchronize(request, now);
+        self.confirm_cancelled();
         self.note_setbacks(&outcome.setbacks).await;
         for (task, failure) in outcome.failed {
             self.fail(&task, failure).await?;
@@ -422,12 +443,31 @@ impl Engine {
         self.end(&task.build_id, BuildState::Failed, Some(failure), Vec::new()).await
     }
 
-    async fn cancel(&mut self, build_id: &str) -> Result<bool, StateError> {
-        if !self.builds.contains_key(build_id) {
-            return Ok(false);
+    async fn cancel(&mut self, build_id: String, reply: Reply<Cancelled>) {
+        if !self.builds.contains_key(&build_id) {
+            let _ = reply.send(Ok(Cancelled::NotRunning));
+            return;
         }
-        self.end(build_id, BuildState::Cancelled, None, Vec::new()).await?;
-        Ok(true)
+        if let Err(error) = self.end(&build_id, BuildState::Cancelled, None, Vec::new()).await {
+            let _ = reply.send(Err(error));
+            return;
+        }
+        let until = self.clock.monotonic() + CANCEL_MAX;
+        self.cancelling.push(Cancelling { build_id, until, reply });
+        self.confirm_cancelled();
+    }
+
+    /// Answers cancellations whose workers have stopped, and those that took too long.
+    fn confirm_cancelled(&mut self) {
+        let now = self.clock.monotonic();
+        for waiting in std::mem::take(&mut self.cancelling) {
+            let stopping = self.scheduler.stopping(&waiting.build_id);
+            if stopping.is_empty() || now >= waiting.until {
+                let _ = waiting.reply.send(Ok(Cancelled::Ended { stopping }));
+            } else {
+                self.cancelling.push(waiting);
+            }
+        }
     }
 
     async fn end(
@@ -519,6 +559,7 @@ impl Engine {
             }
         }
         self.pay_what_is_owed().await;
+        self.confirm_cancelled();
         if let Err(error) = self.reap_when_due().await {
             tracing::error!(%error, "abandoned compositions can't be looked for");
         }

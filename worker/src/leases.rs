@@ -104,16 +104,15 @@ impl Leases {
     }
 
     /// What is running, for the coordinator. Tasks that were given up but have not ended yet are
-    /// no longer mentioned.
+    /// told apart: see [`Leases::stopping`].
     pub fn running(&self) -> Vec<v1::Running> {
         let alive = self.running.iter().filter(|(_, running)| !running.is_cancelled());
-        alive
-            .map(|((task_id, generation), running)| v1::Running {
-                task_id: task_id.clone(),
-                generation: *generation,
-                bytes_done: running.progress.bytes_done.load(Ordering::Relaxed),
-            })
-            .collect()
+        alive.map(message).collect()
+    }
+
+    /// Tasks that were given up and have not ended yet.
+    pub fn stopping(&self) -> Vec<v1::Running> {
+        self.running.iter().filter(|(_, running)| running.is_cancelled()).map(message).collect()
     }
 
     /// What has ended and is not acknowledged.
@@ -164,6 +163,14 @@ impl Running {
 
     fn is_cancelled(&self) -> bool {
         self.progress.cancelled.load(Ordering::Relaxed)
+    }
+}
+
+fn message(((task_id, generation), running): (&LeaseId, &Running)) -> v1::Running {
+    v1::Running {
+        task_id: task_id.clone(),
+        generation: *generation,
+        bytes_done: running.progress.bytes_done.load(Ordering::Relaxed),
     }
 }
 

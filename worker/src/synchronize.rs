@@ -108,6 +108,7 @@ impl Worker {
             worker_name: self.settings.name.clone(),
             slots: self.settings.slots,
             running: self.leases.running(),
+            stopping: self.leases.stopping(),
             finished: self.leases.finished(),
             wait_ms: wait.as_millis().try_into().unwrap_or(u32::MAX),
             draining,

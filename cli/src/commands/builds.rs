@@ -87,9 +87,18 @@ pub async fn cancel(args: &BuildIdArgs, output: Output) -> Result<(), CliError> 
     let request = v1::CancelBuildRequest { build_id: args.build.clone() };
     let cancelled = connection.client.cancel_build(request).await;
     connection.close().await?;
-    cancelled?;
-    output.print(&json!({ "build_id": args.build, "state": "cancelled" }), |document| {
-        format!("build {} is cancelled", text(document, "build_id"))
+    let stopping = cancelled?.into_inner().stopping_workers;
+    let document = json!({
+        "build_id": args.build,
+        "state": "cancelled",
+        "stopping_workers": stopping,
+    });
+    output.print(&document, |document| {
+        let told = format!("build {} is cancelled", text(document, "build_id"));
+        match stopping.is_empty() {
+            true => format!("{told}, and no worker works for it any more"),
+            false => format!("{told}; {} have yet to stop", stopping.join(", ")),
+        }
     })
 }
 

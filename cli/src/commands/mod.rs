@@ -4,6 +4,7 @@ mod build;
 mod builds;
 mod doctor;
 mod follow;
+mod gc;
 mod import_cmdlet;
 mod init;
 mod inspect;
@@ -43,19 +44,13 @@ pub async fn run(cli: Cli) -> Result<(), CliError> {
         Command::Watch(args) => builds::watch(&args, output).await,
         Command::Cancel(args) => builds::cancel(&args, output).await,
         Command::Log(args) => log::log(&args, output).await,
-        Command::Gc(_) => {
-            Err(not_yet("prestage gc", "packs may be removed while nothing is built"))
-        }
+        Command::Gc(args) => gc::gc(&args, output).await,
         Command::Doctor(args) => doctor::doctor(&args, output).await,
         Command::Register(args) => register::register(&args, output).await,
         Command::Init(args) => init::init(&args).await,
         Command::ImportCmdlet(args) => import_cmdlet::import_cmdlet(&args, output),
         Command::Site(SiteCommand::Export(args)) => site::export(&args, output).await,
     }
-}
-
-fn not_yet(what: &str, advice: &str) -> CliError {
-    CliError::wrong(format!("'{what}' is not supported yet"), advice)
 }
 
 /// A schema is a document for machines, with or without `--json`.

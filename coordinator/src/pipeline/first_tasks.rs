@@ -1,11 +1,13 @@
 //! From a plan to the tasks that a build begins with.
 
+use prestage_configmgr::content_library::ContentListing;
 use prestage_media::unverified::image_description;
 use prestage_proto::v1::{self, task::Work, task_result};
-use prestage_store::{ObjectUrl, Objects, PackKey};
+use prestage_store::{ObjectKey, ObjectUrl, Objects, PackKey};
 
 use crate::plan::{
-    BuildPlan, ListingStore, PlannedCodec, PlannedContent, PlannedImage, boot_pack, os_pack,
+    BuildPlan, ListingStore, PlannedCodec, PlannedContent, PlannedImage, boot_pack, listing_key,
+    os_pack, shards, to_wire,
 };
 
 use super::{NewTask, PipelineError, placements::place_content};
@@ -21,26 +23,62 @@ pub struct FirstTasks {
 /// Makes them. Packs that are there already make tasks that are done already.
 pub async fn first_tasks(
     plan: &BuildPlan,
+    listings: &[ContentListing],
     build_id: &str,
     output: &str,
     objects: &Objects,
     shares_files: bool,
 ) -> Result<FirstTasks, PipelineError> {
-    let listings = ListingStore::new(objects.clone());
     let run_bytes = plan.run_bytes;
     let maker = Maker { objects, objects_url: objects.root(), run_bytes, shares_files };
     let mut tasks = Vec::new();
     let mut placements = v1::Placements::default();
     tasks.push(maker.splice(&plan.os_image, &plan.codec).await?);
     tasks.push(maker.boot(&plan.boot_image, &plan.codec).await?);
-    for content in &plan.contents {
-        let listing = listings.pinned(content).await?;
-        let keys = maker.encode(content, &listing, &plan.codec, &mut tasks).await?;
-        placements.placements.push(place_content(content, &listing, keys));
+    for (content, listing) in plan.contents.iter().zip(listings) {
+        let keys = maker.encode(content, listing, &plan.codec, &mut tasks).await?;
+        placements.placements.push(place_content(content, listing, keys));
     }
     let deps = tasks.iter().map(|task| task.task_id.clone()).collect();
     tasks.push(maker.assemble(plan, build_id, output, deps));
     Ok(FirstTasks { tasks, placements })
+}
+
+/// The listings of a plan's contents, in their order.
+pub(super) async fn pinned_listings(
+    plan: &BuildPlan,
+    objects: &Objects,
+) -> Result<Vec<ContentListing>, PipelineError> {
+    let store = ListingStore::new(objects.clone());
+    let mut listings = Vec::with_capacity(plan.contents.len());
+    for content in &plan.contents {
+        listings.push(store.pinned(content).await?);
+    }
+    Ok(listings)
+}
+
+/// The listings that a plan names.
+pub(super) fn listing_keys(plan: &BuildPlan) -> Result<Vec<ObjectKey>, PipelineError> {
+    let keys = plan.contents.iter().map(|content| listing_key(&content.listing));
+    Ok(keys.collect::<Result<_, _>>()?)
+}
+
+/// The indexes of all packs and runs that a plan may use, there or not.
+pub(super) fn pack_keys(plan: &BuildPlan, listings: &[ContentListing]) -> Vec<ObjectKey> {
+    let boot = &plan.boot_image;
+    let mut packs = vec![
+        os_pack(&plan.os_image, &plan.codec),
+        boot_pack(&boot.wim_sha256, boot.index, &plan.codec),
+    ];
+    for listing in listings {
+        let files: Vec<v1::ListedFile> = listing.files.iter().map(to_wire).collect();
+        for shard in shards(&files, &plan.codec, plan.run_bytes) {
+            packs.push(shard.pack);
+            let runs = shard.runs(plan.run_bytes, plan.codec.chunk_bytes);
+            packs.extend(runs.iter().map(|run| run.pack));
+        }
+    }
+    packs.iter().map(PackKey::index).collect()
 }
 
 /// Makes tasks that know where packs are.

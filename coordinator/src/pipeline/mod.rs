@@ -10,12 +10,14 @@ mod unchanged;
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
+use prestage_configmgr::content_library::ContentListing;
 use prestage_media::build_log::{self, LogEntry};
 use prestage_proto::v1;
 use prestage_store::{
     BuildId, Compose, Composer, ObjectKey, ObjectUrl, Objects, PutRule, StoreError, StoreOptions,
     UploadToken,
     compose::{ComposeError, Reaped},
+    gc::{Collected, Collection, GarbagePolicy, Pin, wait_for_collectors},
     keys::KeyError,
     pack::PackReadError,
 };
@@ -30,7 +32,7 @@ use crate::{
 
 pub use merge_tasks::{FollowUp, Results, assembled};
 
-use first_tasks::first_tasks;
+use first_tasks::{first_tasks, listing_keys, pack_keys, pinned_listings};
 use manifest::{MANIFEST_SUFFIX, Manifest};
 use placements::inline_files;
 use report::{ContentBytes, report_json};
@@ -131,13 +133,51 @@ impl MediaPipeline {
         output: &str,
     ) -> Result<Vec<NewTask>, PipelineError> {
         let build = BuildId::new(build_id)?;
-        let shares = self.shares_files;
-        let mut first = first_tasks(plan, build_id, output, &self.objects, shares).await?;
+        let listings = self.pin(&build, plan).await?;
+        let (objects, shares) = (&self.objects, self.shares_files);
+        let first = first_tasks(plan, &listings, build_id, output, objects, shares);
+        let mut first = first.await?;
         let variables = self.seal_key.open(&plan.sealed, plan.media_guid.as_bytes())?;
         first.placements.inline_files = inline_files(plan, &variables);
         let placements = first.placements.encode_to_vec();
         self.objects.put_small(&build.placements(), placements.into(), PutRule::Overwrite).await?;
         Ok(first.tasks)
+    }
+
+    /// Pins all that the build may use before anybody looks what of it is there.
+    async fn pin(
+        &self,
+        build: &BuildId,
+        plan: &BuildPlan,
+    ) -> Result<Vec<ContentListing>, PipelineError> {
+        // Which packs they are is seen from the listings, so these come first.
+        let keys = listing_keys(plan)?;
+        Pin::new(keys.iter().cloned()).put(&self.objects, build).await?;
+        wait_for_collectors(&self.objects).await?;
+        let listings = pinned_listings(plan, &self.objects).await?;
+        let packs = pack_keys(plan, &listings);
+        Pin::new(keys.into_iter().chain(packs)).put(&self.objects, build).await?;
+        wait_for_collectors(&self.objects).await?;
+        Ok(listings)
+    }
+
+    /// Removes packs and listings that no build uses, or only says which. `collector` is a name that no
+    /// other run has.
+    pub async fn collect_garbage(
+        &self,
+        collector: &str,
+        policy: &GarbagePolicy,
+        dry_run: bool,
+        now: OffsetDateTime,
+    ) -> Result<Collected, PipelineError> {
+        if dry_run {
+            return Ok(Collection::rehearse(&self.objects, policy, now.into()).await?);
+        }
+        let collection = Collection::begin(&self.objects, collector, policy, now.into()).await?;
+        let collected = collection.end().await?;
+        let freed: u64 = collected.removed.iter().map(|removed| removed.bytes).sum();
+        tracing::info!(removed = collected.removed.len(), freed, kept = collected.kept, "garbage");
+        Ok(collected)
     }
 
     /// What belongs beside the medium.
@@ -175,7 +215,9 @@ impl MediaPipeline {
                 tracing::warn!(build_id, %error, "the composition could not be given up");
             }
         }
-        let mut own = self.objects.list(&BuildId::new(build_id)?.folder());
+        let build = BuildId::new(build_id)?;
+        Pin::note_use(&self.objects, &build, now.into()).await?;
+        let mut own = self.objects.list(&build.folder());
         while let Some(object) = own.next().await {
             self.objects.delete(&object?.key).await?;
         }

@@ -60,7 +60,7 @@ impl ListingStore {
             digest: "of a content".into(),
             problem: error.to_string(),
         })??;
-        let key = key(&digest)?;
+        let key = listing_key(&digest)?;
         self.objects.put_small(&key, body.into(), PutRule::CreateIfAbsent).await?;
         Ok(())
     }
@@ -83,7 +83,7 @@ impl ListingStore {
     }
 
     async fn stored(&self, digest: &str) -> Result<ContentListing, ListingError> {
-        let body = self.objects.get(&key(digest)?, LISTING_BYTES_MAX).await?;
+        let body = self.objects.get(&listing_key(digest)?, LISTING_BYTES_MAX).await?;
         let damaged = |problem: String| ListingError::Damaged { digest: digest.into(), problem };
         let mut json = Vec::new();
         let mut decoder = zstd::Decoder::new(&body[..]).map_err(|e| damaged(e.to_string()))?;
@@ -122,7 +122,8 @@ fn list_again(content: PlannedContent) -> impl FnOnce() -> Option<ContentListing
     }
 }
 
-fn key(digest: &str) -> Result<ObjectKey, StoreError> {
+/// Where the listing with this digest lies.
+pub fn listing_key(digest: &str) -> Result<ObjectKey, StoreError> {
     Ok(ObjectKey::new(format!("listings/{}/{digest}", digest.get(..2).unwrap_or("00")))?)
 }
 

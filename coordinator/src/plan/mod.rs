@@ -16,7 +16,7 @@ mod secrets;
 mod shards;
 
 pub use document::*;
-pub use listings::{ListingError, ListingStore, to_wire};
+pub use listings::{ListingError, ListingStore, listing_key, to_wire};
 pub use output::{OutputError, check_output, medium_output};
 pub use planner::MediaPlanner;
 pub use problems::PlanFailure;

@@ -230,7 +230,9 @@ impl Scheduler {
         self.shares.leave(&build.order.requester);
         self.kept.retain(|(_, task)| task.build_id != build_id);
         for worker in self.workers.values_mut() {
-            worker.leases.retain(|task, _| task.build_id != build_id);
+            let of_build = |task: &TaskRef, _: &mut _| task.build_id == build_id;
+            let taken = worker.leases.extract_if(.., of_build);
+            worker.stopping.extend(taken.map(|(task, held)| (task, held.generation)));
         }
         let keys: BTreeSet<String> =
             build.tasks.values().map(|t| t.record.work_key.clone()).collect();
@@ -240,6 +242,14 @@ impl Scheduler {
         for key in keys {
             self.refresh_work(&key, now);
         }
+    }
+
+    /// Names of workers that have not confirmed yet that they stopped working for a build.
+    pub fn stopping(&self, build_id: &str) -> Vec<String> {
+        let works = |worker: &&WorkerEntry| {
+            worker.stopping.iter().any(|(task, _)| task.build_id == build_id)
+        };
+        self.workers.values().filter(works).map(|worker| worker.name.clone()).collect()
     }
 
     /// A build's tasks, in the order of their ids.

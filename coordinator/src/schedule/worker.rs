@@ -21,6 +21,8 @@ pub(super) struct WorkerEntry {
     /// Kinds of task that it knows; `None` for a release that doesn't say.
     kinds: Option<BTreeSet<String>>,
     pub leases: BTreeMap<TaskRef, HeldLease>,
+    /// Leases that were taken from it, until it says that it has stopped.
+    pub stopping: BTreeSet<(TaskRef, u32)>,
     /// Tasks that it failed one after the other, none done in between, and not for their own fault.
     faults: BTreeSet<TaskRef>,
     /// How often it was put aside since it last did a task.
@@ -51,6 +53,7 @@ impl WorkerEntry {
             reach: Reach::of(&[]),
             kinds: None,
             leases: BTreeMap::new(),
+            stopping: BTreeSet::new(),
             faults: BTreeSet::new(),
             rests: 0,
             resting_until: None,
@@ -64,7 +67,21 @@ impl WorkerEntry {
         self.draining = said.draining;
         self.last_seen = now;
         self.reach = Reach::of(&said.reach);
+        self.note_stopped(said);
         self.kinds = (!said.kinds.is_empty()).then(|| said.kinds.iter().cloned().collect());
+    }
+
+    /// What it no longer mentions has ended there.
+    fn note_stopped(&mut self, said: &v1::SynchronizeRequest) {
+        if self.stopping.is_empty() {
+            return;
+        }
+        let mentioned = said.running.iter().chain(&said.stopping);
+        let mentioned: BTreeSet<(&str, u32)> =
+            mentioned.map(|task| (task.task_id.as_str(), task.generation)).collect();
+        self.stopping.retain(|(task, generation)| {
+            mentioned.contains(&(task.to_wire().as_str(), *generation))
+        });
     }
 
     pub fn knows(&self, kind: &str) -> bool {
@@ -81,7 +98,7 @@ impl WorkerEntry {
         }
         // One that was put aside proves itself on a single task first.
         let slots = if self.rests > 0 { self.slots.min(1) } else { self.slots };
-        slots.saturating_sub(self.leases.len())
+        slots.saturating_sub(self.leases.len() + self.stopping.len())
     }
 
     pub fn is_resting(&self, now: Duration) -> bool {

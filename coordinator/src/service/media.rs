@@ -12,12 +12,13 @@ use tracing::Instrument;
 
 use super::{
     convert::{build_message, log_entry, status_of, stored_tasks},
+    garbage,
     leaders::{Leader, Leaders, Way, forwarded},
 };
 use crate::{
     build_log::build_log,
     clock::Clock,
-    engine::{Command, EngineError},
+    engine::{Cancelled, Command, EngineError},
     events::{BuildEvent, Happening},
     leadership::Active,
     pipeline::{MediaPipeline, PipelineError},
@@ -289,11 +290,31 @@ impl MediaService for MediaApi {
         let build_id = request.into_inner().build_id;
         let id = build_id.clone();
         let cancelled = active.engine.ask(|reply| Command::Cancel { build_id: id, reply }).await?;
-        if !cancelled {
-            // One that has ended is as cancelled as it can be; an unknown one is a mistake.
-            self.find(&active, &build_id).await?;
+        let stopping_workers = match cancelled {
+            Cancelled::Ended { stopping } => stopping,
+            Cancelled::NotRunning => {
+                // One that has ended is as cancelled as it can be; an unknown one is a mistake.
+                self.find(&active, &build_id).await?;
+                Vec::new()
+            }
+        };
+        Ok(Response::new(v1::CancelBuildResponse { stopping_workers }))
+    }
+
+    async fn collect_garbage(
+        &self,
+        request: Request<v1::CollectGarbageRequest>,
+    ) -> Result<Response<v1::CollectGarbageResponse>, Status> {
+        if let Way::There(leader) = self.leaders.way(request.metadata())? {
+            return leader.answer(leader.media().collect_garbage(forwarded(request))).await;
         }
-        Ok(Response::new(v1::CancelBuildResponse {}))
+        let request = request.into_inner();
+        let (policy, collector) = (garbage::policy(&request), (self.new_id)());
+        let now = self.clock.now();
+        let collected = self.pipeline.collect_garbage(&collector, &policy, request.dry_run, now);
+        let collected = collected.await;
+        let collected = collected.map_err(|error| status_of(&error.into(), Code::Unavailable))?;
+        Ok(Response::new(garbage::message(collected)))
     }
 
     async fn get_build_log(

@@ -1,6 +1,7 @@
 //! The gRPC API.
 
 mod convert;
+mod garbage;
 mod leaders;
 mod media;
 mod work;

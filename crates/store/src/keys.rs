@@ -6,6 +6,10 @@
 //! builds/<build>/placements          which files of which pack go where in the volume
 //! builds/<build>/glue                all bytes of the medium that no pack is copied for
 //! builds/<build>/recipe              which range of which object goes where in the medium
+//! builds/<build>/pin                 the packs and listings that the build may use: a line each
+//! listings/<first 2 hex>/<digest>    a content's files, as a plan pins them
+//! uses/<day>/<build>                 what an ended build used: its pin
+//! collectors/<run>                   a garbage collector is at work
 //! ```
 
 use std::fmt;
@@ -145,6 +149,14 @@ impl FromStr for PackKey {
 pub struct BuildId(String);
 
 impl BuildId {
+    /// What the pin of a build is called, in its folder.
+    pub(crate) const PIN: &str = "pin";
+
+    /// What the build may use: see [`crate::gc`].
+    pub fn pin(&self) -> ObjectKey {
+        ObjectKey(format!("builds/{self}/{}", Self::PIN))
+    }
+
     /// Checks that `id` can be a folder name in every kind of store.
     pub fn new(id: impl Into<String>) -> Result<Self, KeyError> {
         let id = id.into();

@@ -11,6 +11,7 @@
 pub mod chunks;
 pub mod compose;
 pub mod error;
+pub mod gc;
 pub mod keys;
 pub mod layout;
 pub mod location;

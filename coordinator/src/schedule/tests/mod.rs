@@ -1,5 +1,6 @@
 //! The scheduler against examples and against random histories.
 
+mod cancel;
 mod faults;
 mod locality;
 mod sharing;

@@ -1,0 +1,117 @@
+//! What a build may use, written down in the store before it looks what is there.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::{Duration, SystemTime};
+
+use futures::TryStreamExt;
+
+use crate::error::StoreError;
+use crate::keys::{BuildId, ObjectKey};
+use crate::objects::{Objects, PutRule};
+
+/// A pin of a million keys is below this.
+const PIN_BYTES_MAX: u64 = 256 << 20;
+/// A pin older than this is of an installation that is gone: no build runs for a month.
+const PIN_MAX: Duration = Duration::from_secs(30 * 86_400);
+/// Folder of what ended builds used, by day.
+const USES: &str = "uses";
+
+/// The objects that a build may use.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pin(BTreeSet<ObjectKey>);
+
+impl Pin {
+    /// A pin of these objects.
+    pub fn new(keys: impl IntoIterator<Item = ObjectKey>) -> Self {
+        Self(keys.into_iter().collect())
+    }
+
+    /// Pins them for a build, in place of what it had pinned before.
+    ///
+    /// # Errors
+    /// When the store can't be written.
+    pub async fn put(&self, objects: &Objects, build: &BuildId) -> Result<(), StoreError> {
+        let lines: Vec<&str> = self.0.iter().map(ObjectKey::as_str).collect();
+        let body = lines.join("\n").into();
+        objects.put_small(&build.pin(), body, PutRule::Overwrite).await?;
+        Ok(())
+    }
+
+    /// Writes down that an ended build used what it had pinned; the pin itself goes with the build's
+    /// other objects. A build that pinned nothing used nothing.
+    ///
+    /// # Errors
+    /// When the store can't be read or written.
+    pub async fn note_use(
+        objects: &Objects,
+        build: &BuildId,
+        now: SystemTime,
+    ) -> Result<(), StoreError> {
+        let body = match objects.get(&build.pin(), PIN_BYTES_MAX).await {
+            Err(StoreError::Missing { .. }) => return Ok(()),
+            body => body?,
+        };
+        let key = ObjectKey::new(format!("{USES}/{}/{build}", day(now)))?;
+        objects.put_small(&key, body, PutRule::Overwrite).await?;
+        Ok(())
+    }
+
+    fn parse(body: &[u8]) -> Result<Self, StoreError> {
+        let text = String::from_utf8_lossy(body);
+        let lines = text.lines().filter(|line| !line.is_empty());
+        Ok(Self(lines.map(ObjectKey::new).collect::<Result<_, _>>()?))
+    }
+}
+
+/// Everything that builds may be using.
+pub(super) async fn pinned(
+    objects: &Objects,
+    now: SystemTime,
+) -> Result<BTreeSet<ObjectKey>, StoreError> {
+    let mut pinned = BTreeSet::new();
+    let mut builds = objects.list("builds");
+    while let Some(found) = builds.try_next().await? {
+        let is_pin = found.key.as_str().rsplit('/').next() == Some(BuildId::PIN);
+        let age = now.duration_since(found.modified).unwrap_or_default();
+        if !is_pin || age > PIN_MAX {
+            continue;
+        }
+        match objects.get(&found.key, PIN_BYTES_MAX).await {
+            // Its build has ended meanwhile.
+            Err(StoreError::Missing { .. }) => {}
+            body => pinned.extend(Pin::parse(&body?)?.0),
+        }
+    }
+    Ok(pinned)
+}
+
+/// When each object was last used by a build that has ended. Records older than `keep` are removed:
+/// what they say changes nothing any more.
+pub(super) async fn uses(
+    objects: &Objects,
+    keep: Duration,
+    now: SystemTime,
+) -> Result<HashMap<ObjectKey, SystemTime>, StoreError> {
+    let mut uses: HashMap<ObjectKey, SystemTime> = HashMap::new();
+    let mut records = objects.list(USES);
+    while let Some(found) = records.try_next().await? {
+        if now.duration_since(found.modified).unwrap_or_default() > keep {
+            objects.delete(&found.key).await?;
+            continue;
+        }
+        let body = match objects.get(&found.key, PIN_BYTES_MAX).await {
+            Err(StoreError::Missing { .. }) => continue,
+            body => body?,
+        };
+        for key in Pin::parse(&body)?.0 {
+            let last = uses.entry(key).or_insert(found.modified);
+            *last = found.modified.max(*last);
+        }
+    }
+    Ok(uses)
+}
+
+/// Days since 1970: a folder for each keeps folders small where folders are real.
+fn day(time: SystemTime) -> u64 {
+    time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs() / 86_400
+}
