@@ -289,25 +289,23 @@ impl MediaService for MediaApi {
         };
         let build_id = request.into_inner().build_id;
         let id = build_id.clone();
-        let cancelled = active.engine.ask(|reply| Command::Cancel { build_id: id, reply }).await?;
-        let stopping_workers = match cancelled {
-            Cancelled::Ended { stopping } => stopping,
-            Cancelled::NotRunning => {
-                // One that has ended is as cancelled as it can be; an unknown one is a mistake.
-                self.find(&active, &build_id).await?;
-                Vec::new()
-            }
-        };
-        Ok(Response::new(v1::CancelBuildResponse { stopping_workers }))
+        let stopping =
+            match active.engine.ask(|reply| Command::Cancel { build_id: id, reply }).await? {
+                Cancelled::Ended { stopping } => stopping,
+                Cancelled::NotRunning => {
+                    // One that has ended is as cancelled as it can be; an unknown one is a mistake.
+                    self.find(&active, &build_id).await?;
+                    Vec::new()
+                }
+            };
+        Ok(Response::new(v1::CancelBuildResponse { stopping_workers: stopping }))
     }
 
     async fn collect_garbage(
         &self,
         request: Request<v1::CollectGarbageRequest>,
     ) -> Result<Response<v1::CollectGarbageResponse>, Status> {
-        if let Way::There(leader) = self.leaders.way(request.metadata())? {
-            return leader.answer(leader.media().collect_garbage(forwarded(request))).await;
-        }
+        // Any coordinator may do it: marks and pins are in the store.
         let request = request.into_inner();
         let (policy, collector) = (garbage::policy(&request), (self.new_id)());
         let now = self.clock.now();
