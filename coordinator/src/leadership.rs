@@ -275,3 +275,6 @@ impl Lease {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

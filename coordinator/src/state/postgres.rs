@@ -87,9 +87,12 @@ impl PostgresState {
             })
         });
         // A pool would try for long and then not say why.
-        let first = AnyConnection::connect_with(&options).await;
-        let mut first =
-            first.map_err(|problem| StateError::Unreachable { place: url.to_string(), problem })?;
+        let first = tokio::time::timeout(CONNECT_WITHIN, AnyConnection::connect_with(&options));
+        let first = first.await.unwrap_or(Err(sqlx::Error::PoolTimedOut));
+        let unreachable = |problem| StateError::Unreachable { place: url.to_string(), problem };
+        let mut first = first.map_err(unreachable)?;
+        // That the table of migrations is there already is no news.
+        sqlx::query("SET client_min_messages = warning").execute(&mut first).await?;
         sqlx::migrate!("migrations/postgres").run(&mut first).await?;
         first.close().await?;
         let writer = writers.connect_with(options.clone()).await?;
