@@ -16,6 +16,8 @@ use tracing::Instrument;
 
 use crate::{
     Shared,
+    blame::Machine,
+    health::Sign,
     tasks::{self, TaskError, Tools},
 };
 
@@ -75,26 +77,34 @@ impl Leases {
         self.ids.insert(handle.id(), id);
     }
 
-    /// Waits for a task to end, if any runs; its outcome is kept until the coordinator has it.
-    pub async fn ended(&mut self) {
+    /// Waits for a task to end, if any runs, and tells what that says of the worker; its outcome is kept
+    /// until the coordinator has it.
+    pub async fn ended(&mut self, machine: &Machine) -> Sign {
         let Some(ended) = self.tasks.join_next_with_id().await else {
             return std::future::pending().await;
         };
-        let (handle, outcome) = match ended {
-            Ok((handle, Ok(result))) => (handle, Outcome::Result(result.encode_to_vec().into())),
-            Ok((handle, Err(error))) => (handle, Outcome::Failure(error.into())),
-            Err(error) => (error.id(), Outcome::Failure(panicked(&error))),
+        let handle = match &ended {
+            Ok((handle, _)) => *handle,
+            Err(error) => error.id(),
         };
         let Some(id) = self.ids.remove(&handle) else {
-            return;
+            return Sign::None;
         };
         let given_up = self
             .running
             .remove(&id)
             .is_some_and(|running| running.progress.cancelled.load(Ordering::Relaxed));
-        if !given_up {
-            self.finished.insert(id, outcome);
+        if given_up {
+            return Sign::None;
         }
+        let (outcome, sign) = outcome_of(ended.map(|(_, done)| done), &id.0, machine);
+        self.finished.insert(id, outcome);
+        sign
+    }
+
+    /// How many tasks are running, given up or not.
+    pub fn count(&self) -> usize {
+        self.running.len()
     }
 
     /// What is running, for the coordinator. Tasks that were given up but have not ended yet are
@@ -156,8 +166,12 @@ async fn run(
     let tools = Tools {
         objects,
         composer: shared.composer,
-        staging: shared.staging,
+        staging: shared.machine.staging,
+        disk: shared.disk,
+        room: Arc::default(),
+        memory: shared.memory,
         access: shared.access,
+        shares: shared.shares,
         past_reads: shared.past_reads,
         remarks: Arc::default(),
         pool: shared.pool,
@@ -165,6 +179,20 @@ async fn run(
         runtime: tokio::runtime::Handle::current(),
     };
     tasks::run(task, tools).await
+}
+
+/// What the coordinator is told of a task's end, and what it says of this worker.
+fn outcome_of(
+    ended: Result<Result<v1::TaskResult, TaskError>, JoinError>,
+    task_id: &str,
+    machine: &Machine,
+) -> (Outcome, Sign) {
+    let (failure, sign) = match ended {
+        Ok(Ok(result)) => return (Outcome::Result(result.encode_to_vec().into()), Sign::Fit),
+        Ok(Err(error)) => machine.blame(error, task_id),
+        Err(error) => machine.stopped(panicked(&error), task_id),
+    };
+    (Outcome::Failure(failure), sign)
 }
 
 fn panicked(error: &JoinError) -> v1::Failure {

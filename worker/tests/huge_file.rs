@@ -9,7 +9,11 @@ use std::{
 use prestage_proto::v1::{self, task::Work};
 use prestage_store::{Composer, ObjectUrl, Objects, PackKey, PutRule, StoreOptions};
 use prestage_wim::codec::Progress;
-use prestage_worker::tasks::{self, Tools};
+use prestage_worker::{
+    disk::Disk,
+    memory::Memory,
+    tasks::{self, Tools},
+};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
@@ -39,10 +43,14 @@ impl Site {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
         Tools {
             access: Default::default(),
+            shares: Default::default(),
             past_reads: Default::default(),
             remarks: Default::default(),
             objects: self.objects.clone(),
             composer: Arc::new(Composer::new(StoreOptions::from_env())),
+            disk: Disk::new(self.dir.path().join("staging"), None),
+            room: Default::default(),
+            memory: Memory::new(64 << 20, 1),
             staging: self.dir.path().join("staging"),
             pool: Arc::new(pool),
             progress: Arc::new(Progress::default()),
