@@ -33,8 +33,7 @@ impl Memory {
     #[must_use]
     pub fn new(bytes: u64, slots: u32) -> Self {
         let slots = u64::from(slots.max(1));
-        let most = (Semaphore::MAX_PERMITS as u64).min(u64::from(u32::MAX));
-        let share = (bytes / MIB / slots).clamp(LEAST_SHARE_MIB, most / slots);
+        let share = (bytes / MIB / slots).clamp(LEAST_SHARE_MIB, u64::from(u32::MAX));
         let mib = share * slots;
         if mib > bytes.div_ceil(MIB) {
             tracing::warn!(mib, slots, "the memory is raised to what the tasks need at least");
