@@ -138,7 +138,12 @@ async fn contents_of_any_size_go_through_small_budgets() {
         assert!(!done.unwrap().unwrap().reused);
     }
     let (staged, memory) = (watch.most(), peak_memory());
-    println!("memory {} MiB (before: {}), staged {} MiB", memory / MIB, before / MIB, staged / MIB);
+    eprintln!(
+        "memory {} MiB (before: {}), staged {} MiB",
+        memory / MIB,
+        before / MIB,
+        staged / MIB
+    );
     assert!(staged <= STAGING, "{staged} bytes were staged");
     assert!(staged > STAGING / 2, "the disk was used, or the test shows nothing");
     assert!(memory <= before + MEMORY + BESIDES, "{memory} bytes, {before} before");
