@@ -174,18 +174,10 @@ def check_settings() -> None:
     # Of the compose file itself: folders of this machine.
     known |= {"PRESTAGE_DP1", "PRESTAGE_DP2", "PRESTAGE_SITES"}
     # Settings that come with measured workers; until then they are told, not refused.
-    coming = {
-        "PRESTAGE_MEMORY_MIB",
-        "PRESTAGE_STAGING_GIB",
-    }
     files = [path for path in DEPLOY.rglob("*") if path.is_file() and path.suffix != ".py"]
     for path in [*files, ROOT / "Containerfile"]:
         for name in sorted(set(re.findall(r"PRESTAGE_[A-Z0-9_]+", path.read_text())) - known):
-            where = str(path.relative_to(ROOT))
-            if name in coming:
-                print(f"lint: {where}: {name} is not a setting of this release yet")
-            else:
-                problem(where, f"{name} is no setting of prestage")
+            problem(str(path.relative_to(ROOT)), f"{name} is no setting of prestage")
 
 
 def main(work: str, compose_schema: str) -> None:

@@ -93,11 +93,15 @@ fn the_address_is_used_where_the_path_is_out_of_reach() {
 
 /// A build whose first distribution point misbehaves; the second is as it should be.
 fn with_trouble(trouble: Trouble) -> (Demo, Output) {
+    with_trouble_and(trouble, &[])
+}
+
+fn with_trouble_and(trouble: Trouble, more: &[&str]) -> (Demo, Output) {
     let demo = Demo::new();
     let first = Iis::start(&library(&demo, "dp1"), trouble);
     let second = Iis::start(&library(&demo, "dp2"), Trouble::None);
     reach_over_http(&demo, [&first.address, &second.address]);
-    let output = demo.build("out.wim", "data", &[]);
+    let output = demo.build("out.wim", "data", more);
     assert_clean(&demo);
     (demo, output)
 }
@@ -108,6 +112,26 @@ fn a_line_that_breaks_is_taken_up_again() {
     ok(&output);
     let told = log(&demo, "out.wim");
     assert!(!told.contains("could not be had"), "nothing had to come from elsewhere: {told}");
+}
+
+/// A router forgot the connection: nothing comes any more, and nothing says so.
+#[test]
+fn a_line_that_dies_without_a_word_is_taken_up_again() {
+    let (demo, output) = with_trouble_and(Trouble::FallsSilent(1), &["--patience-ms", "300"]);
+    ok(&output);
+    let told = log(&demo, "out.wim");
+    assert!(!told.contains("could not be had"), "nothing had to come from elsewhere: {told}");
+}
+
+#[test]
+fn what_comes_too_slowly_comes_from_another_and_the_reason_is_kept() {
+    for trouble in [Trouble::FallsSilent(u32::MAX), Trouble::Trickles] {
+        let (demo, output) = with_trouble_and(trouble, &["--patience-ms", "300"]);
+        ok(&output);
+        let told = format!("{}{}", log(&demo, "out.wim"), String::from_utf8_lossy(&output.stderr));
+        assert!(told.contains("makes no progress: less than 64 KiB"), "{trouble:?}: {told}");
+        assert!(told.contains("could not be had from dp1"), "{trouble:?}: {told}");
+    }
 }
 
 #[test]

@@ -185,6 +185,22 @@ pub struct LocalArgs {
     /// Who this process is to the site's servers: an access file
     #[arg(long, env = "PRESTAGE_ACCESS")]
     pub access: Option<PathBuf>,
+    #[command(flatten)]
+    pub budgets: BudgetArgs,
+}
+
+/// What a worker may use, and how long it waits.
+#[derive(Debug, Clone, Args)]
+pub struct BudgetArgs {
+    /// MiB of content that a worker holds in memory [default: 256, and 64 for each encoding thread]
+    #[arg(long, env = "PRESTAGE_MEMORY_MIB")]
+    pub memory_mib: Option<u64>,
+    /// GiB that packs may take on their way to a bucket [default: what is free, but for 1 GiB]
+    #[arg(long, env = "PRESTAGE_STAGING_GIB")]
+    pub staging_gib: Option<f64>,
+    /// Milliseconds without progress after which a source is given up, and of a worker's first rest
+    #[arg(long, env = "PRESTAGE_PATIENCE_MS", hide = true)]
+    pub patience_ms: Option<u64>,
 }
 
 /// Which coordinator, and where to run one if none is named.
@@ -404,6 +420,8 @@ pub struct WorkerArgs {
     /// Where packs are written on their way to a bucket [default: the system's temporary folder]
     #[arg(long, env = "PRESTAGE_STAGING")]
     pub staging_folder: Option<PathBuf>,
+    #[command(flatten)]
+    pub budgets: BudgetArgs,
     /// Who the worker is to distribution points: an access file
     #[arg(long, env = "PRESTAGE_ACCESS")]
     pub access: Option<PathBuf>,

@@ -14,7 +14,10 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     args::RemoteArgs,
     error::CliError,
-    settings::{SLOTS_DEFAULT, access, cores, default_data_dir, new_worker_id, run_bytes},
+    settings::{
+        SLOTS_DEFAULT, access, cores, default_data_dir, floor, memory_bytes, new_worker_id, rest,
+        run_bytes, staging_bytes,
+    },
 };
 
 /// A client of the media service.
@@ -81,7 +84,7 @@ impl Connection {
             // Its workers end with it.
             policy: Policy { return_grace: Duration::ZERO, ..Policy::default() },
             run_bytes: run_bytes(args.local.run_mib),
-            access: access(args.local.access.as_deref())?,
+            access: access(args.local.access.as_deref())?.with_floor(floor(&args.local.budgets)),
             shares_files: count > 1,
         };
         let stop_coordinator = CancellationToken::new();
@@ -89,15 +92,21 @@ impl Connection {
         let stop_workers = CancellationToken::new();
         let (channel, serving) = in_process(coordinator);
         let mut workers = Vec::new();
+        let (budgets, threads) = (&args.local.budgets, cores().div_ceil(count.max(1) as usize));
         for number in 1..=count {
             let worker = WorkerSettings {
                 id: new_worker_id(),
                 name: format!("worker {number}"),
                 reach: Vec::new(),
                 slots: SLOTS_DEFAULT,
-                threads: cores().div_ceil(count as usize),
+                threads,
                 staging: staging.clone().unwrap_or_else(|| data_dir.join("staging")),
+                staging_bytes: staging_bytes(budgets)?,
+                memory_bytes: memory_bytes(budgets, threads),
                 access: settings.access.clone(),
+                rest: rest(budgets),
+                // They share one machine.
+                sole: true,
             };
             let worker = Worker::new(channel.clone(), worker)?;
             let never_drained = CancellationToken::new();

@@ -7,14 +7,14 @@ use std::{
     time::Duration,
 };
 
-use prestage_access::Access;
+use prestage_access::{Access, Floor};
 use prestage_coordinator::{CoordinatorSettings, Policy, RUN_BYTES, state::StatePlace};
 use prestage_proto::v1;
-use prestage_worker::WorkerSettings;
+use prestage_worker::{WorkerSettings, memory::Memory};
 use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::{
-    args::{CoordinatorArgs, WorkerArgs},
+    args::{BudgetArgs, CoordinatorArgs, WorkerArgs},
     error::CliError,
 };
 
@@ -48,6 +48,8 @@ struct WorkerFile {
     reach: BTreeMap<String, u32>,
     metrics: Option<SocketAddr>,
     staging_folder: Option<PathBuf>,
+    staging_gib: Option<f64>,
+    memory_mib: Option<u64>,
     access: Option<PathBuf>,
 }
 
@@ -127,16 +129,57 @@ pub fn worker(args: WorkerArgs) -> Result<(String, WorkerSettings), CliError> {
     let file: WorkerFile = read_file(args.config.as_deref())?;
     let coordinator = args.coordinator.or(file.coordinator);
     serve_metrics(args.metrics.or(file.metrics))?;
+    let threads = args.threads.or(file.threads).unwrap_or_else(cores);
+    let budgets = BudgetArgs {
+        memory_mib: args.budgets.memory_mib.or(file.memory_mib),
+        staging_gib: args.budgets.staging_gib.or(file.staging_gib),
+        ..args.budgets
+    };
     let settings = WorkerSettings {
         id: new_worker_id(),
         name: args.name.or(file.name).unwrap_or_else(machine_name),
         slots: args.slots.or(file.slots).unwrap_or(SLOTS_DEFAULT).max(1),
-        threads: args.threads.or(file.threads).unwrap_or_else(cores),
+        threads,
         reach: reach(args.reach, file.reach),
         staging: args.staging_folder.or(file.staging_folder).unwrap_or_else(std::env::temp_dir),
-        access: access(args.access.or(file.access).as_deref())?,
+        staging_bytes: staging_bytes(&budgets)?,
+        memory_bytes: memory_bytes(&budgets, threads),
+        access: access(args.access.or(file.access).as_deref())?.with_floor(floor(&budgets)),
+        rest: rest(&budgets),
+        sole: false,
     };
     Ok((coordinator.unwrap_or_else(|| COORDINATOR_DEFAULT.into()), settings))
+}
+
+/// Bytes of content that a worker with so many threads holds in memory.
+pub fn memory_bytes(budgets: &BudgetArgs, threads: usize) -> u64 {
+    let given = budgets.memory_mib.map(|mib| mib.saturating_mul(1 << 20));
+    given.unwrap_or_else(|| Memory::default_bytes(threads))
+}
+
+/// Bytes that a worker's packs may take on its disk.
+pub fn staging_bytes(budgets: &BudgetArgs) -> Result<Option<u64>, CliError> {
+    let Some(gib) = budgets.staging_gib else {
+        return Ok(None);
+    };
+    if !(gib.is_finite() && gib > 0.0) {
+        return Err(CliError::wrong(
+            format!("staging_gib is {gib}, which leaves no room for any pack"),
+            "give a number of GiB, or leave it out",
+        ));
+    }
+    Ok(Some((gib * f64::from(1 << 30)) as u64))
+}
+
+/// The progress that distribution points must make.
+pub fn floor(budgets: &BudgetArgs) -> Floor {
+    let within = budgets.patience_ms.map(Duration::from_millis);
+    within.map_or_else(Floor::default, |within| Floor { within, ..Floor::default() })
+}
+
+/// How long a worker rests when something is wrong with its machine.
+pub fn rest(budgets: &BudgetArgs) -> Duration {
+    budgets.patience_ms.map_or(WorkerSettings::REST, Duration::from_millis)
 }
 
 fn reach(given: Vec<(String, u32)>, file: BTreeMap<String, u32>) -> Vec<v1::Reach> {

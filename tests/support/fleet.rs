@@ -20,9 +20,20 @@ pub fn service(
     args: &[&str],
     ready: &str,
 ) -> (Running, String, mpsc::Receiver<String>) {
+    service_with(demo, args, &[], ready)
+}
+
+/// The same with more environment variables.
+pub fn service_with(
+    demo: &Demo,
+    args: &[&str],
+    environment: &[(&str, &str)],
+    ready: &str,
+) -> (Running, String, mpsc::Receiver<String>) {
     let mut child = command(demo)
         .args(args)
         .env("NO_COLOR", "1")
+        .envs(environment.iter().copied())
         .stderr(Stdio::piped())
         .stdout(Stdio::null())
         .spawn()

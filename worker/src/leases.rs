@@ -19,6 +19,8 @@ use tracing::Instrument;
 
 use crate::{
     Shared,
+    blame::Machine,
+    health::Sign,
     tasks::{self, TaskError, Tools},
 };
 
@@ -80,27 +82,35 @@ impl Leases {
         self.ids.insert(handle.id(), id);
     }
 
-    /// Waits for a task to end, if any runs; its outcome is kept until the coordinator has it.
-    pub async fn ended(&mut self) {
+    /// Waits for a task to end, if any runs, and tells what that says of the worker; its outcome is kept
+    /// until the coordinator has it.
+    pub async fn ended(&mut self, machine: &Machine) -> Sign {
         let Some(ended) = self.tasks.join_next_with_id().await else {
             return std::future::pending().await;
         };
-        let (handle, outcome) = match ended {
-            Ok((handle, Ok(result))) => (handle, Outcome::Result(result.encode_to_vec().into())),
-            Ok((handle, Err(error))) => (handle, Outcome::Failure(error.into())),
-            Err(error) => (error.id(), Outcome::Failure(panicked(&error))),
+        let handle = match &ended {
+            Ok((handle, _)) => *handle,
+            Err(error) => error.id(),
         };
         let Some(id) = self.ids.remove(&handle) else {
-            return;
+            return Sign::None;
         };
-        let running = self.running.remove(&id);
-        let given_up = running.as_ref().is_some_and(Running::is_cancelled);
-        if let Some(running) = &running {
-            running.count(&outcome, given_up);
+        let Some(running) = self.running.remove(&id) else {
+            return Sign::None;
+        };
+        if running.is_cancelled() {
+            running.count("given_up");
+            return Sign::None;
         }
-        if !given_up {
-            self.finished.insert(id, outcome);
-        }
+        let (outcome, sign) = outcome_of(ended.map(|(_, done)| done), &id.0, machine);
+        running.count(if matches!(outcome, Outcome::Result(_)) { "done" } else { "failed" });
+        self.finished.insert(id, outcome);
+        sign
+    }
+
+    /// How many tasks are running, given up or not.
+    pub fn count(&self) -> usize {
+        self.running.len()
     }
 
     /// What is running, for the coordinator. Tasks that were given up but have not ended yet are
@@ -148,14 +158,10 @@ impl Leases {
 
 impl Running {
     /// For those who watch this worker.
-    fn count(&self, outcome: &Outcome, given_up: bool) {
-        let ended = match outcome {
-            _ if given_up => "given_up",
-            Outcome::Result(_) => "done",
-            Outcome::Failure(_) => "failed",
-        };
-        counter!(Number::WorkerTasks.name(), "kind" => self.kind, "outcome" => ended).increment(1);
-        if ended == "done" {
+    fn count(&self, outcome: &'static str) {
+        counter!(Number::WorkerTasks.name(), "kind" => self.kind, "outcome" => outcome)
+            .increment(1);
+        if outcome == "done" {
             let took = self.since.elapsed().as_secs_f64();
             histogram!(Number::WorkerTaskSeconds.name(), "kind" => self.kind).record(took);
         }
@@ -183,8 +189,12 @@ async fn run(
     let tools = Tools {
         objects,
         composer: shared.composer,
-        staging: shared.staging,
+        staging: shared.machine.staging,
+        disk: shared.disk,
+        room: Arc::default(),
+        memory: shared.memory,
         access: shared.access,
+        shares: shared.shares,
         past_reads: shared.past_reads,
         remarks: Arc::default(),
         pool: shared.pool,
@@ -192,6 +202,20 @@ async fn run(
         runtime: tokio::runtime::Handle::current(),
     };
     tasks::run(task, tools).await
+}
+
+/// What the coordinator is told of a task's end, and what it says of this worker.
+fn outcome_of(
+    ended: Result<Result<v1::TaskResult, TaskError>, JoinError>,
+    task_id: &str,
+    machine: &Machine,
+) -> (Outcome, Sign) {
+    let (failure, sign) = match ended {
+        Ok(Ok(result)) => return (Outcome::Result(result.encode_to_vec().into()), Sign::Fit),
+        Ok(Err(error)) => machine.blame(error, task_id),
+        Err(error) => machine.stopped(panicked(&error), task_id),
+    };
+    (Outcome::Failure(failure), sign)
 }
 
 fn panicked(error: &JoinError) -> v1::Failure {

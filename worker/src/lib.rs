@@ -3,17 +3,32 @@
 //! [`Worker::run`] keeps in step with the coordinator; [`tasks`] are what it does.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod blame;
+pub mod disk;
+mod health;
 mod leases;
+pub mod memory;
+pub mod shares;
 mod synchronize;
 pub mod tasks;
 
-use std::{path::PathBuf, sync::Arc, time::SystemTime};
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use prestage_access::Access;
 use prestage_connect::Coordinators;
 use prestage_proto::v1;
 use prestage_store::{Composer, StoreOptions, scrub::scrub_folder};
 use rayon::{ThreadPool, ThreadPoolBuilder};
+
+use blame::Machine;
+use disk::Disk;
+use health::Health;
+use memory::Memory;
+use shares::Shares;
 use tasks::PastReads;
 
 pub use synchronize::Worker;
@@ -33,8 +48,21 @@ pub struct WorkerSettings {
     pub reach: Vec<v1::Reach>,
     /// Where packs are written before they go to a store that is no folder.
     pub staging: PathBuf,
-    /// Who the worker is to distribution points.
+    /// Bytes that packs may take there at once; none: as many as are free, but for some.
+    pub staging_bytes: Option<u64>,
+    /// Bytes of content in memory at once.
+    pub memory_bytes: u64,
+    /// Who the worker is to distribution points, and the progress that these must make.
     pub access: Access,
+    /// How long it takes no tasks when something is wrong with its machine, at first.
+    pub rest: Duration,
+    /// Whether nobody else could do its tasks: then it never rests.
+    pub sole: bool,
+}
+
+impl WorkerSettings {
+    /// How long a worker rests at first, where nothing else is said.
+    pub const REST: Duration = Duration::from_secs(10);
 }
 
 /// Why a worker can't start.
@@ -50,8 +78,11 @@ pub enum WorkerError {
 pub(crate) struct Shared {
     pool: Arc<ThreadPool>,
     composer: Arc<Composer>,
-    staging: PathBuf,
+    machine: Machine,
+    disk: Disk,
+    memory: Memory,
     access: Access,
+    shares: Shares,
     past_reads: PastReads,
 }
 
@@ -73,10 +104,14 @@ impl Worker {
         let shared = Shared {
             pool: Arc::new(pool),
             composer: Arc::new(Composer::new(StoreOptions::from_env())),
-            staging,
+            disk: Disk::new(staging.clone(), settings.staging_bytes),
+            memory: Memory::new(settings.memory_bytes, settings.slots),
+            machine: Machine { name: settings.name.clone(), staging, sole: settings.sole },
+            shares: Shares::new(settings.access.floor()),
             access: settings.access.clone(),
             past_reads: PastReads::default(),
         };
-        Ok(Self::with(coordinators.into(), settings, shared))
+        let health = Health::new(shared.machine.staging.clone(), settings.rest);
+        Ok(Self::with(coordinators.into(), settings, shared, health))
     }
 }

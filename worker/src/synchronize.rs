@@ -13,7 +13,12 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
-use crate::{Shared, WorkerSettings, leases::Leases, tasks};
+use crate::{
+    Shared, WorkerSettings,
+    health::{Health, Sign},
+    leases::Leases,
+    tasks,
+};
 
 /// How long the coordinator may hold a call back.
 const WAIT: Duration = Duration::from_secs(10);
@@ -30,13 +35,16 @@ pub struct Worker {
     settings: WorkerSettings,
     shared: Shared,
     leases: Leases,
+    health: Health,
     lease_ttl: Duration,
     heard: Instant,
 }
 
 enum Event {
     Answer(Result<v1::SynchronizeResponse, Status>),
-    TaskEnded,
+    TaskEnded(Sign),
+    /// It was not fit to work, and is now.
+    Recovered,
     ShuttingDown,
 }
 
@@ -45,13 +53,14 @@ impl Worker {
         coordinators: Coordinators,
         settings: WorkerSettings,
         shared: Shared,
+        health: Health,
     ) -> Self {
         let client = WorkerServiceClient::new(coordinators)
             .max_decoding_message_size(MESSAGE_BYTES_MAX)
             .max_encoding_message_size(MESSAGE_BYTES_MAX);
         let heard = Instant::now();
         let leases = Leases::default();
-        Self { client, settings, shared, leases, lease_ttl: LEASE_TTL_DEFAULT, heard }
+        Self { client, settings, shared, leases, health, lease_ttl: LEASE_TTL_DEFAULT, heard }
     }
 
     /// Works until `drain` asks to finish what is begun and take nothing new, or `stop` to give
@@ -78,12 +87,13 @@ impl Worker {
                     let pause = retries.next().unwrap_or(PROGRESS_INTERVAL);
                     self.pause(pause, &stop).await;
                 }
-                Event::TaskEnded | Event::ShuttingDown => {}
+                Event::TaskEnded(sign) => self.health.note(sign),
+                Event::Recovered | Event::ShuttingDown => {}
             }
         }
         self.leases.give_up();
         while self.leases.is_busy() {
-            self.leases.ended().await;
+            self.leases.ended(&self.shared.machine).await;
         }
     }
 
@@ -95,7 +105,8 @@ impl Worker {
             biased;
             () = stop.cancelled() => Event::ShuttingDown,
             () = drain.cancelled(), if !draining => Event::ShuttingDown,
-            () = self.leases.ended() => Event::TaskEnded,
+            sign = self.leases.ended(&self.shared.machine) => Event::TaskEnded(sign),
+            () = self.health.recovered() => Event::Recovered,
             answer = call => Event::Answer(answer.map(tonic::Response::into_inner)),
         }
     }
@@ -106,15 +117,25 @@ impl Worker {
         v1::SynchronizeRequest {
             worker_id: self.settings.id.clone(),
             worker_name: self.settings.name.clone(),
-            slots: self.settings.slots,
+            slots: self.slots(),
             running: self.leases.running(),
             stopping: self.leases.stopping(),
             finished: self.leases.finished(),
             wait_ms: wait.as_millis().try_into().unwrap_or(u32::MAX),
-            draining,
+            draining: draining || !self.health.is_fit(),
             reach: self.settings.reach.clone(),
             kinds: tasks::KINDS.iter().map(|kind| (*kind).to_owned()).collect(),
             release: env!("CARGO_PKG_VERSION").into(),
+        }
+    }
+
+    /// While a task waits for room on the disk, another one would wait as well: it is better off with
+    /// another worker.
+    fn slots(&self) -> u32 {
+        let busy = u32::try_from(self.leases.count()).unwrap_or(u32::MAX);
+        match self.shared.disk.is_waited_for() {
+            true => self.settings.slots.min(busy),
+            false => self.settings.slots,
         }
     }
 
@@ -133,7 +154,7 @@ impl Worker {
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = sleep_until(until) => return,
-                () = self.leases.ended() => {}
+                sign = self.leases.ended(&self.shared.machine) => self.health.note(sign),
             }
         }
     }

@@ -1,14 +1,12 @@
 //! A large file encoded in runs: the pack of one task, whatever happens to the runs.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+mod support;
+
+use std::path::{Path, PathBuf};
 
 use prestage_proto::v1::{self, task::Work};
-use prestage_store::{Composer, ObjectUrl, Objects, PackKey, PutRule, StoreOptions};
-use prestage_wim::codec::Progress;
+use prestage_store::{ObjectUrl, Objects, PackKey, PutRule};
 use prestage_worker::tasks::{self, Tools};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
@@ -36,18 +34,7 @@ impl Site {
     }
 
     fn tools(&self) -> Tools {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
-        Tools {
-            access: Default::default(),
-            past_reads: Default::default(),
-            remarks: Default::default(),
-            objects: self.objects.clone(),
-            composer: Arc::new(Composer::new(StoreOptions::from_env())),
-            staging: self.dir.path().join("staging"),
-            pool: Arc::new(pool),
-            progress: Arc::new(Progress::default()),
-            runtime: tokio::runtime::Handle::current(),
-        }
+        support::tools(self.dir.path().join("staging"), self.objects.clone())
     }
 
     fn source(&self, name: &str) -> v1::ContentSource {

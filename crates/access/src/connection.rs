@@ -21,8 +21,6 @@ use crate::server::Request;
 use crate::tls::Tls;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Silence for so long in the middle of an answer is the end of it.
-pub(crate) const READ_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// An open connection.
 #[derive(Debug)]
@@ -74,22 +72,25 @@ impl Connection {
         !self.sender.is_closed()
     }
 
-    /// Sends a request and waits for the head of its answer.
+    /// Sends a request and waits for the head of its answer, at most for `within`.
     pub(crate) async fn send(
         &mut self,
         request: &Request,
         authorization: Option<HeaderValue>,
+        within: Duration,
     ) -> Result<http::Response<Incoming>, AccessError> {
         let url = &request.url;
         let failed = |error: &dyn std::error::Error| AccessError::unreachable(url, error);
-        self.sender.ready().await.map_err(|error| failed(&error))?;
         let message = message(request, authorization).map_err(|error| failed(&error))?;
-        let answer = tokio::time::timeout(READ_TIMEOUT, self.sender.send_request(message)).await;
-        let silent = |_| AccessError::Unreachable {
+        let answer = tokio::time::timeout(within, async {
+            self.sender.ready().await?;
+            self.sender.send_request(message).await
+        });
+        let silent = |_| AccessError::Stalled {
             server: address(url),
-            problem: format!("no answer within {} seconds", READ_TIMEOUT.as_secs()),
+            problem: format!("no answer within {} seconds", within.as_secs_f32()),
         };
-        answer.map_err(silent)?.map_err(|error| failed(&error))
+        answer.await.map_err(silent)?.map_err(|error| failed(&error))
     }
 }
 

@@ -43,6 +43,14 @@ pub enum AccessError {
         /// What happened.
         problem: String,
     },
+    /// It answers, or takes connections, but gives next to nothing.
+    #[error("{server} makes no progress: {problem}; check it, and the line to it")]
+    Stalled {
+        /// The server's address.
+        server: String,
+        /// What was waited for in vain.
+        problem: String,
+    },
     /// The server shows a certificate that nobody here trusts.
     #[error(
         "{server} is not trusted: {problem}; if its certificate is from an authority of your own, name that one's certificate as 'ca' in the access file"
@@ -115,7 +123,7 @@ impl AccessError {
     /// Whether another try, or another server, may do better soon.
     #[must_use]
     pub fn is_passing(&self) -> bool {
-        matches!(self, Self::Unreachable { .. } | Self::Closed { .. })
+        matches!(self, Self::Unreachable { .. } | Self::Stalled { .. } | Self::Closed { .. })
     }
 }
 

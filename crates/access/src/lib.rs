@@ -8,6 +8,7 @@
 mod access_file;
 mod connection;
 mod error;
+mod floor;
 mod handshake;
 mod identity;
 mod limits;
@@ -24,6 +25,7 @@ use std::{
 
 use access_file::AccessFile;
 pub use error::AccessError;
+pub use floor::Floor;
 use jiff::Zoned;
 use limits::{Limits, Pace};
 use paced::Paced;
@@ -39,6 +41,7 @@ pub struct Access {
     servers: Arc<Mutex<HashMap<String, Server>>>,
     /// Limits of servers that are read over shares, by lower-case name.
     shares: Arc<Mutex<HashMap<String, Limits>>>,
+    floor: Floor,
 }
 
 impl Access {
@@ -56,6 +59,18 @@ impl Access {
         Ok(Self { file: Arc::new(AccessFile::load(path)?), ..Self::default() })
     }
 
+    /// The same with another floor for what answers must give.
+    #[must_use]
+    pub fn with_floor(self, floor: Floor) -> Self {
+        Self { floor, ..self }
+    }
+
+    /// The progress that answers must make at least.
+    #[must_use]
+    pub fn floor(&self) -> Floor {
+        self.floor
+    }
+
     /// The server that `url` names (its path does not count). Connections and limits are shared by all
     /// that ask for the same server.
     ///
@@ -68,7 +83,7 @@ impl Access {
             return Ok(known.clone());
         }
         let table = self.file.server(url.host_str().unwrap_or_default());
-        let server = Server::new(url, &table)?;
+        let server = Server::new(url, &table, self.floor)?;
         servers.insert(address, server.clone());
         Ok(server)
     }

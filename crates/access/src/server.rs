@@ -6,7 +6,7 @@
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use backon::{ExponentialBuilder, Retryable};
@@ -20,8 +20,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::Url;
 
 use crate::access_file::ServerTable;
-use crate::connection::{Connection, READ_TIMEOUT};
+use crate::connection::Connection;
 use crate::error::{AccessError, address};
+use crate::floor::{Floor, Patience};
 use crate::handshake::{Handshake, Scheme};
 use crate::identity::{Account, Identity};
 use crate::limits::{Limits, Pace};
@@ -31,6 +32,12 @@ use crate::tls::Tls;
 const PAGE_BYTES_MAX: usize = 1 << 20;
 /// A server that asks to be left alone for longer than this is not waited for.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(30);
+/// An answer may take so many times as long to begin as a stretch of it may take: a large query is
+/// thought about first.
+const THINKING: u32 = 2;
+/// A silent server is asked once more: the connection may have died without a word, where a router
+/// forgot it.
+const SILENT_TRIES: u32 = 2;
 /// NTLM takes two, Kerberos one or two.
 const HANDSHAKE_LEGS_MAX: usize = 4;
 
@@ -91,27 +98,25 @@ impl Response {
     /// connection is there for the next request.
     pub fn stream(self) -> impl Stream<Item = Result<Bytes, AccessError>> + Send {
         let body = BodyDataStream::new(self.inner.into_body());
-        futures::stream::unfold(Some((body, self.lane)), |state| async {
-            let (mut body, mut lane) = state?;
-            let silent = |_| AccessError::Unreachable {
-                server: lane.server.address(),
-                problem: "it fell silent in the middle of an answer".into(),
-            };
-            let url = &lane.server.url;
-            let piece = match tokio::time::timeout(READ_TIMEOUT, body.next()).await.map_err(silent)
-            {
+        let patience = Patience::new(self.lane.server.floor);
+        futures::stream::unfold(Some((body, self.lane, patience)), |state| async {
+            let (mut body, mut lane, mut patience) = state?;
+            let asked = Instant::now();
+            let piece = match tokio::time::timeout(patience.left(), body.next()).await {
                 Ok(None) => {
                     lane.finished = true;
                     return None;
                 }
                 Ok(Some(Ok(piece))) => piece,
                 Ok(Some(Err(error))) => {
-                    return Some((Err(AccessError::unreachable(url, &error)), None));
+                    return Some((Err(AccessError::unreachable(&lane.server.url, &error)), None));
                 }
-                Err(error) => return Some((Err(error), None)),
+                Err(_) => return Some((Err(lane.server.stalled()), None)),
             };
+            patience.came(piece.len() as u64, asked.elapsed());
+            // This waiting is ours, and not counted.
             lane.server.limits.take(piece.len() as u64, &Zoned::now()).await;
-            Some((Ok(piece), Some((body, lane))))
+            Some((Ok(piece), Some((body, lane, patience))))
         })
     }
 
@@ -142,6 +147,7 @@ struct Inner {
     identity: Identity,
     limits: Limits,
     tls: Tls,
+    floor: Floor,
     free: Arc<Semaphore>,
     idle: Mutex<Vec<Connection>>,
 }
@@ -149,6 +155,10 @@ struct Inner {
 impl Inner {
     fn address(&self) -> String {
         address(&self.url)
+    }
+
+    fn stalled(&self) -> AccessError {
+        AccessError::Stalled { server: self.address(), problem: self.floor.to_string() }
     }
 }
 
@@ -177,7 +187,8 @@ impl Lane {
             Some(connection) => connection,
             None => Connection::open(&self.server.url, &self.server.tls).await?,
         };
-        self.connection.insert(connection).send(request, authorization).await
+        let within = self.server.floor.within * THINKING;
+        self.connection.insert(connection).send(request, authorization, within).await
     }
 }
 
@@ -197,12 +208,13 @@ enum Trouble {
 }
 
 impl Server {
-    pub(crate) fn new(url: &Url, table: &ServerTable) -> Result<Self, AccessError> {
+    pub(crate) fn new(url: &Url, table: &ServerTable, floor: Floor) -> Result<Self, AccessError> {
         let limits = Limits::new(&table.limits);
         Ok(Self(Arc::new(Inner {
             url: url.clone(),
             identity: Identity::new(url, table)?,
             tls: Tls::new(url, table)?,
+            floor,
             free: Arc::new(Semaphore::new(limits.connections)),
             limits,
             idle: Mutex::new(Vec::new()),
@@ -226,7 +238,11 @@ impl Server {
             .with_max_times(if request.is_repeatable() { 4 } else { 0 })
             .with_jitter();
         let sent = (|| self.attempt(&request)).retry(policy);
-        let sent = sent.when(|trouble| !matches!(trouble, Trouble::Final(_)));
+        let mut silent = 0;
+        let sent = sent.when(move |trouble| {
+            silent += u32::from(matches!(trouble, Trouble::Passing(AccessError::Stalled { .. })));
+            !matches!(trouble, Trouble::Final(_)) && silent < SILENT_TRIES
+        });
         let sent = sent.adjust(|trouble, delay| match trouble {
             Trouble::Busy { after: Some(after), .. } => delay.map(|delay| delay.max(*after)),
             _ => delay,
@@ -356,7 +372,9 @@ impl Server {
 
     /// What is left of an answer would keep its connection from being used again.
     async fn drain(&self, response: http::Response<Incoming>) -> Result<(), AccessError> {
-        let rest = Limited::new(response.into_body(), PAGE_BYTES_MAX).collect().await;
+        let rest = Limited::new(response.into_body(), PAGE_BYTES_MAX).collect();
+        let rest = tokio::time::timeout(self.0.floor.within, rest).await;
+        let rest = rest.map_err(|_| self.0.stalled())?;
         let failed = |error: Box<dyn std::error::Error + Send + Sync>| {
             AccessError::unreachable(&self.0.url, error.as_ref())
         };

@@ -25,6 +25,7 @@ use crate::error::{StoreError, off_thread};
 use crate::keys::{ObjectKey, STAGING_FOLDER};
 use crate::location::{Cloud, ObjectUrl, UrlError};
 use crate::options::{AzureAccount, StoreOptions};
+use crate::pack::UPLOAD_BYTES;
 
 /// An open object store. Cheap to clone.
 #[derive(Clone)]
@@ -32,6 +33,8 @@ pub struct Objects {
     store: Arc<dyn ObjectStore>,
     root: ObjectUrl,
     kind: StoreKind,
+    /// Memory for the parts of one upload.
+    upload_bytes: u64,
 }
 
 /// What only one kind of store can do.
@@ -94,7 +97,7 @@ impl Objects {
             }
             ObjectUrl::Bucket { cloud, bucket, .. } => {
                 let (store, kind) = open_bucket(*cloud, bucket, options)?;
-                Ok(Self { store, root: url.clone(), kind })
+                Ok(Self { store, root: url.clone(), kind, upload_bytes: UPLOAD_BYTES })
             }
         }
     }
@@ -107,6 +110,16 @@ impl Objects {
     ) -> Result<(Self, ObjectKey), StoreError> {
         let key = ObjectKey::new(url.name()?)?;
         Ok((Self::open_with(&url.parent()?, options).await?, key))
+    }
+
+    /// The same with at most so many bytes in memory for an upload, but for a single part.
+    #[must_use]
+    pub fn with_upload_bytes(self, upload_bytes: u64) -> Self {
+        Self { upload_bytes, ..self }
+    }
+
+    pub(crate) fn upload_bytes(&self) -> u64 {
+        self.upload_bytes
     }
 
     /// The store's address.
@@ -161,6 +174,11 @@ impl Objects {
             StoreKind::Local(folder) => folder.join(STAGING_FOLDER),
             _ => elsewhere.to_path_buf(),
         }
+    }
+
+    /// Whether what becomes objects is staged in `elsewhere` first, and not in the store itself.
+    pub fn stages_elsewhere(&self) -> bool {
+        !matches!(self.kind, StoreKind::Local(_))
     }
 
     /// The address of an object of this store.
@@ -394,6 +412,7 @@ fn open_folder(folder: &Path) -> Result<Objects, StoreError> {
         store: Arc::new(store.with_fsync(true)),
         root: ObjectUrl::Local(real.clone()),
         kind: StoreKind::Local(real),
+        upload_bytes: UPLOAD_BYTES,
     })
 }
 

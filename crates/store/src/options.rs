@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use object_store::ClientConfigKey;
 use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::azure::{AzureConfigKey, MicrosoftAzure, MicrosoftAzureBuilder};
 use object_store::gcp::{GoogleCloudStorage, GoogleCloudStorageBuilder, GoogleConfigKey};
@@ -24,6 +25,9 @@ pub struct StoreOptions {
     no_part_copy: bool,
 }
 
+/// Most seconds that one request may take, with its body: 16 MiB of an upload at 140 KiB/s. Requests are
+/// sent again, so a server or a line that died without a word costs minutes and no build.
+const REQUEST_SECONDS: &str = "120 seconds";
 const PART_COPY: &str = "PRESTAGE_S3_PART_COPY";
 const PREFIXES: [&str; 4] = ["AWS_", "AZURE_", "AZURITE_", "GOOGLE_"];
 
@@ -70,8 +74,10 @@ impl StoreOptions {
     }
 
     fn s3_builder(&self) -> AmazonS3Builder {
+        let limited = AmazonS3Builder::new()
+            .with_config(AmazonS3ConfigKey::Client(ClientConfigKey::Timeout), REQUEST_SECONDS);
         self.settings_of("AWS_")
-            .fold(AmazonS3Builder::new(), |builder, (key, value)| builder.with_config(key, value))
+            .fold(limited, |builder, (key, value)| builder.with_config(key, value))
     }
 
     /// A client for the Azure container. Nothing is sent yet.
@@ -103,9 +109,10 @@ impl StoreOptions {
     }
 
     fn azure_builder(&self) -> MicrosoftAzureBuilder {
-        self.settings_of("AZURE_").fold(MicrosoftAzureBuilder::new(), |builder, (key, value)| {
-            builder.with_config(key, value)
-        })
+        let limited = MicrosoftAzureBuilder::new()
+            .with_config(AzureConfigKey::Client(ClientConfigKey::Timeout), REQUEST_SECONDS);
+        self.settings_of("AZURE_")
+            .fold(limited, |builder, (key, value)| builder.with_config(key, value))
     }
 
     /// A client for the Google bucket. Nothing is sent yet.
@@ -122,10 +129,10 @@ impl StoreOptions {
     }
 
     fn google_builder(&self) -> GoogleCloudStorageBuilder {
+        let limited = GoogleCloudStorageBuilder::new()
+            .with_config(GoogleConfigKey::Client(ClientConfigKey::Timeout), REQUEST_SECONDS);
         self.settings_of("GOOGLE_")
-            .fold(GoogleCloudStorageBuilder::new(), |builder, (key, value)| {
-                builder.with_config(key, value)
-            })
+            .fold(limited, |builder, (key, value)| builder.with_config(key, value))
     }
 
     /// The settings that a client knows. The environment may hold those of other tools, so unknown
@@ -183,6 +190,35 @@ mod tests {
         let b = StoreOptions::from_pairs([("AWS_ENDPOINT", "http://b")]);
         assert_ne!(a.s3_server(), b.s3_server());
         assert_eq!(a.s3_server(), a.clone().s3_server());
+    }
+
+    #[test]
+    fn requests_are_limited_as_the_environment_says() {
+        let seconds = |pairs: &[(&str, &str)]| {
+            let options = StoreOptions::from_pairs(pairs.iter().copied());
+            let timeout = |value: Option<String>| value.unwrap();
+            [
+                timeout(
+                    options
+                        .s3_builder()
+                        .get_config_value(&AmazonS3ConfigKey::Client(ClientConfigKey::Timeout)),
+                ),
+                timeout(
+                    options
+                        .azure_builder()
+                        .get_config_value(&AzureConfigKey::Client(ClientConfigKey::Timeout)),
+                ),
+                timeout(
+                    options
+                        .google_builder()
+                        .get_config_value(&GoogleConfigKey::Client(ClientConfigKey::Timeout)),
+                ),
+            ]
+        };
+        assert_eq!(seconds(&[]), ["120 seconds"; 3]);
+        let slow_line = "15 minutes";
+        let own = ["AWS_TIMEOUT", "AZURE_TIMEOUT", "GOOGLE_TIMEOUT"].map(|name| (name, slow_line));
+        assert_eq!(seconds(&own), [slow_line; 3]);
     }
 
     #[test]

@@ -33,6 +33,13 @@ impl Objects {
     }
 }
 
+impl Staged {
+    /// Bytes of the object.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+}
+
 impl StagingFile {
     /// Writes bytes at an offset. What is never written is zeros.
     pub fn write_at(&self, bytes: &[u8], offset: u64) -> Result<(), StoreError> {

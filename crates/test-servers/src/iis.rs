@@ -10,6 +10,7 @@ use std::{
         atomic::{AtomicU32, Ordering},
     },
     thread,
+    time::Duration,
 };
 
 use axum::{
@@ -19,6 +20,7 @@ use axum::{
     http::{HeaderMap, Method, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
+use futures::{StreamExt, stream};
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use tokio::sync::oneshot;
 
@@ -41,6 +43,11 @@ pub enum Trouble {
     /// The ordinary virtual folder wants a client certificate (403); only the one for clients without
     /// lets anybody read.
     WantsCertificate,
+    /// So many answers fall silent in the middle, and their connections stay open; so does a line that a
+    /// router forgot.
+    FallsSilent(u32),
+    /// Answers come ten bytes at a time, twenty times a second.
+    Trickles,
     /// Every other tag is weak, as around the moment when a server takes a new file for settled.
     Ripens,
 }
@@ -156,14 +163,7 @@ fn file(settings: &Settings, bytes: Vec<u8>, headers: &HeaderMap) -> Response {
         None => (0, whole.max(1) - 1),
     };
     let part = bytes.get(first..(last + 1).min(whole)).unwrap_or_default().to_vec();
-    let breaks = matches!(trouble, Trouble::BreaksOff(times) if number < times);
     let length = part.len();
-    let pieces: Vec<Result<Vec<u8>, std::io::Error>> = match breaks {
-        true => {
-            vec![Ok(part[..length / 2].to_vec()), Err(std::io::Error::other("the line is cut"))]
-        }
-        false => vec![Ok(part)],
-    };
     let mut response =
         Response::builder().header(header::ETAG, etag).header(header::CONTENT_LENGTH, length);
     if range.is_some() {
@@ -171,5 +171,28 @@ fn file(settings: &Settings, bytes: Vec<u8>, headers: &HeaderMap) -> Response {
             .status(StatusCode::PARTIAL_CONTENT)
             .header(header::CONTENT_RANGE, format!("bytes {first}-{last}/{whole}"));
     }
-    response.body(Body::from_stream(futures::stream::iter(pieces))).unwrap()
+    response.body(body(trouble, number, part)).unwrap()
+}
+
+/// An answer's bytes, as the server's trouble lets them out.
+fn body(trouble: Trouble, number: u32, part: Vec<u8>) -> Body {
+    type Piece = Result<Vec<u8>, std::io::Error>;
+    let half = part[..part.len() / 2].to_vec();
+    match trouble {
+        Trouble::BreaksOff(times) if number < times => {
+            let pieces = [Ok(half), Err(std::io::Error::other("the line is cut"))];
+            Body::from_stream(stream::iter(pieces))
+        }
+        Trouble::FallsSilent(times) if number < times => {
+            Body::from_stream(stream::iter([Piece::Ok(half)]).chain(stream::pending()))
+        }
+        Trouble::Trickles => {
+            let pieces: Vec<Piece> = part.chunks(10).map(|piece| Ok(piece.to_vec())).collect();
+            Body::from_stream(stream::iter(pieces).then(|piece| async {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                piece
+            }))
+        }
+        _ => Body::from(part),
+    }
 }

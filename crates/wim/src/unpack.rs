@@ -2,7 +2,7 @@
 //!
 //! Resources are read in the order of the file, their chunks unpacked in batches: each chunk once,
 //! even if a solid resource has thousands of contents in it. A batch has a chunk for each thread,
-//! but not more content than [`AHEAD_BYTES_PER_THREAD`] for each, since a chunk of an ESD has 64 MiB.
+//! but not more content than it may hold in memory, since a chunk of an ESD has 64 MiB.
 
 use std::{
     io::{self, Read},
@@ -27,8 +27,8 @@ use crate::{
     wim::Wim,
 };
 
-/// Content in memory for each thread, unless a single chunk has more.
-const AHEAD_BYTES_PER_THREAD: u64 = 64 << 20;
+/// Content in memory for each thread that is of use.
+pub const AHEAD_BYTES_PER_THREAD: u64 = 64 << 20;
 /// A batch of small chunks is at least so large, so that threads don't wait for each other often.
 const BATCH_BYTES: u64 = 16 << 20;
 /// Pieces that wait to be taken.
@@ -39,6 +39,7 @@ pub struct Unpacker {
     wim: Arc<Wim>,
     pool: Arc<ThreadPool>,
     runtime: Handle,
+    ahead_bytes: u64,
 }
 
 /// Some bytes of the content that is next.
@@ -51,9 +52,16 @@ struct Piece {
 type Pieces = Receiver<Result<Piece>>;
 
 impl Unpacker {
-    /// An unpacker that uses `pool`'s threads, and reads on `runtime`.
-    pub fn new(wim: Arc<Wim>, pool: Arc<ThreadPool>, runtime: Handle) -> Arc<Self> {
-        Arc::new(Self { wim, pool, runtime })
+    /// An unpacker that uses `pool`'s threads, and reads on `runtime`. It holds twice `ahead_bytes` of
+    /// content at most, one batch that is taken and one that is made, unless a single chunk has more.
+    pub fn new(
+        wim: Arc<Wim>,
+        pool: Arc<ThreadPool>,
+        runtime: Handle,
+        ahead_bytes: u64,
+    ) -> Arc<Self> {
+        let useful = AHEAD_BYTES_PER_THREAD * pool.current_num_threads() as u64;
+        Arc::new(Self { wim, pool, runtime, ahead_bytes: ahead_bytes.min(useful) })
     }
 
     /// Puts blobs into the order in which their bytes lie.
@@ -102,7 +110,7 @@ impl Unpacker {
     }
 
     fn unpack_all(&self, blobs: &[Blob], sender: &SyncSender<Result<Piece>>) -> Result<()> {
-        let mut batch = Batch::new(self.pool.current_num_threads());
+        let mut batch = Batch::new(self.pool.current_num_threads(), self.ahead_bytes);
         for blob in blobs {
             self.wim.count_decompressed();
             let (chunks, content) = self.runtime.block_on(self.wim.chunks_of(blob))?;
@@ -165,14 +173,15 @@ struct Cut {
 
 struct Batch {
     threads: usize,
+    most_bytes: u64,
     bytes: u64,
     jobs: Vec<Job>,
     cuts: Vec<Cut>,
 }
 
 impl Batch {
-    fn new(threads: usize) -> Self {
-        Self { threads, bytes: 0, jobs: Vec::new(), cuts: Vec::new() }
+    fn new(threads: usize, most_bytes: u64) -> Self {
+        Self { threads, most_bytes, bytes: 0, jobs: Vec::new(), cuts: Vec::new() }
     }
 
     fn ends_with(&self, chunks: &Arc<Chunks>, chunk: usize) -> bool {
@@ -183,7 +192,7 @@ impl Batch {
     /// Whether it is to be unpacked before a chunk of `more` bytes is added.
     fn is_full(&self, more: u64) -> bool {
         let enough = self.jobs.len() >= self.threads && self.bytes >= BATCH_BYTES;
-        let too_much = self.bytes + more > AHEAD_BYTES_PER_THREAD * self.threads as u64;
+        let too_much = self.bytes + more > self.most_bytes;
         enough || too_much && !self.jobs.is_empty()
     }
 
@@ -266,7 +275,7 @@ mod tests {
     /// Fills one batch with chunks of `chunk_bytes`; gives how many there are and their bytes.
     fn fill(threads: usize, chunk_bytes: u64) -> (usize, u64) {
         let chunks = chunks_of_one(chunk_bytes);
-        let mut batch = Batch::new(threads);
+        let mut batch = Batch::new(threads, threads as u64 * AHEAD_BYTES_PER_THREAD);
         while !batch.is_full(chunk_bytes) {
             batch.push(&chunks, 0, Bytes::new());
         }

@@ -151,7 +151,7 @@ fn joined_of(content: &[u8], seen: &[u8], cuts: &[usize]) -> (JoinedFile, Vec<u8
     });
     let (whole, mut sink) = (file(content, 0..content.len()), MemorySink::default());
     let progress = Progress::default();
-    let joined = join(CODEC, whole, runs.collect(), &pool(), &mut sink, &progress).unwrap();
+    let joined = join(CODEC, whole, runs.collect(), &pool(), 2, &mut sink, &progress).unwrap();
     (joined, sink.0)
 }
 

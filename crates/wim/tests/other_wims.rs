@@ -52,7 +52,7 @@ fn capture(options: &[&str]) -> Captured {
 /// Reads all contents in order, as a re-encoding does; each must be the one its SHA-1 says.
 async fn unpack_all(wim: &Arc<Wim>, expected: &[Vec<u8>]) {
     let runtime = tokio::runtime::Handle::current();
-    let unpacker = Unpacker::new(wim.clone(), pool(), runtime);
+    let unpacker = Unpacker::new(wim.clone(), pool(), runtime, 32 << 20);
     let mut blobs: Vec<Blob> = wim.blobs_by_sha1().into_values().collect();
     unpacker.sort(&mut blobs);
     let mut known: Vec<Sha1Hash> = expected.iter().map(|content| Sha1Hash::of(content)).collect();

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use prestage_media::{
     boot_files::{Architecture, BootFile, boot_files},
     volume,
@@ -10,7 +11,7 @@ use prestage_proto::v1;
 use prestage_store::pack::ResourceEntry;
 use prestage_wim::{
     Blob, Wim,
-    codec::{Codec, Encoder, FileToEncode},
+    codec::{Codec, FileToEncode},
     metadata::{ATTRIBUTE_DIRECTORY, ImageTree},
 };
 use prost::Message;
@@ -25,7 +26,9 @@ use super::{
 };
 
 /// A boot file is a few MiB; one of more is no boot file.
-const BOOT_FILE_BYTES_MAX: u64 = 256 << 20;
+const BOOT_FILE_BYTES_MAX: u64 = 32 << 20;
+/// All of them together, generously: room that is reserved on the disk.
+const BOOT_FILES_BYTES: u64 = 128 << 20;
 
 /// A file found in the boot image.
 struct Found {
@@ -44,7 +47,7 @@ pub fn boot(task: &v1::BootTask, tools: &Tools) -> Result<MadePack, TaskError> {
     let listed = listed.ok_or_else(|| TaskError::BadTask("it names no WIM".into()))?;
     let codec = codec_of(task.codec)?;
     content::from_first_good(&task.content_id, &task.sources, tools, |source| {
-        let mut sink = PackSink::new(tools.pack_writer()?);
+        let mut sink = PackSink::new(tools.pack_writer(listed.size + BOOT_FILES_BYTES)?);
         // First the whole file, so that its SHA-256 is checked before anything is taken out of it.
         let files = [content::to_encode(source, listed, tools)?];
         let whole = std::slice::from_ref(listed);
@@ -143,12 +146,12 @@ fn encode_boot_files(
     tools: &Tools,
     mut placed: impl FnMut(ResourceEntry, &Found),
 ) -> Result<(), SourceProblem> {
-    let encoder = Encoder::new(codec, tools.pool.clone());
+    let (encoder, _memory) = tools.encoder(codec)?;
     for one in found {
         let content = tools.runtime.block_on(async {
             wim.read_blob(&one.blob).await?.read_all(BOOT_FILE_BYTES_MAX).await
         });
-        let content = content.map_err(|error| wim_problem(listed, error))?;
+        let content = Bytes::from(content.map_err(|error| wim_problem(listed, error))?);
         let file = FileToEncode {
             bytes: content.len() as u64,
             open: Box::new(move || Ok(Box::new(std::io::Cursor::new(content.clone())))),

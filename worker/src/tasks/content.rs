@@ -2,19 +2,23 @@
 
 use std::{
     io::{self, Read},
+    path::PathBuf,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use prestage_access::Access;
 use prestage_configmgr::distribution_point::{ContentPlace, FileOfContent, RemoteFile};
 use prestage_proto::v1;
-use prestage_wim::codec::FileToEncode;
+use prestage_wim::{RangeRead, codec::FileToEncode};
 use tokio::runtime::Handle;
 
 use super::{
     PastReads, Tools,
     error::{SourceAttempt, TaskError},
+    ranges::{RemoteRanges, ShareRanges},
 };
+use crate::shares::{NoThread, Shares};
 
 /// Why one distribution point could not give a content.
 pub enum SourceProblem {
@@ -24,6 +28,16 @@ pub enum SourceProblem {
     Unreadable(String),
     /// The fault isn't the distribution point's.
     Fatal(TaskError),
+}
+
+impl SourceProblem {
+    /// What could not be read, and why: unless this machine can't read anything.
+    pub fn unreadable(what: &str, error: io::Error) -> Self {
+        match error.downcast::<NoThread>() {
+            Ok(error) => Self::Fatal(error.into()),
+            Err(error) => Self::Unreadable(format!("{what}: {error}")),
+        }
+    }
 }
 
 impl From<TaskError> for SourceProblem {
@@ -74,6 +88,7 @@ pub struct FileAt {
     distribution_point: String,
     past_reads: PastReads,
     access: Access,
+    shares: Shares,
     runtime: Handle,
 }
 
@@ -91,25 +106,40 @@ impl FileAt {
             sha256: sha256_of(listed)?,
         };
         let place = ContentPlace::new(&source.content_library);
-        let looked = place.local_path(&file);
-        looked.map_err(|error| SourceProblem::Unreadable(format!("{}: {error}", file.path)))?;
-        Ok(Self {
+        let at = Self {
             place,
             file,
             distribution_point: source.distribution_point.clone(),
             past_reads: tools.past_reads.clone(),
             access: tools.access.clone(),
+            shares: tools.shares.clone(),
             runtime: tools.runtime.clone(),
-        })
+        };
+        if let Err(error) = tools.runtime.block_on(at.local_path()) {
+            return Err(SourceProblem::unreadable(&at.file.path, error));
+        }
+        Ok(at)
+    }
+
+    /// Its path where it lies on a share; `None` over HTTP.
+    async fn local_path(&self) -> io::Result<Option<PathBuf>> {
+        if matches!(self.place, ContentPlace::Http(_)) {
+            return Ok(None);
+        }
+        let (place, file) = (self.place.clone(), self.file.clone());
+        let looked = self.shares.call(&self.distribution_point, move |_| place.local_path(&file));
+        looked.await?
     }
 
     /// Opens `bytes` of it from `offset` on. Blocking.
     pub fn open(&self, offset: u64, bytes: u64) -> io::Result<Box<dyn Read + Send>> {
-        let opened = self.place.open(&self.file, offset, bytes, &self.access, &self.runtime)?;
         let paced = match self.place {
-            // Its server holds itself to them.
-            ContentPlace::Http(_) => opened,
+            // Its server holds itself to limits, and to the floor.
+            ContentPlace::Http(_) => {
+                self.place.open(&self.file, offset, bytes, &self.access, &self.runtime)?
+            }
             ContentPlace::Library(_) => {
+                let opened = self.open_share(offset, bytes)?;
                 let paced = self.access.paced(&self.distribution_point, opened, &self.runtime);
                 paced.map_err(io::Error::other)?
             }
@@ -117,8 +147,25 @@ impl FileAt {
         Ok(self.past_reads.measured(&self.distribution_point, paced))
     }
 
+    fn open_share(&self, offset: u64, bytes: u64) -> io::Result<Box<dyn Read + Send>> {
+        let (place, file, access) = (self.place.clone(), self.file.clone(), self.access.clone());
+        let runtime = self.runtime.clone();
+        let open = move || place.open(&file, offset, bytes, &access, &runtime);
+        self.shares.open(&self.distribution_point, bytes, &self.runtime, open)
+    }
+
+    /// It to be read by ranges.
+    pub async fn ranges(&self) -> prestage_wim::Result<Arc<dyn RangeRead>> {
+        let Some(path) = self.local_path().await? else {
+            return Ok(Arc::new(RemoteRanges(self.remote()?)));
+        };
+        let (shares, point) = (self.shares.clone(), self.distribution_point.clone());
+        let (file, size) = shares.open_file(&point, path).await?;
+        Ok(Arc::new(ShareRanges { shares, point, file, size, name: self.file.path.clone() }))
+    }
+
     /// It over HTTP.
-    pub fn remote(&self) -> io::Result<RemoteFile> {
+    fn remote(&self) -> io::Result<RemoteFile> {
         self.place.remote(&self.file, &self.access)
     }
 }

@@ -8,7 +8,7 @@ use prestage_store::pack::{
 };
 use prestage_wim::{
     WimError,
-    codec::{Codec, EncodedFile, Encoder, FileToEncode, Format},
+    codec::{Codec, EncodedFile, FileToEncode, Format},
 };
 
 use super::{
@@ -34,7 +34,8 @@ pub fn encode(task: &v1::EncodeTask, tools: &Tools) -> Result<MadePack, TaskErro
     content::from_first_good(&task.content_id, &task.sources, tools, |source| {
         let files = task.files.iter().map(|file| content::to_encode(source, file, tools));
         let files = files.collect::<Result<Vec<_>, _>>()?;
-        let mut sink = PackSink::new(tools.pack_writer()?);
+        let content = task.files.iter().map(|file| file.size).sum();
+        let mut sink = PackSink::new(tools.pack_writer(content)?);
         let resources = encode_listed(&task.files, &files, codec, &mut sink, tools)?;
         finish(sink, resources, facts(&task.content_id, codec))
     })
@@ -48,7 +49,7 @@ pub fn encode_listed(
     sink: &mut PackSink,
     tools: &Tools,
 ) -> Result<Vec<ResourceEntry>, SourceProblem> {
-    let encoder = Encoder::new(codec, tools.pool.clone());
+    let (encoder, _memory) = tools.encoder(codec)?;
     let encoded = encoder
         .encode(files, sink, &tools.progress)
         .map_err(|(number, error)| encode_problem(listed.get(number), error, tools))?;
@@ -135,7 +136,7 @@ pub fn encode_problem(
             Ok(error) => TaskError::from(error).into(),
             Err(error) => match error.downcast::<PackReadError>() {
                 Ok(error) => TaskError::from(error).into(),
-                Err(error) => SourceProblem::Unreadable(format!("'{}': {error}", file.path)),
+                Err(error) => SourceProblem::unreadable(&format!("'{}'", file.path), error),
             },
         },
         error => TaskError::wim(file.path.clone())(error).into(),

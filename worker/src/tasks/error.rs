@@ -8,6 +8,8 @@ use prestage_store::{
 };
 use prestage_wim::WimError;
 
+use crate::{disk::NoRoom, shares::NoThread};
+
 /// Why a task failed.
 #[derive(Debug, thiserror::Error)]
 pub enum TaskError {
@@ -89,6 +91,12 @@ pub enum TaskError {
         /// Size of a volume.
         split_mib: u64,
     },
+    /// The disk for staging is too small.
+    #[error(transparent)]
+    NoRoom(#[from] NoRoom),
+    /// The machine gives no thread.
+    #[error(transparent)]
+    NoThread(#[from] NoThread),
     /// The task message makes no sense.
     #[error("the task can't be understood: {0}")]
     BadTask(String),
@@ -156,6 +164,14 @@ impl From<TaskError> for v1::Failure {
                 let advice = "a file can't be spread over volumes: raise split_mib (FAT32 takes \
                               4095), leave it out, or leave the content out";
                 (String::new(), advice, Never)
+            }
+            TaskError::NoRoom(_) => {
+                let advice = "free some space there, name another place with --staging, or raise \
+                              staging_gib";
+                (String::new(), advice, OtherWorker)
+            }
+            TaskError::NoThread(_) => {
+                (String::new(), "see what else runs on the machine, and its limits", OtherWorker)
             }
             TaskError::Cancelled => (String::new(), "", SameWorker),
         };

@@ -21,7 +21,7 @@ use sha1::{Digest, Sha1};
 use super::{Tools, error::TaskError};
 
 /// Chunks of packs in memory at once.
-const READ_AHEAD: usize = 3;
+const READ_AHEAD: u64 = 3;
 /// Bytes of glue that are hashed at once, while they are in the CPU's cache.
 const HASH_PIECE: usize = 256 * 1024;
 
@@ -58,13 +58,19 @@ struct Piece {
 }
 
 impl<'a> Glue<'a> {
-    /// Writes all that the layout takes from packs or leaves empty, but for what the store copies.
+    /// Writes all that the layout takes from packs or leaves empty, but for what the store copies. About
+    /// `more` bytes will be appended.
     pub fn write(
         volume: &Volume,
+        more: u64,
         packs: &'a [PackReader],
         tools: &'a Tools,
     ) -> Result<Self, TaskError> {
-        let file = tools.objects.staging_file(&tools.staging)?;
+        let copied =
+            |from, offset: Option<u64>| matches!((from, offset), (Origin::Pack { .. }, None));
+        let in_glue = volume.glue().filter(|(stretch, offset)| !copied(stretch.from, *offset));
+        let in_glue: u64 = in_glue.map(|(stretch, _)| stretch.bytes).sum();
+        let file = tools.staging_file(in_glue + more)?;
         let mut glue = Self { file, bytes: 0, spans: Vec::new(), packs, tools };
         let mut pieces = Vec::new();
         for (stretch, in_glue) in volume.glue() {
@@ -119,6 +125,8 @@ impl<'a> Glue<'a> {
 
     /// Puts the pieces to their places, chunk by chunk of the packs.
     fn scatter(&self, mut pieces: Vec<Piece>) -> Result<(), TaskError> {
+        let memory = self.tools.memory(READ_AHEAD * CHUNK)?;
+        let read_ahead = (memory.bytes() / CHUNK).clamp(1, READ_AHEAD) as usize;
         let chunk = |piece: &Piece| (piece.pack, piece.chunk);
         pieces.sort_by_key(|piece| (chunk(piece), piece.within.start));
         let of_chunks = pieces.chunk_by(|one, next| chunk(one) == chunk(next));
@@ -127,7 +135,7 @@ impl<'a> Glue<'a> {
                 let (pack, chunk) = chunk(&pieces[0]);
                 Ok::<_, TaskError>((pieces, self.packs[pack].get_chunk(chunk).await?))
             })
-            .buffered(READ_AHEAD);
+            .buffered(read_ahead);
         while let Some(next) = self.tools.runtime.block_on(read.next()) {
             let (pieces, content) = next?;
             for piece in pieces {

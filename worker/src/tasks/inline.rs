@@ -27,7 +27,8 @@ impl InlineFiles {
         task: &v1::AssembleTask,
         tools: &Tools,
     ) -> Result<Self, TaskError> {
-        let encoder = Encoder::new(codec_of(task.codec)?, tools.pool.clone());
+        // They are in the task's message already, a few MiB at most.
+        let encoder = Encoder::new(codec_of(task.codec)?, tools.pool.clone()).with_windows(1);
         let mut sink = MemorySink::default();
         let mut resources: Vec<(Sha1Hash, ResourceHeader)> = Vec::new();
         for file in &placements.inline_files {

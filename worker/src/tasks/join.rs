@@ -8,7 +8,7 @@ use prestage_proto::v1;
 use prestage_store::{PackKey, pack::PackIndex};
 use prestage_wim::{
     WimError,
-    codec::{self, Codec, RunToJoin},
+    codec::{self, Codec, RunToJoin, WINDOW_MEMORY, WINDOWS},
 };
 
 use super::{
@@ -18,6 +18,7 @@ use super::{
     error::{SourceAttempt, TaskError},
     parse_key, run,
     sink::PackSink,
+    windows_in,
 };
 
 /// How often runs are made again before the file is taken for one that keeps changing.
@@ -96,8 +97,11 @@ fn join_from(
     content::from_first_good(&task.content_id, sources, tools, |source| {
         let runs = opened_runs(task, source, codec, tools)?;
         let whole = content::to_encode(source, file, tools)?;
-        let mut sink = PackSink::new(tools.pack_writer()?);
-        let joined = codec::join(codec, whole, runs, &tools.pool, &mut sink, &tools.progress);
+        let mut sink = PackSink::new(tools.pack_writer(file.size)?);
+        let memory = tools.memory(WINDOWS as u64 * WINDOW_MEMORY)?;
+        let (pool, windows) = (&tools.pool, windows_in(memory.bytes()));
+        let joined = codec::join(codec, whole, runs, pool, windows, &mut sink, &tools.progress);
+        drop(memory);
         if let Err(WimError::Io(error)) = &joined
             && let Some(damaged) = run::damaged_run(error, &task.runs)
         {
@@ -153,8 +157,7 @@ fn make_run(
     let made = run::encode_run(&alone, tools)?;
     let key = parse_key(&run.run_key)?;
     let index = PackIndex::new(&run.run_key, made.contents).map_err(TaskError::from)?;
-    let published = tools.runtime.block_on(tools.objects.publish_pack(&key, made.pack, &index));
-    published.map_err(TaskError::from)?;
+    tools.runtime.block_on(tools.publish(&key, made.pack, &index))?;
     let gone = || TaskError::BadTask("a run that was just made can't be read".into());
     Ok(run::open_run(run, codec, tools)?.ok_or_else(gone)?)
 }

@@ -6,13 +6,14 @@ use futures::{StreamExt, TryStreamExt};
 use prestage_proto::v1;
 use prestage_store::{
     BuildId, CHUNK, Compose, ObjectKey, ObjectUrl, PackKey, Recipe, UploadToken,
-    compose::ComposeError,
+    compose::{ComposeError, MAX_THROUGH_MEMORY},
     pack::PackReader,
     recipe::{RECIPE_LIMIT, RecipePart, SegmentSource},
 };
 use tokio::task::JoinHandle;
 
 use super::{Tools, error::TaskError};
+use crate::memory::Grant;
 
 /// Bytes of one merge task: several workers share a medium, each asks seldom for more.
 const TASK_BYTES: u64 = 2 << 30;
@@ -68,7 +69,7 @@ pub async fn merge(task: &v1::MergeTask, tools: &Tools) -> Result<v1::MergeResul
     let glue = build.glue(task.volume);
     let mut placed = keep_placed(&mut parts, &token, &glue, tools).await?;
     let packs = local_packs(&parts, tools).await?;
-    let at_once = tools.composer.part_rules(&output, &tools.objects).at_once;
+    let (at_once, _memory) = placed_at_once(&parts, &output, tools).await?;
     let mut placing = futures::stream::iter(parts)
         .map(|part| verified(part, &packs, tools))
         .buffered(CHECKED_AT_ONCE)
@@ -83,6 +84,24 @@ pub async fn merge(task: &v1::MergeTask, tools: &Tools) -> Result<v1::MergeResul
     settling.finish(&token, tools).await?;
     placed.sort_by_key(|placed| placed.part);
     Ok(v1::MergeResult { parts: placed, volume: task.volume })
+}
+
+/// How many parts are placed at once: as many as there is memory for, where they may go through it.
+async fn placed_at_once(
+    parts: &[RecipePart],
+    output: &ObjectUrl,
+    tools: &Tools,
+) -> Result<(usize, Option<Grant>), TaskError> {
+    let at_once = tools.composer.part_rules(output, &tools.objects).at_once;
+    let longest = parts.iter().map(|part| part.len).max().unwrap_or(0);
+    // Longer ones are copied by the store alone, as are those in a folder.
+    let through_memory = (1..=MAX_THROUGH_MEMORY).contains(&longest) && at_once > 1;
+    if !through_memory {
+        return Ok((at_once, None));
+    }
+    let memory = tools.granted(at_once as u64 * longest).await?;
+    let fitting = (memory.bytes() / longest).clamp(1, at_once as u64);
+    Ok((fitting as usize, Some(memory)))
 }
 
 /// Takes those of the parts out that an earlier try of this task left in place; gives these.

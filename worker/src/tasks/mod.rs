@@ -2,6 +2,7 @@
 
 mod assemble;
 mod boot;
+mod budgets;
 mod content;
 mod encode;
 mod error;
@@ -14,6 +15,7 @@ mod merge;
 mod owners;
 mod past_reads;
 mod publish;
+mod ranges;
 mod reencode;
 mod run;
 mod sink;
@@ -30,16 +32,20 @@ use std::{
 use prestage_access::Access;
 use prestage_proto::v1::{self, task::Work, task_result};
 use prestage_store::{
-    Composer, ObjectUrl, Objects, PackKey, StoreOptions,
-    keys::KeyError,
-    pack::{PackIndex, PackWriter},
+    Composer, ObjectUrl, Objects, PackKey, StoreOptions, keys::KeyError, pack::PackIndex,
 };
 use prestage_wim::codec::Progress;
 use rayon::ThreadPool;
 
-pub use error::TaskError;
+use budgets::windows_in;
+pub use error::{SourceAttempt, TaskError};
 pub use past_reads::PastReads;
 
+use crate::{
+    disk::{Disk, Room},
+    memory::Memory,
+    shares::Shares,
+};
 use encode::MadePack;
 
 /// What tasks work with.
@@ -51,8 +57,16 @@ pub struct Tools {
     pub composer: Arc<Composer>,
     /// Where packs are written before they go to a store that is no folder.
     pub staging: PathBuf,
+    /// The room there.
+    pub disk: Disk,
+    /// What the present task has of it: one room at a time, so that tasks never wait for each other.
+    pub room: Arc<Mutex<Option<Room>>>,
+    /// Memory for content, which all tasks of the worker share.
+    pub memory: Memory,
     /// Who the worker is to distribution points.
     pub access: Access,
+    /// Calls into mounted shares.
+    pub shares: Shares,
     /// How reading from distribution points went.
     pub past_reads: PastReads,
     /// What people should know of the present task.
@@ -66,11 +80,6 @@ pub struct Tools {
 }
 
 impl Tools {
-    /// A new pack.
-    pub fn pack_writer(&self) -> Result<PackWriter, TaskError> {
-        Ok(self.objects.pack_writer(&self.staging)?)
-    }
-
     /// Notes what people should know, though the task goes on.
     pub fn remark(&self, remark: String) {
         self.remarks.lock().unwrap_or_else(PoisonError::into_inner).push(remark);
@@ -174,7 +183,7 @@ async fn make_pack(
     let (made, decompressed) = off_thread(tools, make).await?;
     let (pack_bytes, content) = (made.pack.bytes(), made.bytes_read);
     let index = PackIndex::new(key, made.contents)?;
-    tools.objects.publish_pack(&pack_key, made.pack, &index).await?;
+    tools.publish(&pack_key, made.pack, &index).await?;
     Ok(pack_result(key, pack_bytes, content, decompressed, false))
 }
 

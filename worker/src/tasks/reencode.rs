@@ -6,8 +6,8 @@
 
 use prestage_wim::{
     Blob,
-    codec::{Codec, Encoder},
-    unpack::Unpacker,
+    codec::{Codec, Encoder, WINDOW_MEMORY, WINDOWS},
+    unpack::{AHEAD_BYTES_PER_THREAD, Unpacker},
 };
 
 use super::{
@@ -17,6 +17,7 @@ use super::{
     sink::PackSink,
     source_wim::SourceWim,
     splice::hash_part,
+    windows_in,
 };
 
 /// Makes a pack of `wanted` contents with `codec`.
@@ -29,11 +30,19 @@ pub fn reencode(
     for number in 1..=opened.wim.header.parts {
         hash_part(opened.part(number)?, tools)?;
     }
-    let unpacker = Unpacker::new(opened.wim.clone(), tools.pool.clone(), tools.runtime.clone());
+    let content = wanted.iter().map(|blob| blob.resource.original_bytes).sum();
+    let mut sink = PackSink::new(tools.pack_writer(content)?);
+    let threads = tools.pool.current_num_threads() as u64;
+    let windows = WINDOWS as u64 * WINDOW_MEMORY;
+    let memory = tools.memory(windows + 2 * threads * AHEAD_BYTES_PER_THREAD)?;
+    // The rest is the unpacker's, for the batch that is taken and the one that is made.
+    let windows = windows.min(memory.bytes() / 2);
+    let ahead = (memory.bytes() - windows) / 2;
+    let (pool, runtime) = (tools.pool.clone(), tools.runtime.clone());
+    let unpacker = Unpacker::new(opened.wim.clone(), pool, runtime, ahead);
     unpacker.sort(&mut wanted);
     let files = unpacker.files(&wanted);
-    let mut sink = PackSink::new(tools.pack_writer()?);
-    let encoder = Encoder::new(codec, tools.pool.clone());
+    let encoder = Encoder::new(codec, tools.pool.clone()).with_windows(windows_in(windows));
     let listed_of = |number: usize| wanted.get(number).map(|blob| opened.part(blob.part));
     let encoded =
         encoder.encode(&files, &mut sink, &tools.progress).map_err(|(number, error)| {

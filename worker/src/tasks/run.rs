@@ -13,7 +13,7 @@ use prestage_store::{
     CHUNK,
     pack::{PackReadError, PackReader, ResourceEntry},
 };
-use prestage_wim::codec::{Codec, Encoder, ResourceSink, RunToJoin};
+use prestage_wim::codec::{Codec, ResourceSink, RunToJoin};
 
 use super::{
     Tools, content,
@@ -34,8 +34,9 @@ pub fn encode_run(task: &v1::EncodeRunTask, tools: &Tools) -> Result<MadePack, T
     let (file, run) = task.file.as_ref().zip(task.run.as_ref()).ok_or_else(missing)?;
     content::from_first_good(&task.content_id, &task.sources, tools, |source| {
         let stretch = content::stretch(source, file, run.offset, run.bytes, tools)?;
-        let mut sink = PackSink::new(tools.pack_writer()?);
-        let encoded = Encoder::new(codec, tools.pool.clone())
+        let mut sink = PackSink::new(tools.pack_writer(run.bytes)?);
+        let (encoder, _memory) = tools.encoder(codec)?;
+        let encoded = encoder
             .encode_run(stretch, &mut sink, &tools.progress)
             .map_err(|error| encode_problem(Some(file), error, tools))?;
         let sizes: Vec<u8> = encoded.sizes.iter().flat_map(|size| size.to_le_bytes()).collect();

@@ -2,16 +2,11 @@
 
 use std::{
     io::{self, Read},
-    ops::Range,
     sync::Arc,
 };
 
-use async_trait::async_trait;
-use bytes::Bytes;
-use object_store::{local::LocalFileSystem, path::Path as StorePath};
-use prestage_configmgr::distribution_point::RemoteFile;
 use prestage_proto::v1;
-use prestage_wim::{ObjectSource, RangeRead, ReadAhead, Wim, WimError};
+use prestage_wim::{RangeRead, ReadAhead, Wim, WimError};
 
 use super::{
     Tools,
@@ -56,7 +51,8 @@ impl<'a> SourceWim<'a> {
         let opened = tools.runtime.block_on(async {
             let mut sources = Vec::with_capacity(files.len());
             for file in &files {
-                sources.push(range_source(file).await?);
+                let ranges = ReadAhead::new(file.at.ranges().await?);
+                sources.push(Arc::new(ranges) as Arc<dyn RangeRead>);
             }
             Wim::open_set(sources).await
         });
@@ -78,44 +74,14 @@ impl<'a> SourceWim<'a> {
     }
 }
 
-async fn range_source(file: &WimFile<'_>) -> prestage_wim::Result<Arc<dyn RangeRead>> {
-    let source: Arc<dyn RangeRead> = match file.at.place.local_path(&file.at.file)? {
-        Some(path) => {
-            let path = StorePath::from_absolute_path(path).map_err(object_store::Error::from)?;
-            let source = ObjectSource::open(Arc::new(LocalFileSystem::new()), path).await?;
-            Arc::new(source.named(file.listed.path.clone()))
-        }
-        None => Arc::new(RemoteWim(file.at.remote()?)),
-    };
-    Ok(Arc::new(ReadAhead::new(source)))
-}
-
-/// A WIM on a distribution point that is reached over HTTP.
-struct RemoteWim(RemoteFile);
-
-#[async_trait]
-impl RangeRead for RemoteWim {
-    fn size(&self) -> u64 {
-        self.0.size()
-    }
-
-    fn name(&self) -> String {
-        self.0.name().to_owned()
-    }
-
-    async fn read(&self, range: Range<u64>) -> prestage_wim::Result<Bytes> {
-        Ok(self.0.read_range(range).await?)
-    }
-}
-
 /// A file that could not be read: gone or changed, or out of reach for now.
 pub fn unreadable(listed: &v1::ListedFile, error: io::Error) -> SourceProblem {
-    let problem = format!("'{}': {error}", listed.path);
+    let what = format!("'{}'", listed.path);
     match error.kind() {
         io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
-            SourceProblem::WrongContent(problem)
+            SourceProblem::WrongContent(format!("{what}: {error}"))
         }
-        _ => SourceProblem::Unreadable(problem),
+        _ => SourceProblem::unreadable(&what, error),
     }
 }
 

@@ -87,7 +87,11 @@ fn copy_wanted(
         return Err(TaskError::BadTask(problem).into());
     }
     wanted.sort_by_key(|blob| (blob.part, blob.resource.offset));
-    let mut copier = Copier { writer: tools.pack_writer()?, resources: Vec::new(), tools };
+    let mut stored = 0;
+    for number in 1..=opened.wim.header.parts {
+        stored += opened.part(number)?.listed.size;
+    }
+    let mut copier = Copier { writer: tools.pack_writer(stored)?, resources: Vec::new(), tools };
     let mut bytes_read = 0;
     for number in 1..=opened.wim.header.parts {
         let here = wanted.iter().filter(|blob| blob.part == number);

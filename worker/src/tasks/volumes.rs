@@ -115,7 +115,7 @@ impl Assembly<'_> {
                 return Err(TaskError::Cancelled);
             }
             tools.runtime.block_on(async {
-                tools.objects.put_staged(&self.build.glue(number), glue).await?;
+                tools.put_staged(&self.build.glue(number), glue).await?;
                 let encoded = recipe.encode();
                 let key = self.build.recipe(number);
                 tools.objects.put_small(&key, encoded, PutRule::Overwrite).await?;
@@ -141,7 +141,8 @@ impl Assembly<'_> {
         tools: &Tools,
     ) -> Result<(Staged, Recipe), TaskError> {
         let inline = self.inline_bytes(number);
-        let mut glue = Glue::write(volume, self.packs, tools)?;
+        let more = (inline.len() + closing.tail.len()) as u64;
+        let mut glue = Glue::write(volume, more, self.packs, tools)?;
         glue.append(inline)?;
         glue.append(&closing.tail[..closing.covered])?;
         if self.task.integrity_table {

@@ -146,7 +146,7 @@ impl ContentLibrary {
 /// Where the bytes with this SHA-256 are: in the `FileLib` of `library`, or of a sibling folder
 /// `SCCMContentLib<D>` for another drive of the distribution point.
 pub fn file_path(library: &Path, sha256: &[u8; 32]) -> Result<PathBuf, LibraryError> {
-    stored(library, &file_libs(library), sha256, "a file of the content")
+    find_stored(library, sha256, "a file of the content")
 }
 
 /// Opens a file of a listing so that its bytes are checked while they are read.
@@ -201,12 +201,15 @@ fn file_libs(root: &Path) -> Vec<PathBuf> {
         true => Path::new("."),
         false => parent,
     });
-    if let Some(found) = beside.and_then(|parent| entries(parent).ok()) {
+    if let Some(found) = beside.and_then(|parent| fs::read_dir(parent).ok()) {
+        // By name first: what else is mounted beside it may hang, and is not looked at.
         let mut siblings: Vec<PathBuf> = found
-            .into_iter()
-            .filter(|(name, _, is_folder)| *is_folder && is_drive_library(name))
-            .map(|(_, path, _)| path)
-            .filter(|path| path.file_name() != root.file_name())
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .filter(|path| {
+                path.file_name() != root.file_name()
+                    && path.file_name().and_then(|n| n.to_str()).is_some_and(is_drive_library)
+                    && path.is_dir()
+            })
             .collect();
         siblings.sort();
         libraries.extend(siblings);

@@ -171,18 +171,24 @@ impl RemoteReader {
                     self.pieces.insert(Box::pin(response.stream()))
                 }
             };
+            let mut stalled = false;
             let broken = match self.runtime.block_on(pieces.next()) {
                 Some(Ok(piece)) if piece.is_empty() => continue,
                 Some(Ok(piece)) if piece.len() as u64 <= self.end - self.at => return Ok(piece),
                 Some(Ok(_)) => return Err(self.file.wrong("it is longer than its listing says")),
-                Some(Err(error)) => io::Error::other(error),
+                Some(Err(error)) => {
+                    stalled = matches!(error, AccessError::Stalled { .. });
+                    io::Error::other(error)
+                }
                 None => io::Error::other(format!(
                     "{}: the answer broke off",
                     self.file.server.address()
                 )),
             };
             self.pieces = None;
-            self.resumes += 1;
+            // One that gives nothing is asked once more, where its connection died without a word.
+            self.resumes =
+                if stalled { RESUMES_MAX.max(self.resumes + 1) } else { self.resumes + 1 };
             if self.resumes > RESUMES_MAX {
                 return Err(broken);
             }

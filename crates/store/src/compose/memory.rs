@@ -8,7 +8,7 @@ use super::error::ComposeError;
 use super::{PIECE, PIECES, Part, Source};
 
 /// Most bytes of a part, or of a piece of one, that are held in memory to be sent.
-pub(super) const MAX_THROUGH_MEMORY: u64 = 40 * 1024 * 1024;
+pub const MAX_THROUGH_MEMORY: u64 = 40 * 1024 * 1024;
 
 /// The ranges (offset, bytes) that `len` bytes are handled in, `step` bytes each but the last.
 pub(super) fn steps(len: u64, step: u64) -> impl Iterator<Item = (u64, u64)> {

@@ -37,6 +37,7 @@ use async_trait::async_trait;
 
 pub use composer::Composer;
 pub use error::ComposeError;
+pub use memory::MAX_THROUGH_MEMORY;
 
 use crate::error::StoreError;
 use crate::keys::ObjectKey;

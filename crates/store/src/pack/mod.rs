@@ -9,7 +9,7 @@ mod writer;
 pub use index::{IndexError, PackContents, PackFacts, PackIndex, ResourceEntry};
 pub use index_wire::INDEX_LIMIT;
 pub(crate) use publish::sync_folder;
-pub use publish::{PublishError, Published};
+pub use publish::{PublishError, Published, UPLOAD_BYTES};
 pub use reader::{PackReadError, PackReader};
 pub use writer::{FinishedPack, PackWriteError, PackWriter, Reservation};
 

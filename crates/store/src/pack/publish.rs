@@ -19,8 +19,10 @@ use crate::staging::Staged;
 
 /// Bytes of one uploaded part, and of an object that is uploaded whole.
 const UPLOAD_PART: u64 = 16 * 1024 * 1024;
-/// Parts in memory at once.
-const UPLOADS: usize = 4;
+/// Parts in memory at once, and their bytes.
+const UPLOADS: u64 = 4;
+/// Bytes in memory of one upload, where nothing else is said.
+pub const UPLOAD_BYTES: u64 = UPLOADS * UPLOAD_PART;
 /// Parts that are planned for at most; the protocol's limit is 10 000.
 const UPLOAD_PARTS: u64 = 9_000;
 
@@ -183,9 +185,10 @@ impl Upload {
         bytes: u64,
     ) -> Result<(), StoreError> {
         let part = UPLOAD_PART.max(bytes.div_ceil(UPLOAD_PARTS));
+        let at_once = (self.objects.upload_bytes() / part).clamp(1, UPLOADS) as usize;
         let parts: Vec<PartId> = stream::iter(0..bytes.div_ceil(part))
             .map(|number| self.part(id, staging, number, part.min(bytes - number * part), part))
-            .buffered(UPLOADS)
+            .buffered(at_once)
             .try_collect()
             .await?;
         let done = self.client.complete_multipart(&self.path, id, parts).await;

@@ -22,12 +22,19 @@ pub struct Encoder {
     codec: Codec,
     pool: Arc<ThreadPool>,
     compressors: Compressors,
+    windows: usize,
 }
 
 impl Encoder {
     /// An encoder that uses `pool`'s threads.
     pub fn new(codec: Codec, pool: Arc<ThreadPool>) -> Self {
-        Self { codec, pool, compressors: Compressors::new(codec) }
+        Self { codec, pool, compressors: Compressors::new(codec), windows: window::WINDOWS }
+    }
+
+    /// The same with so many windows of content in memory ([`window::WINDOW_MEMORY`] each).
+    #[must_use]
+    pub fn with_windows(self, windows: usize) -> Self {
+        Self { windows, ..self }
     }
 
     /// Encodes `files` in order into `sink`. An error names the number of the file it is about.
@@ -40,7 +47,7 @@ impl Encoder {
         let mut packing = Packing::new(&self.compressors, &self.pool, LargeFiles::ByFirstWindow);
         let mut writer = ResourceWriter::new(self.codec, files, sink);
         let work = |window: &mut _| packing.work(window);
-        window::pass(files, progress, work, |window| writer.write(window))?;
+        window::pass(files, self.windows, progress, work, |window| writer.write(window))?;
         Ok(writer.into_done())
     }
 
@@ -58,7 +65,8 @@ impl Encoder {
         let mut packing = Packing::new(&self.compressors, &self.pool, LargeFiles::Tried);
         let mut writer = RunWriter::new(self.codec, sink);
         let work = |window: &mut _| packing.work(window);
-        let passed = window::pass(&[run], progress, work, |window| writer.write(window));
+        let passed =
+            window::pass(&[run], self.windows, progress, work, |window| writer.write(window));
         passed.map_err(|(_, error)| error)?;
         writer.into_done()
     }

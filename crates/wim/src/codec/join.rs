@@ -40,12 +40,13 @@ pub struct JoinedFile {
     pub differing: Vec<usize>,
 }
 
-/// Joins the runs of a file, in order, into its resource.
+/// Joins the runs of a file, in order, into its resource, with so many windows of it in memory.
 pub fn join(
     codec: Codec,
     file: FileToEncode,
     runs: Vec<RunToJoin>,
     pool: &ThreadPool,
+    windows: usize,
     sink: &mut dyn ResourceSink,
     progress: &Progress,
 ) -> Result<JoinedFile> {
@@ -64,7 +65,7 @@ pub fn join(
         hashing.pass(&window.data);
         Ok(())
     };
-    let passed = window::pass(&[file], progress, work, |window| writer.write(window));
+    let passed = window::pass(&[file], windows, progress, work, |window| writer.write(window));
     passed.map_err(|(_, error): Stopped| error)?;
     let stored_bytes = sink.position() - offset;
     let (sha1, sha256, runs) = hashing.finish();

@@ -19,7 +19,7 @@ pub use run::EncodedRun;
 pub use shrink::cannot_shrink;
 pub use sink::{MemorySink, Reservation, ResourceSink};
 pub use wimlib::{Compressor, Decompressor};
-pub use window::WINDOW_BYTES;
+pub use window::{WINDOW_BYTES, WINDOW_MEMORY, WINDOWS};
 
 /// The compression formats of a WIM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -23,8 +23,12 @@ use crate::{
 /// window of its own, since what its first window comes to decides how all of it is stored.
 pub const WINDOW_BYTES: usize = 8 << 20;
 
-/// Windows that go round: one for each stage, and one that waits between them.
-const WINDOWS: usize = 4;
+/// Windows that keep all stages busy: one for each, and one that waits between them. They go round, so
+/// when all are full, nothing more is read.
+pub const WINDOWS: usize = 4;
+
+/// Memory that a window takes: its content, and what becomes of it.
+pub const WINDOW_MEMORY: u64 = 2 * WINDOW_BYTES as u64;
 
 /// Bytes of one file in a window.
 pub(super) struct Span {
@@ -92,16 +96,17 @@ pub(super) fn chunk_ranges(
 pub(super) type Stopped = (usize, WimError);
 
 /// Passes all files through: `work` fills in what becomes of a window's content on a thread of its
-/// own, `write` takes the windows in order on the caller's.
+/// own, `write` takes the windows in order on the caller's. With a single window, the stages take turns.
 pub(super) fn pass(
     files: &[FileToEncode],
+    windows: usize,
     progress: &Progress,
     mut work: impl FnMut(&mut Window) -> Result<()> + Send,
     mut write: impl FnMut(&Window) -> Result<()>,
 ) -> std::result::Result<(), Stopped> {
     std::thread::scope(|scope| {
         let (give_back, free) = mpsc::channel();
-        for _ in 0..WINDOWS {
+        for _ in 0..windows.max(1) {
             // The receiver is right here.
             let _ = give_back.send(Window::default());
         }
