@@ -173,7 +173,6 @@ def check_settings() -> None:
     known = set(re.findall(r'env = "(PRESTAGE_\w+)"', (ROOT / "cli" / "src" / "args.rs").read_text()))
     # Of the compose file itself: folders of this machine.
     known |= {"PRESTAGE_DP1", "PRESTAGE_DP2", "PRESTAGE_SITES"}
-    # Settings that come with measured workers; until then they are told, not refused.
     files = [path for path in DEPLOY.rglob("*") if path.is_file() and path.suffix != ".py"]
     for path in [*files, ROOT / "Containerfile"]:
         for name in sorted(set(re.findall(r"PRESTAGE_[A-Z0-9_]+", path.read_text())) - known):
