@@ -4,6 +4,7 @@ use std::path::Path;
 
 use prestage_proto::v1;
 use serde_json::{Value, json};
+use tracing::Instrument;
 
 use super::{
     follow::{Interrupt, follow},
@@ -35,7 +36,8 @@ pub async fn build(args: BuildArgs, output: Output) -> Result<(), CliError> {
     }
     let mut connection = Connection::open_staged(&args.remote, true, staging).await?;
     let started = std::time::Instant::now();
-    let built = run(&mut connection, request, plan, given, &args).await;
+    let span = tracing::info_span!("prestage build", otel.kind = "client");
+    let built = run(&mut connection, request, plan, given, &args).instrument(span).await;
     let closed = connection.close().await;
     let build = built?;
     closed?;

@@ -5,9 +5,10 @@ use std::{pin::Pin, sync::Arc};
 use prestage_configmgr::admin_service::Registered;
 use prestage_media::certificate::CertificateError;
 use prestage_proto::v1::{self, media_service_server::MediaService};
+use prestage_telemetry::{TRACEPARENT, span_under};
 use time::OffsetDateTime;
 use tokio_stream::{Stream, StreamExt, wrappers::WatchStream};
-use tonic::{Code, Request, Response, Status};
+use tonic::{Code, Request, Response, Status, metadata::MetadataMap};
 use tracing::Instrument;
 
 use super::{
@@ -52,11 +53,13 @@ impl MediaApi {
         &self,
         active: &Active,
         request: v1::SubmitBuildRequest,
+        trace: &str,
     ) -> Result<String, Status> {
         let plan = BuildPlan::parse(&request.plan_json);
         let plan = plan.map_err(|error| Status::invalid_argument(error.to_string()))?;
         let build_id = (self.new_id)();
         let span = tracing::info_span!("build", build_id, medium = plan.name, otel.kind = "server");
+        let span = span_under(span, trace);
         let output = if request.output.is_empty() { plan.output.clone() } else { request.output };
         let output = medium_output(output, plan.split_mib);
         let output = output.map_err(|error| Status::invalid_argument(error.to_string()))?;
@@ -202,6 +205,12 @@ fn point_in_time(stamp: prost_types::Timestamp) -> Result<OffsetDateTime, Status
         .map_err(|_| Status::invalid_argument("the deadline is no point in time"))
 }
 
+/// The trace that a caller's request belongs to; empty if it is not traced.
+fn trace_of(metadata: &MetadataMap) -> String {
+    let value = metadata.get(TRACEPARENT).and_then(|value| value.to_str().ok());
+    value.unwrap_or_default().to_owned()
+}
+
 fn not_found(build_id: &str) -> Status {
     Status::not_found(format!("there is no build '{build_id}': see 'prestage list'"))
 }
@@ -227,8 +236,9 @@ impl MediaService for MediaApi {
         if let Way::There(leader) = self.leaders.way(request.metadata())? {
             return leader.answer(leader.media().plan_media(forwarded(request))).await;
         }
-        let planning = self.planner.plan_media(request.into_inner());
-        let plan = planning.instrument(tracing::info_span!("plan")).await;
+        let span = tracing::info_span!("plan", otel.kind = "server");
+        let span = span_under(span, &trace_of(request.metadata()));
+        let plan = self.planner.plan_media(request.into_inner()).instrument(span).await;
         let plan = plan.map_err(|failure| {
             let code = plan_code(&failure);
             status_of(&failure.into(), code)
@@ -247,7 +257,8 @@ impl MediaService for MediaApi {
                 return leader.answer(leader.media().submit_build(forwarded(request))).await;
             }
         };
-        let build_id = self.submit(&active, request.into_inner()).await?;
+        let trace = trace_of(request.metadata());
+        let build_id = self.submit(&active, request.into_inner(), &trace).await?;
         Ok(Response::new(v1::SubmitBuildResponse { build_id }))
     }
 

@@ -19,7 +19,9 @@ use std::{
 use backon::{BackoffBuilder, ExponentialBuilder};
 use bytes::Bytes;
 use futures::future::BoxFuture;
+use http::HeaderValue;
 use http_body_util::{BodyExt, Full};
+use prestage_telemetry::TRACEPARENT;
 use tonic::{
     Status,
     body::Body,
@@ -140,9 +142,16 @@ impl Service<http::Request<Body>> for Coordinators {
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
         let this = self.clone();
+        let traceparent = prestage_telemetry::traceparent(&tracing::Span::current());
         Box::pin(async move {
             // One message; it is kept for the next coordinator.
-            let (head, body) = request.into_parts();
+            let (mut head, body) = request.into_parts();
+            // The call belongs to the caller's trace.
+            if let Ok(traceparent) = HeaderValue::try_from(traceparent)
+                && !traceparent.is_empty()
+            {
+                head.headers.insert(TRACEPARENT, traceparent);
+            }
             match body.collect().await {
                 Ok(body) => this.ask_patiently(Asked { head, body: body.to_bytes() }).await,
                 Err(status) => Ok(Status::into_http(status)),

@@ -196,6 +196,7 @@ impl Objects {
     }
 
     /// Writes a small object in one piece: it is there whole or not at all.
+    #[tracing::instrument(name = "store put", skip_all, fields(object = %key, bytes = body.len()))]
     pub async fn put_small(
         &self,
         key: &ObjectKey,
@@ -217,6 +218,7 @@ impl Objects {
     }
 
     /// Reads a whole object of at most `limit` bytes.
+    #[tracing::instrument(name = "store get", skip_all, fields(object = %key))]
     pub async fn get(&self, key: &ObjectKey, limit: u64) -> Result<Bytes, StoreError> {
         let path = self.store_path(key)?;
         let answer = self.store.get(&path).await;

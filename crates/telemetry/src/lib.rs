@@ -103,17 +103,20 @@ fn provider(service: &str) -> Result<Option<SdkTracerProvider>, TelemetryError> 
     Ok(Some(provider))
 }
 
+/// The header, or the gRPC metadata, that a trace's context travels in (W3C).
+pub const TRACEPARENT: &str = "traceparent";
+
 /// The W3C `traceparent` of a span; empty when it is not traced.
 pub fn traceparent(span: &Span) -> String {
     let mut carrier = HashMap::new();
     TraceContextPropagator::new().inject_context(&span.context(), &mut carrier);
-    carrier.remove("traceparent").unwrap_or_default()
+    carrier.remove(TRACEPARENT).unwrap_or_default()
 }
 
 /// Makes `span` a child of the span that `traceparent` names, and gives it back.
 pub fn span_under(span: Span, traceparent: &str) -> Span {
     if !traceparent.is_empty() {
-        let carrier = HashMap::from([("traceparent".to_owned(), traceparent.to_owned())]);
+        let carrier = HashMap::from([(TRACEPARENT.to_owned(), traceparent.to_owned())]);
         let parent = TraceContextPropagator::new().extract(&carrier);
         // Without an exporter there is no context to set, which is no fault.
         let _ = span.set_parent(parent);

@@ -154,6 +154,7 @@ impl Compose for Composer {
         }
     }
 
+    #[tracing::instrument(name = "store compose begin", skip_all, fields(medium = %dst, bytes = total_bytes))]
     async fn begin(&self, dst: &ObjectUrl, total_bytes: u64) -> Result<UploadToken, ComposeError> {
         let name = dst.name()?.to_owned();
         match dst {
@@ -175,6 +176,7 @@ impl Compose for Composer {
         }
     }
 
+    #[tracing::instrument(name = "store compose part", skip_all, fields(part = part.number))]
     async fn place(&self, token: &UploadToken, part: &Part) -> Result<Receipt, ComposeError> {
         let upload = OpenUpload::parse(token)?;
         upload.check(part)?;
@@ -213,6 +215,7 @@ impl Compose for Composer {
         }
     }
 
+    #[tracing::instrument(name = "store compose finish", skip_all)]
     async fn finish(
         &self,
         token: &UploadToken,

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use futures::TryStreamExt;
 
+use super::pin::{self, PIN_MAX};
 use super::policy::{GarbagePolicy, Item, Why, choose};
-use super::{COLLECTING_MAX, mark, pin};
+use super::{COLLECTING_MAX, mark};
 use crate::error::StoreError;
 use crate::keys::{ObjectKey, PackKey, StoredObject};
 use crate::objects::Objects;
@@ -175,6 +176,7 @@ async fn look(
     let mut found = objects.list("listings");
     while let Some(object) = found.try_next().await? {
         items.push(Item {
+            name: object.key.clone(),
             keys: vec![object.key],
             bytes: object.bytes,
             written: object.modified,
@@ -183,16 +185,41 @@ async fn look(
             whole: true,
         });
     }
+    items.extend(leftovers(objects, now).await?);
     let uses = pin::uses(objects, policy.keep.unwrap_or(USES_KEPT), now).await?;
     let pinned = pin::pinned(objects, now).await?;
     items.iter_mut().for_each(|item| note_uses(item, &uses, &pinned));
     Ok(items)
 }
 
+/// What builds left that ended without anybody's noticing, long ago.
+async fn leftovers(objects: &Objects, now: SystemTime) -> Result<Vec<Item>, StoreError> {
+    let mut builds: HashMap<String, Item> = HashMap::new();
+    let mut found = objects.list("builds");
+    while let Some(object) = found.try_next().await? {
+        let build = object.key.as_str().split('/').nth(1).unwrap_or_default().to_owned();
+        let item = builds.entry(build).or_insert_with(|| Item {
+            name: object.key.clone(),
+            keys: Vec::new(),
+            bytes: 0,
+            written: object.modified,
+            last_use: object.modified,
+            pinned: false,
+            whole: false,
+        });
+        item.keys.push(object.key);
+        item.bytes += object.bytes;
+        item.written = item.written.max(object.modified);
+        item.last_use = item.written;
+    }
+    let is_old = |item: &Item| now.duration_since(item.written).unwrap_or_default() > PIN_MAX;
+    Ok(builds.into_values().filter(is_old).collect())
+}
+
 fn note_uses(item: &mut Item, uses: &HashMap<ObjectKey, SystemTime>, pinned: &BTreeSet<ObjectKey>) {
-    item.pinned = item.keys.iter().any(|key| pinned.contains(key));
-    let used = item.keys.iter().filter_map(|key| uses.get(key).copied());
-    item.last_use = used.max().unwrap_or(item.last_use).max(item.last_use);
+    item.pinned = pinned.contains(&item.name);
+    let used = uses.get(&item.name).copied().unwrap_or(item.last_use);
+    item.last_use = item.last_use.max(used);
 }
 
 /// The index goes first: a pack without one is taken for a killed worker's, and made anew.
@@ -203,5 +230,6 @@ fn pack(key: PackKey, halves: &Halves) -> Option<Item> {
     keys.extend(halves.pack.map(|_| key.pack()));
     let bytes = halves.index.iter().chain(&halves.pack).map(|(bytes, _)| bytes).sum();
     let whole = halves.index.is_some() && halves.pack.is_some();
-    Some(Item { keys, bytes, written, last_use: written, pinned: false, whole })
+    let name = key.index();
+    Some(Item { name, keys, bytes, written, last_use: written, pinned: false, whole })
 }

@@ -12,7 +12,7 @@ use crate::objects::{Objects, PutRule};
 /// A pin of a million keys is below this.
 const PIN_BYTES_MAX: u64 = 256 << 20;
 /// A pin older than this is of an installation that is gone: no build runs for a month.
-const PIN_MAX: Duration = Duration::from_secs(30 * 86_400);
+pub(super) const PIN_MAX: Duration = Duration::from_secs(30 * 86_400);
 /// Folder of what ended builds used, by day.
 const USES: &str = "uses";
 

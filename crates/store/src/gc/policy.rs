@@ -24,6 +24,8 @@ impl Default for GarbagePolicy {
 /// Something that may go: a pack with its index, half of one, or a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Item {
+    /// What pins and uses call it, there or not: a pack goes by its index.
+    pub name: ObjectKey,
     /// Its objects, in the order in which they are removed.
     pub keys: Vec<ObjectKey>,
     /// Their bytes.
@@ -34,7 +36,7 @@ pub struct Item {
     pub last_use: SystemTime,
     /// Whether a build may be using it now.
     pub pinned: bool,
-    /// Whether it is of use: a pack without its index, or an index without its pack, is not.
+    /// Whether it is of use: half of a pack is not, nor what a build left that is gone.
     pub whole: bool,
 }
 
@@ -45,8 +47,8 @@ pub enum Why {
     Old,
     /// Others were used later, and there is too much.
     Budget,
-    /// A worker ended in the middle of writing it.
-    Half,
+    /// A worker ended in the middle of writing it, or its build is gone.
+    Leftover,
 }
 
 impl Why {
@@ -56,7 +58,7 @@ impl Why {
         match self {
             Self::Old => "not used for long",
             Self::Budget => "over the size budget",
-            Self::Half => "half of a pack",
+            Self::Leftover => "left by a worker or a build that is gone",
         }
     }
 }
@@ -81,7 +83,7 @@ pub fn choose(items: &[Item], policy: &GarbagePolicy, now: SystemTime) -> Vec<(u
         let too_old = policy.keep.is_some_and(|keep| age(item.last_use) > keep);
         let too_much = policy.max_bytes.is_some_and(|max| left > max);
         let why = match (item.whole, too_old, too_much) {
-            (false, ..) => Why::Half,
+            (false, ..) => Why::Leftover,
             (_, true, _) => Why::Old,
             (_, _, true) => Why::Budget,
             _ => continue,
@@ -107,7 +109,8 @@ mod tests {
     fn item(name: &str, bytes: u64, days: u32) -> Item {
         let time = now() - DAY * days;
         let keys = vec![ObjectKey::new(name).unwrap()];
-        Item { keys, bytes, written: time, last_use: time, pinned: false, whole: true }
+        let name = keys[0].clone();
+        Item { name, keys, bytes, written: time, last_use: time, pinned: false, whole: true }
     }
 
     fn names(items: &[Item], policy: &GarbagePolicy) -> Vec<(String, Why)> {
@@ -134,7 +137,7 @@ mod tests {
     fn halves_go_but_not_while_they_may_be_being_written() {
         let mut items = vec![item("a", 10, 1), item("b", 10, 0)];
         items.iter_mut().for_each(|item| item.whole = false);
-        assert_eq!(names(&items, &GarbagePolicy::default()), [("a".into(), Why::Half)]);
+        assert_eq!(names(&items, &GarbagePolicy::default()), [("a".into(), Why::Leftover)]);
     }
 
     proptest! {

@@ -106,8 +106,40 @@ async fn a_pack_without_index_is_removed_and_strangers_are_left() -> Result<(), 
     let policy = GarbagePolicy::default();
     let now = in_days(1);
     let collected = Collection::begin(&objects, "c", &policy, now).await?.end().await?;
-    assert_eq!(collected.removed[0].why, Why::Half);
+    assert_eq!(collected.removed[0].why, Why::Leftover);
     assert!(objects.head(&stranger).await?.is_some());
+    Ok(())
+}
+
+/// A worker publishes the pack first and its index last: in between there is half a pack.
+#[tokio::test]
+async fn half_of_a_pinned_pack_is_pinned_however_old_it_looks() -> Result<(), StoreError> {
+    let Store { objects, _folder } = store().await;
+    let pack = add_pack(&objects, "pack").await;
+    objects.delete(&pack.index()).await?;
+    Pin::new([pack.index()]).put(&objects, &BuildId::new("b")?).await?;
+    let collected =
+        Collection::begin(&objects, "c", &keep_a_day(), in_days(2)).await?.end().await?;
+    assert_eq!((collected.removed.len(), collected.pinned), (0, 1));
+    assert!(objects.head(&pack.pack()).await?.is_some());
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_a_build_left_that_is_gone_goes_in_the_end() -> Result<(), StoreError> {
+    let Store { objects, _folder } = store().await;
+    let (pack, gone) = (add_pack(&objects, "pack").await, BuildId::new("gone")?);
+    Pin::new([pack.index()]).put(&objects, &gone).await?;
+    objects.put_small(&gone.placements(), "placements".into(), PutRule::Overwrite).await?;
+    let policy = GarbagePolicy::default();
+    let soon = Collection::begin(&objects, "c", &policy, in_days(20)).await?.end().await?;
+    assert_eq!((soon.removed.len(), soon.pinned), (0, 1));
+    let late = Collection::begin(&objects, "c", &policy, in_days(31)).await?.end().await?;
+    assert_eq!(late.removed.len(), 1);
+    assert_eq!(late.removed[0].why, Why::Leftover);
+    assert!(objects.head(&gone.pin()).await?.is_none());
+    assert!(objects.head(&gone.placements()).await?.is_none());
+    assert!(is_there(&objects, &pack).await, "it may be of use to others");
     Ok(())
 }
 

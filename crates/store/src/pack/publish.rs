@@ -115,6 +115,7 @@ impl Objects {
     }
 
     /// Publishes a staged file under any key, all at once, replacing what was there.
+    #[tracing::instrument(name = "store put", skip_all, fields(object = %key, bytes = staged.bytes()))]
     pub async fn put_staged(&self, key: &ObjectKey, staged: Staged) -> Result<(), StoreError> {
         if let Some(target) = self.local_path(key) {
             debug_assert_eq!(staged.lead, self.lead(key), "made for another object");

@@ -10,6 +10,8 @@ use prestage_store::{
     StoreOptions, UploadToken,
 };
 
+use super::garbage::garbage_goes_and_what_is_pinned_stays;
+
 /// S3's minimum for a part, and a bit, so that offsets are odd.
 pub const S3_PART: u64 = 5 * 1024 * 1024 + 17;
 /// For stores without a minimum.
@@ -44,6 +46,7 @@ pub async fn conformance(bench: &Bench<'_>) {
     receipts_of_other_parts_and_compositions_are_refused(bench).await;
     what_is_said_to_be_placed_is_placed(bench).await;
     only_forgotten_compositions_are_reaped(bench).await;
+    garbage_goes_and_what_is_pinned_stays(&bench.objects).await;
     bench.assert_clean().await;
 }
 

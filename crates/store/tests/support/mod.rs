@@ -5,6 +5,7 @@ pub mod azurite;
 pub mod conformance;
 pub mod faults;
 pub mod front;
+pub mod garbage;
 pub mod google;
 pub mod seaweed;
 
