@@ -105,3 +105,33 @@ fn services_end_when_they_are_asked_to() {
         assert!(status.success(), "the {name} ended with {status}");
     }
 }
+
+#[test]
+fn a_worker_that_is_asked_to_end_finishes_what_it_has_and_nothing_is_done_twice() {
+    let demo = Demo::of_mib(120);
+    let plan = saved_plan(&demo, "balanced", &[]);
+    let (_coordinator, address) = coordinator(&demo, "127.0.0.1:0");
+    let client = start_build(&demo, &address, &plan);
+    let build = first_build(&demo, &address);
+    let (mut leaving, lines) = worker(&demo, &address, "leaving");
+    // It is in the middle of something.
+    wait_until(|| {
+        tasks(&demo, &address, &build)
+            .iter()
+            .any(|task| task["state"] == "leased" && task["bytes_done"].as_u64().unwrap() > 0)
+    });
+    support::tool("kill", "procps", ["-TERM", &leaving.0.id().to_string()]);
+    let (_staying, _) = worker(&demo, &address, "staying");
+    wait_for(&lines, "worker has ended");
+    assert!(leaving.0.wait().unwrap().success());
+    ok(&client.wait_with_output().unwrap());
+    let url = format!("http://{address}");
+    let shown = ok(&prestage(&demo, ["show", &build, "--json", "--coordinator", &url]));
+    for task in shown["tasks"].as_array().unwrap() {
+        assert_eq!(task["state"], "done");
+        assert!(task["generation"].as_u64().unwrap() <= 1, "done twice: {task}");
+    }
+    let log = ok(&prestage(&demo, ["log", &build, "--json", "--coordinator", &url])).to_string();
+    assert!(log.contains("'leaving'") || log.contains("leaving"), "it did something: {log}");
+    until_clean(&demo);
+}

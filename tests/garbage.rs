@@ -12,7 +12,10 @@ use std::{
 use serde_json::Value;
 use support::{
     Demo, assert_clean, files_below,
-    fleet::{coordinator, first_build, saved_plan, start_build, undisturbed, until_clean, worker},
+    fleet::{
+        coordinator, first_build, saved_plan, service, start_build, undisturbed, until_clean,
+        wait_for, worker,
+    },
     ok, prestage, refused,
 };
 
@@ -117,4 +120,18 @@ fn a_collector_beside_running_builds_does_no_harm() {
     assert!(collecting > 1);
     assert_eq!(fs::read(demo.path("out.wim")).unwrap(), quiet);
     until_clean(&demo);
+}
+
+#[test]
+fn a_coordinator_collects_by_itself_if_it_is_told_to() {
+    let demo = Demo::new();
+    ok(&demo.build("out.wim", "data", &[]));
+    let data = demo.path("data");
+    age(&data, 40);
+    let args = ["coordinator", "--listen", "127.0.0.1:0", "--keep-days", "30", "--data-dir"];
+    let args: Vec<&str> = args.into_iter().chain([data.to_str().unwrap()]).collect();
+    let (_coordinator, _, lines) = service(&demo, &args, "coordinator is ready");
+    let said = wait_for(&lines, "garbage");
+    assert!(!said.contains("removed=0"), "{said}");
+    assert_eq!(packs(&data), Vec::<PathBuf>::new());
 }

@@ -380,6 +380,12 @@ pub struct CoordinatorArgs {
     /// Address to serve Prometheus metrics at, under /metrics [default: none]
     #[arg(long, env = "PRESTAGE_METRICS", value_name = "ADDRESS")]
     pub metrics: Option<SocketAddr>,
+    /// Every hour, remove packs and listings that no build has used for so many days [default: never]
+    #[arg(long, env = "PRESTAGE_KEEP_DAYS", value_name = "DAYS")]
+    pub keep_days: Option<u32>,
+    /// Every hour, remove what was used longest ago, until no more than this is there [default: never]
+    #[arg(long, env = "PRESTAGE_MAX_GIB", value_name = "GIB")]
+    pub max_gib: Option<f64>,
     /// Seconds without a word after which a worker's tasks go to others [default: 15]
     #[arg(long, env = "PRESTAGE_LEASE_SECONDS")]
     pub lease_seconds: Option<u64>,

@@ -81,6 +81,7 @@ impl Connection {
             seal_key: None,
             advertise: String::new(),
             objects: args.local.objects.clone(),
+            garbage: None,
             // Its workers end with it.
             policy: Policy { return_grace: Duration::ZERO, ..Policy::default() },
             run_bytes: run_bytes(args.local.run_mib),

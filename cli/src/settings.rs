@@ -10,6 +10,7 @@ use std::{
 use prestage_access::{Access, Floor};
 use prestage_coordinator::{CoordinatorSettings, Policy, RUN_BYTES, state::StatePlace};
 use prestage_proto::v1;
+use prestage_store::gc::GarbagePolicy;
 use prestage_worker::{WorkerSettings, memory::Memory};
 use serde::{Deserialize, de::DeserializeOwned};
 
@@ -33,6 +34,8 @@ struct CoordinatorFile {
     seal_key: Option<PathBuf>,
     objects: Option<String>,
     lease_seconds: Option<u64>,
+    keep_days: Option<u32>,
+    max_gib: Option<f64>,
     metrics: Option<SocketAddr>,
     access: Option<PathBuf>,
 }
@@ -95,6 +98,7 @@ pub fn coordinator(args: CoordinatorArgs) -> Result<(String, CoordinatorSettings
         seal_key,
         advertise,
         objects,
+        garbage: garbage(args.keep_days.or(file.keep_days), args.max_gib.or(file.max_gib)),
         policy,
         run_bytes,
         access,
@@ -109,6 +113,16 @@ fn serve_metrics(address: Option<SocketAddr>) -> Result<(), CliError> {
     };
     let served = prestage_telemetry::serve_metrics(address);
     served.map_err(|error| CliError::failed(error.to_string(), ""))
+}
+
+/// What is kept of packs and listings: everything, unless something is said.
+fn garbage(keep_days: Option<u32>, max_gib: Option<f64>) -> Option<GarbagePolicy> {
+    let policy = GarbagePolicy {
+        keep: keep_days.map(|days| Duration::from_secs(86_400) * days),
+        max_bytes: max_gib.map(|gib| (gib.max(0.0) * f64::from(1 << 30)).ceil() as u64),
+        ..GarbagePolicy::default()
+    };
+    (policy != GarbagePolicy::default()).then_some(policy)
 }
 
 /// Who we are to the site's servers.

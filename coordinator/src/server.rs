@@ -7,7 +7,9 @@ use prestage_access::Access;
 use prestage_proto::v1::{
     media_service_server::MediaServiceServer, worker_service_server::WorkerServiceServer,
 };
-use prestage_store::{Composer, ObjectUrl, Objects, StoreError, StoreOptions, location::UrlError};
+use prestage_store::{
+    Composer, ObjectUrl, Objects, StoreError, StoreOptions, gc::GarbagePolicy, location::UrlError,
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite, DuplexStream},
     sync::mpsc,
@@ -46,6 +48,8 @@ pub struct CoordinatorSettings {
     pub advertise: String,
     /// The object store of packs: path or URL; empty for a folder in `data_dir`.
     pub objects: String,
+    /// What is kept of packs and listings; none for everything.
+    pub garbage: Option<GarbagePolicy>,
     /// How leases are treated.
     pub policy: Policy,
     /// Bytes above which a file becomes a pack of its own: see [`RUN_BYTES`](crate::RUN_BYTES).
@@ -130,12 +134,9 @@ impl Coordinator {
         let seal_key = Arc::new(SealKey::load_or_create(&seal_key)?);
         let store: Arc<dyn StateStore> = Arc::new(settings.state.open(&data_dir).await?);
         let composer = Arc::new(Composer::new(StoreOptions::from_env()));
-        let pipeline = Arc::new(MediaPipeline::new(
-            objects.clone(),
-            composer,
-            seal_key.clone(),
-            settings.shares_files,
-        ));
+        let pipeline =
+            MediaPipeline::new(objects.clone(), composer, seal_key.clone(), settings.shares_files);
+        let pipeline = Arc::new(pipeline.collecting(settings.garbage));
         let planner = Arc::new(MediaPlanner::new(
             objects.clone(),
             seal_key.clone(),

@@ -6,6 +6,7 @@ Starts a coordinator and workers, submits all builds at once, and prints what ca
 """
 
 import argparse
+import datetime
 import hashlib
 import json
 import os
@@ -165,6 +166,22 @@ def build_all(fleet, site, specs, outputs):
     return times, failures
 
 
+def waits_for_first_task(fleet):
+    """Seconds from the record of each build to its first task on a worker, sorted."""
+    def ask(*arguments):
+        command = [fleet.prestage.binary, *arguments, "--json", "--coordinator", fleet.url]
+        done = subprocess.run(command, env=fleet.prestage.env, capture_output=True, text=True, check=True)
+        return json.loads(done.stdout)
+
+    waits = []
+    for build in ask("list")["builds"]:
+        entries = ask("log", build["build_id"])["entries"]
+        times = [datetime.datetime.fromisoformat(entry["at"]) for entry in entries]
+        begun = [at for at, entry in zip(times, entries) if entry["text"].startswith("Began ")]
+        waits.append((min(begun) - times[0]).total_seconds())
+    return sorted(waits)
+
+
 def main():
     """Measures once and prints."""
     chosen = options()
@@ -183,12 +200,16 @@ def main():
             times, failures = build_all(fleet, site, specs[:1], outputs)
             assert not failures, failures[0]
             alone = times[0][1] - times[0][0]
+            first = waits_for_first_task(fleet)
         say(f"{chosen.builds} builds at once")
         with Fleet(prestage, folder / "all", chosen.workers) as fleet:
             times, failures = build_all(fleet, site, specs, outputs)
             numbers, memory = scrape(fleet.metrics), memory_mib(fleet.coordinator)
+            waits = waits_for_first_task(fleet)
         assert not failures, f"{len(failures)} failed: {failures[0]}"
         report(chosen, alone, times, numbers, memory, outputs)
+        print(f"| from submission to the first task: alone | {first[0]:.2f} s |")
+        print(f"| the same of {len(waits)} at once: median, greatest | {waits[len(waits) // 2]:.1f} s, {waits[-1]:.1f} s |")
 
 
 def report(chosen, alone, times, numbers, memory, outputs):

@@ -1,5 +1,6 @@
 //! Giving up compositions that nobody knows of: of workers that were killed between opening one and
-//! saying so. And uploads of packs, of workers that were killed while one was under way.
+//! saying so. And uploads of packs, of workers that were killed while one was under way; and packs that
+//! nobody uses any more, if that is wanted.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -32,6 +33,9 @@ impl Engine {
                 if let Err(error) = pipeline.reap(&folder, &live, now).await {
                     tracing::warn!(folder, %error, "abandoned compositions can't be looked for");
                 }
+            }
+            if let Err(error) = pipeline.collect_if_wanted(now).await {
+                tracing::warn!(%error, "garbage can't be collected");
             }
             if let Err(error) = pipeline.reap_uploads(now).await {
                 tracing::warn!(%error, "abandoned uploads of packs can't be looked for");

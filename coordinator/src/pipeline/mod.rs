@@ -52,6 +52,8 @@ pub struct MediaPipeline {
     seal_key: Arc<SealKey>,
     /// Whether large files are encoded by several workers.
     shares_files: bool,
+    /// What is kept without anybody's asking; none for everything.
+    garbage: Option<GarbagePolicy>,
 }
 
 /// Why a build can't go on.
@@ -106,7 +108,22 @@ impl MediaPipeline {
         seal_key: Arc<SealKey>,
         shares_files: bool,
     ) -> Self {
-        Self { objects, composer, seal_key, shares_files }
+        Self { objects, composer, seal_key, shares_files, garbage: None }
+    }
+
+    /// The same, removing from time to time what goes by this policy.
+    #[must_use]
+    pub fn collecting(self, garbage: Option<GarbagePolicy>) -> Self {
+        Self { garbage, ..self }
+    }
+
+    /// Removes what nobody uses, if that is wanted. The run is called after its time.
+    pub async fn collect_if_wanted(&self, now: OffsetDateTime) -> Result<(), PipelineError> {
+        if let Some(policy) = &self.garbage {
+            let collector = format!("{}", now.unix_timestamp_nanos());
+            self.collect_garbage(&collector, policy, false, now).await?;
+        }
+        Ok(())
     }
 
     /// The report of a build that has nothing to do, because the medium of exactly this plan is at

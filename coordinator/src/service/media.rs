@@ -162,8 +162,14 @@ impl MediaApi {
         if let Some(report) = unchanged.map_err(refused)? {
             return Ok((Vec::new(), Some(report)));
         }
-        let tasks = self.pipeline.begin(build_id, plan, output).await.map_err(refused)?;
-        Ok((tasks, None))
+        match self.pipeline.begin(build_id, plan, output).await {
+            Ok(tasks) => Ok((tasks, None)),
+            Err(error) => {
+                // Its pin is there already.
+                self.forget(build_id).await;
+                Err(refused(error))
+            }
+        }
     }
 
     /// A build as the active coordinator knows it.
