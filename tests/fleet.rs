@@ -115,11 +115,8 @@ fn a_worker_that_is_asked_to_end_finishes_what_it_has_and_nothing_is_done_twice(
     let build = first_build(&demo, &address);
     let (mut leaving, lines) = worker(&demo, &address, "leaving");
     // It is in the middle of something.
-    wait_until(|| {
-        tasks(&demo, &address, &build)
-            .iter()
-            .any(|task| task["state"] == "leased" && task["bytes_done"].as_u64().unwrap() > 0)
-    });
+    let leased = |task: &serde_json::Value| task["state"] == "leased";
+    wait_until(|| tasks(&demo, &address, &build).iter().any(leased));
     support::tool("kill", "procps", ["-TERM", &leaving.0.id().to_string()]);
     let (_staying, _) = worker(&demo, &address, "staying");
     wait_for(&lines, "worker has ended");
