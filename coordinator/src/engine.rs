@@ -373,11 +373,11 @@ impl Engine {
     /// A result is there: make it durable with what follows from it, then let it count. Other
     /// builds that wait for the same work get it too.
     async fn finish(&mut self, task: &TaskRef, result: &v1::TaskResult) -> Result<(), StateError> {
-        let mut waiting = vec![(task.clone(), result.clone())];
-        while let Some((task, result)) = waiting.pop() {
-            let same = self.finish_one(&task, &result).await?;
-            let shared = v1::TaskResult { reused: true, ..result };
-            waiting.extend(same.into_iter().map(|task| (task, shared.clone())));
+        let same = self.finish_one(task, result).await?;
+        let shared = v1::TaskResult { reused: true, ..result.clone() };
+        // All of them are known now: asking again for each would make a hundred builds ten thousand.
+        for task in same {
+            self.finish_one(&task, &shared).await?;
         }
         self.wake_workers();
         Ok(())
