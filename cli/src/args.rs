@@ -84,6 +84,140 @@ pub enum Command {
     /// About sites
     #[command(subcommand)]
     Site(SiteCommand),
+    /// About identities: certificates, enrolment, revocation
+    #[command(subcommand)]
+    Trust(TrustCommand),
+}
+
+/// About identities.
+#[derive(Debug, Subcommand)]
+pub enum TrustCommand {
+    /// Make an authority, a coordinator's and an administrator's certificate, and a trust file
+    Init(TrustInitArgs),
+    /// Make a certificate for another coordinator
+    Coordinator(TrustHostArgs),
+    /// Make a user's certificate
+    User(TrustUserArgs),
+    /// Make a one-time token, by which a worker gets its certificate
+    Token(TokenArgs),
+    /// List workers that were enrolled, and who was revoked
+    List(RemoteArgs),
+    /// Let an identity in no more, whatever certificates it has
+    Revoke(IdentityArgs),
+    /// Take a revocation back
+    Restore(IdentityArgs),
+    /// Say who the coordinator takes us for, and what we may do
+    Whoami(RemoteArgs),
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  prestage trust init /etc/prestage/trust --domain prestage.corp.example --host c1.corp.example --host 10.0.0.1"
+)]
+pub struct TrustInitArgs {
+    /// A folder for all of it, readable by its owner alone
+    pub dir: PathBuf,
+    /// What identities belong to: a name that nobody else uses
+    #[arg(long)]
+    pub domain: String,
+    /// A DNS name or address by which the coordinator is reached; may be given several times
+    #[arg(long, required = true)]
+    pub host: Vec<String>,
+    /// How long the administrator's certificate counts
+    #[arg(long, default_value_t = 90, value_name = "DAYS")]
+    pub days: u32,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  prestage trust coordinator c2 --trust trust.toml --host c2.corp.example"
+)]
+pub struct TrustHostArgs {
+    /// A folder for certificate and key
+    pub dir: PathBuf,
+    /// The trust file, where the authority's key is
+    #[arg(long, env = "PRESTAGE_TRUST", value_name = "FILE")]
+    pub trust: PathBuf,
+    /// A DNS name or address by which the coordinator is reached; may be given several times
+    #[arg(long, required = true)]
+    pub host: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  prestage trust user alice --trust trust.toml --dir alice\n\n\
+    What the user may do is granted in the trust file:\n  [[grant]]\n  to = [\"user/alice\"]\n  \
+    roles = [\"read\", \"submit\", \"seal\"]")]
+pub struct TrustUserArgs {
+    /// The user's name
+    pub name: String,
+    /// The trust file, where the authority's key is
+    #[arg(long, env = "PRESTAGE_TRUST", value_name = "FILE")]
+    pub trust: PathBuf,
+    /// A folder for certificate and key
+    #[arg(long, default_value = ".")]
+    pub dir: PathBuf,
+    /// How long the certificate counts
+    #[arg(long, default_value_t = 90, value_name = "DAYS")]
+    pub days: u32,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  prestage trust token --save worker.token\n  prestage trust token --name berlin-1 --minutes 10 --save berlin-1.token"
+)]
+pub struct TokenArgs {
+    /// The only name that it is for; it may replace a worker that is called so [default: any free one]
+    #[arg(long)]
+    pub name: Option<String>,
+    /// The trust zone that the worker will be in [default: the coordinator's]
+    #[arg(long)]
+    pub zone: Option<String>,
+    /// How long it can be used
+    #[arg(long, default_value_t = 60)]
+    pub minutes: u32,
+    /// A new file for it, readable by its owner alone [default: it is shown]
+    #[arg(long, value_name = "FILE")]
+    pub save: Option<PathBuf>,
+    #[command(flatten)]
+    pub remote: RemoteArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  prestage trust revoke worker/default/berlin-1")]
+pub struct IdentityArgs {
+    /// user/NAME, worker/ZONE/NAME, coordinator/NAME or subject/NAME
+    pub identity: String,
+    #[command(flatten)]
+    pub remote: RemoteArgs,
+}
+
+/// How a client proves who it is, and whom it trusts.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ProofArgs {
+    /// The authorities that coordinators' certificates may be of, PEM [default: the system's]
+    #[arg(long, env = "PRESTAGE_CA", value_name = "FILE", help_heading = "Trust")]
+    pub ca: Option<PathBuf>,
+    /// Our certificate, PEM
+    #[arg(
+        long,
+        env = "PRESTAGE_CERTIFICATE",
+        value_name = "FILE",
+        requires = "key",
+        help_heading = "Trust"
+    )]
+    pub certificate: Option<PathBuf>,
+    /// Its key, PEM
+    #[arg(
+        long,
+        env = "PRESTAGE_KEY",
+        value_name = "FILE",
+        requires = "certificate",
+        help_heading = "Trust"
+    )]
+    pub key: Option<PathBuf>,
+    /// Talk to other machines without TLS: only where nobody listens
+    #[arg(long, env = "PRESTAGE_INSECURE", help_heading = "Trust")]
+    pub insecure: bool,
 }
 
 /// About sites.
@@ -210,6 +344,11 @@ pub struct RemoteArgs {
     /// in this process
     #[arg(long, env = "PRESTAGE_COORDINATOR")]
     pub coordinator: Option<String>,
+    /// A file that holds our token (OIDC), for those who have no certificate
+    #[arg(long, env = "PRESTAGE_TOKEN_FILE", value_name = "FILE", help_heading = "Trust")]
+    pub token_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub proof: ProofArgs,
     #[command(flatten)]
     pub local: LocalArgs,
 }
@@ -395,10 +534,18 @@ pub struct CoordinatorArgs {
     /// Who the coordinator is to the site's servers: an access file
     #[arg(long, env = "PRESTAGE_ACCESS")]
     pub access: Option<PathBuf>,
+    /// Whom the coordinator trusts, and what it shows: a trust file (see 'prestage trust init')
+    #[arg(long, env = "PRESTAGE_TRUST", value_name = "FILE", help_heading = "Trust")]
+    pub trust: Option<PathBuf>,
+    /// Listen beyond this machine without TLS: whoever reaches it may do everything
+    #[arg(long, env = "PRESTAGE_INSECURE", conflicts_with = "trust", help_heading = "Trust")]
+    pub insecure: bool,
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  prestage worker --coordinator http://coordinator:7780")]
+#[command(
+    after_help = "Examples:\n  prestage worker --coordinator http://127.0.0.1:7780\n  prestage worker --coordinator https://c1.example:7780 --ca authority.pem --enrolment-token worker.token"
+)]
 pub struct WorkerArgs {
     /// A TOML file of these settings
     #[arg(long)]
@@ -431,4 +578,13 @@ pub struct WorkerArgs {
     /// Who the worker is to distribution points: an access file
     #[arg(long, env = "PRESTAGE_ACCESS")]
     pub access: Option<PathBuf>,
+    /// A folder of its own for this worker's key and certificate, which it renews there
+    /// [default: identity in the user's state folder]
+    #[arg(long, env = "PRESTAGE_IDENTITY", value_name = "DIR", help_heading = "Trust")]
+    pub identity: Option<PathBuf>,
+    /// The file of a one-time token, by which it gets its first certificate
+    #[arg(long, env = "PRESTAGE_ENROLMENT_TOKEN", value_name = "FILE", help_heading = "Trust")]
+    pub enrolment_token: Option<PathBuf>,
+    #[command(flatten)]
+    pub proof: ProofArgs,
 }

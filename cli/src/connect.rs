@@ -7,6 +7,7 @@ use prestage_coordinator::{
     Coordinator, CoordinatorSettings, Policy, in_process, service, state::StatePlace,
 };
 use prestage_proto::v1::media_service_client::MediaServiceClient;
+use prestage_trust::client::ClientTrust;
 use prestage_worker::{Worker, WorkerSettings};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -15,8 +16,8 @@ use crate::{
     args::RemoteArgs,
     error::CliError,
     settings::{
-        SLOTS_DEFAULT, access, cores, default_data_dir, floor, memory_bytes, new_worker_id, rest,
-        run_bytes, staging_bytes,
+        SLOTS_DEFAULT, access, client_trust, cores, default_data_dir, floor, memory_bytes,
+        new_worker_id, rest, run_bytes, staging_bytes,
     },
 };
 
@@ -30,6 +31,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Connection {
     /// The client.
     pub client: Client,
+    /// What it calls through, for clients of other services.
+    pub coordinators: Coordinators,
     /// Whether another coordinator goes on where one ends.
     pub go_on: bool,
     local: Option<Local>,
@@ -57,9 +60,10 @@ impl Connection {
     ) -> Result<Self, CliError> {
         match &args.coordinator {
             Some(urls) => {
-                let coordinators = remote(urls)?.patient(PATIENCE);
+                let trust = client_trust(&args.proof, args.token_file.clone())?;
+                let coordinators = remote(urls, trust)?.patient(PATIENCE);
                 let go_on = coordinators.are_several();
-                Ok(Self { client: client(coordinators), go_on, local: None })
+                Ok(Self { client: client(coordinators.clone()), coordinators, go_on, local: None })
             }
             None => Self::all_in_one(args, with_workers, staging).await,
         }
@@ -86,6 +90,7 @@ impl Connection {
             policy: Policy { return_grace: Duration::ZERO, ..Policy::default() },
             run_bytes: run_bytes(args.local.run_mib),
             access: access(args.local.access.as_deref())?.with_floor(floor(&args.local.budgets)),
+            trust: None,
             shares_files: count > 1,
         };
         let stop_coordinator = CancellationToken::new();
@@ -114,7 +119,9 @@ impl Connection {
             workers.push(tokio::spawn(worker.run(never_drained, stop_workers.clone())));
         }
         let local = Local { stop_workers, stop_coordinator, workers, coordinator: serving };
-        Ok(Self { client: client(channel.into()), go_on: false, local: Some(local) })
+        let coordinators = Coordinators::from(channel);
+        let client = client(coordinators.clone());
+        Ok(Self { client, coordinators, go_on: false, local: Some(local) })
     }
 
     /// Ends what runs in this process; no half-made thing is left when it returns.
@@ -126,7 +133,7 @@ impl Connection {
         for worker in local.workers {
             worker.await.map_err(|error| CliError::failed(error.to_string(), ""))?;
         }
-        drop(self.client);
+        drop((self.client, self.coordinators));
         local.stop_coordinator.cancel();
         let ended = local.coordinator.await;
         Ok(ended.map_err(|error| CliError::failed(error.to_string(), ""))??)
@@ -140,7 +147,7 @@ fn client(coordinators: Coordinators) -> Client {
 }
 
 /// Coordinators on other machines, separated by commas; it connects with the first call.
-pub fn remote(urls: &str) -> Result<Coordinators, CliError> {
-    let advice = "give http://HOST:PORT, or several with commas between them";
-    Coordinators::named(urls).map_err(|error| CliError::wrong(error.to_string(), advice))
+pub fn remote(urls: &str, trust: ClientTrust) -> Result<Coordinators, CliError> {
+    let advice = "give https://HOST:PORT, or several with commas between them";
+    Coordinators::named(urls, trust).map_err(|error| CliError::wrong(error.to_string(), advice))
 }

@@ -5,7 +5,9 @@ use std::fmt;
 use prestage_coordinator::{CoordinatorError, service::failure_of};
 use prestage_proto::v1;
 use prestage_store::{StoreError, location::UrlError};
+use prestage_trust::TrustError;
 use prestage_wim::WimError;
+use prestage_worker::identity::IdentityError;
 use tonic::{Code, Status};
 
 /// Why a command ended badly.
@@ -72,7 +74,12 @@ impl From<Status> for CliError {
     fn from(status: Status) -> Self {
         let wrong = matches!(
             status.code(),
-            Code::InvalidArgument | Code::FailedPrecondition | Code::NotFound
+            Code::InvalidArgument
+                | Code::FailedPrecondition
+                | Code::NotFound
+                | Code::AlreadyExists
+                | Code::PermissionDenied
+                | Code::Unauthenticated
         );
         let mut failure = failure_of(&status);
         if status.code() == Code::Unavailable && failure.advice.is_empty() {
@@ -84,13 +91,42 @@ impl From<Status> for CliError {
 
 impl From<CoordinatorError> for CliError {
     fn from(error: CoordinatorError) -> Self {
-        Self::failed(error.to_string(), "")
+        match error {
+            CoordinatorError::Trust(error) => error.into(),
+            error => Self::failed(error.to_string(), ""),
+        }
     }
 }
 
 impl From<prestage_worker::WorkerError> for CliError {
     fn from(error: prestage_worker::WorkerError) -> Self {
         Self::failed(error.to_string(), "use fewer with --workers or PRESTAGE_THREADS")
+    }
+}
+
+impl From<TrustError> for CliError {
+    fn from(error: TrustError) -> Self {
+        match error {
+            TrustError::Issue(_)
+            | TrustError::Tls(_)
+            | TrustError::Handshake(_)
+            | TrustError::Random(_) => Self::failed(error.to_string(), ""),
+            TrustError::File { .. }
+            | TrustError::Content { .. }
+            | TrustError::Exists(_)
+            | TrustError::Name(_)
+            | TrustError::Host(_)
+            | TrustError::Nobody(_) => Self::wrong(error.to_string(), ""),
+        }
+    }
+}
+
+impl From<IdentityError> for CliError {
+    fn from(error: IdentityError) -> Self {
+        match error {
+            IdentityError::Files(error) => error.into(),
+            IdentityError::Refused(status) => status.into(),
+        }
     }
 }
 

@@ -11,11 +11,12 @@ use prestage_access::{Access, Floor};
 use prestage_coordinator::{CoordinatorSettings, Policy, RUN_BYTES, state::StatePlace};
 use prestage_proto::v1;
 use prestage_store::gc::GarbagePolicy;
+use prestage_trust::client::{ClientTrust, CredentialFiles, IdentityFolder};
 use prestage_worker::{WorkerSettings, memory::Memory};
 use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::{
-    args::{BudgetArgs, CoordinatorArgs, WorkerArgs},
+    args::{BudgetArgs, CoordinatorArgs, ProofArgs, WorkerArgs},
     error::CliError,
 };
 
@@ -38,6 +39,8 @@ struct CoordinatorFile {
     max_gib: Option<f64>,
     metrics: Option<SocketAddr>,
     access: Option<PathBuf>,
+    trust: Option<PathBuf>,
+    insecure: bool,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -54,6 +57,12 @@ struct WorkerFile {
     staging_gib: Option<f64>,
     memory_mib: Option<u64>,
     access: Option<PathBuf>,
+    identity: Option<PathBuf>,
+    enrolment_token: Option<PathBuf>,
+    ca: Option<PathBuf>,
+    certificate: Option<PathBuf>,
+    key: Option<PathBuf>,
+    insecure: bool,
 }
 
 fn read_file<T: DeserializeOwned + Default>(path: Option<&Path>) -> Result<T, CliError> {
@@ -68,8 +77,18 @@ fn read_file<T: DeserializeOwned + Default>(path: Option<&Path>) -> Result<T, Cl
     })
 }
 
-/// The address to listen on, and the coordinator's settings.
-pub fn coordinator(args: CoordinatorArgs) -> Result<(String, CoordinatorSettings), CliError> {
+/// Where a coordinator listens, and how it works.
+pub struct CoordinatorService {
+    /// The address to listen on.
+    pub listen: String,
+    /// Whether it may listen beyond this machine without TLS.
+    pub insecure: bool,
+    /// The rest.
+    pub settings: CoordinatorSettings,
+}
+
+/// The coordinator's settings.
+pub fn coordinator(args: CoordinatorArgs) -> Result<CoordinatorService, CliError> {
     let file: CoordinatorFile = read_file(args.config.as_deref())?;
     let listen = args.listen.or(file.listen).unwrap_or_else(|| LISTEN_DEFAULT.into());
     serve_metrics(args.metrics.or(file.metrics))?;
@@ -102,9 +121,10 @@ pub fn coordinator(args: CoordinatorArgs) -> Result<(String, CoordinatorSettings
         policy,
         run_bytes,
         access,
+        trust: args.trust.or(file.trust),
         shares_files,
     };
-    Ok((listen, settings))
+    Ok(CoordinatorService { listen, insecure: args.insecure || file.insecure, settings })
 }
 
 fn serve_metrics(address: Option<SocketAddr>) -> Result<(), CliError> {
@@ -138,8 +158,22 @@ pub fn run_bytes(mib: Option<u64>) -> u64 {
     mib.map_or(RUN_BYTES, |mib| mib.max(1) << 20)
 }
 
-/// The coordinators' URLs, and the worker's settings.
-pub fn worker(args: WorkerArgs) -> Result<(String, WorkerSettings), CliError> {
+/// Whom a worker talks to, and how it works.
+pub struct WorkerService {
+    /// The coordinators' URLs.
+    pub coordinators: String,
+    /// Whom it trusts, and what it shows.
+    pub proof: ProofArgs,
+    /// Where its key and certificate are, if it renews them.
+    pub identity: IdentityFolder,
+    /// The file of the token for its first certificate.
+    pub enrolment_token: Option<PathBuf>,
+    /// The rest.
+    pub settings: WorkerSettings,
+}
+
+/// The worker's settings.
+pub fn worker(args: WorkerArgs) -> Result<WorkerService, CliError> {
     let file: WorkerFile = read_file(args.config.as_deref())?;
     let coordinator = args.coordinator.or(file.coordinator);
     serve_metrics(args.metrics.or(file.metrics))?;
@@ -162,7 +196,37 @@ pub fn worker(args: WorkerArgs) -> Result<(String, WorkerSettings), CliError> {
         rest: rest(&budgets),
         sole: false,
     };
-    Ok((coordinator.unwrap_or_else(|| COORDINATOR_DEFAULT.into()), settings))
+    let proof = ProofArgs {
+        ca: args.proof.ca.or(file.ca),
+        certificate: args.proof.certificate.or(file.certificate),
+        key: args.proof.key.or(file.key),
+        insecure: args.proof.insecure || file.insecure,
+    };
+    let identity = match args.identity.or(file.identity) {
+        Some(folder) => folder,
+        None => default_data_dir()?.join("identity"),
+    };
+    Ok(WorkerService {
+        coordinators: coordinator.unwrap_or_else(|| COORDINATOR_DEFAULT.into()),
+        proof,
+        identity: IdentityFolder::new(identity),
+        enrolment_token: args.enrolment_token.or(file.enrolment_token),
+        settings,
+    })
+}
+
+/// Whom a client trusts, and what it shows.
+pub fn client_trust(proof: &ProofArgs, token: Option<PathBuf>) -> Result<ClientTrust, CliError> {
+    let credentials = match (&proof.certificate, &proof.key) {
+        (Some(certificate), Some(key)) => {
+            Some(CredentialFiles { certificate: certificate.clone(), key: key.clone() })
+        }
+        (None, None) => None,
+        // On the command line this is told before; a file of settings may have one of them.
+        _ => return Err(CliError::wrong("a certificate goes with its key", "name both, or none")),
+    };
+    let authorities = proof.ca.iter().cloned().collect();
+    Ok(ClientTrust { authorities, credentials, token, insecure: proof.insecure })
 }
 
 /// Bytes of content that a worker with so many threads holds in memory.

@@ -19,6 +19,7 @@ pub mod schedule;
 mod server;
 pub mod service;
 pub mod state;
+mod trust;
 
 pub use plan::RUN_BYTES;
 pub use schedule::Policy;

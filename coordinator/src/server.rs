@@ -5,13 +5,16 @@ use std::{path::PathBuf, sync::Arc};
 use hyper_util::rt::TokioIo;
 use prestage_access::Access;
 use prestage_proto::v1::{
-    media_service_server::MediaServiceServer, worker_service_server::WorkerServiceServer,
+    media_service_server::MediaServiceServer, trust_service_server::TrustServiceServer,
+    worker_service_server::WorkerServiceServer,
 };
 use prestage_store::{
     Composer, ObjectUrl, Objects, StoreError, StoreOptions, gc::GarbagePolicy, location::UrlError,
 };
+use prestage_trust::TrustError;
 use tokio::{
     io::{AsyncRead, AsyncWrite, DuplexStream},
+    net::TcpListener,
     sync::mpsc,
 };
 use tokio_stream::{Stream, wrappers::ReceiverStream};
@@ -26,13 +29,18 @@ use crate::{
     registrar::Registrar,
     schedule::Policy,
     service::{
-        Leaders, MESSAGE_BYTES_MAX, MediaApi, STATUS_BYTES_MAX, WorkApi, with_introspection,
+        AuthorizeLayer, Authorizer, Leaders, MESSAGE_BYTES_MAX, MediaApi, STATUS_BYTES_MAX,
+        TrustApi, WorkApi, connections, with_introspection,
     },
     state::{Candidate, StateError, StatePlace, StateStore},
+    trust::Trust,
 };
 
 /// Bytes in flight in the pipe of an in-process coordinator.
 const PIPE_BYTES: usize = 1 << 20;
+
+/// The trust zone of packs and workers where none is named.
+const ZONE_DEFAULT: &str = "default";
 
 /// What a coordinator needs.
 #[derive(Clone, Debug)]
@@ -56,6 +64,8 @@ pub struct CoordinatorSettings {
     pub run_bytes: u64,
     /// Who the coordinator is to the site's servers.
     pub access: Access,
+    /// Whom it trusts: a trust file. Without one everybody who reaches it may do everything.
+    pub trust: Option<PathBuf>,
     /// Whether several workers encode such a file together. One worker has nobody to share it with,
     /// and is quicker alone.
     pub shares_files: bool,
@@ -87,6 +97,9 @@ pub enum CoordinatorError {
     /// The seal key.
     #[error(transparent)]
     Seal(#[from] SealError),
+    /// Whom it should trust.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
     /// The network.
     #[error("the gRPC server stopped: {0}")]
     Transport(#[from] tonic::transport::Error),
@@ -102,6 +115,9 @@ pub enum CoordinatorError {
 pub struct Coordinator {
     media: MediaApi,
     work: WorkApi,
+    trust_api: TrustApi,
+    authorizer: Authorizer,
+    trust: Option<Arc<Trust>>,
     leading: tokio::task::JoinHandle<()>,
     /// The object store that workers of this process share.
     pub objects: Objects,
@@ -123,6 +139,7 @@ impl Coordinator {
                 problem,
             })?;
         let lock = lock(&data_dir)?;
+        let trust = settings.trust.as_deref().map(Trust::open).transpose()?.map(Arc::new);
         let url = match settings.objects.as_str() {
             "" => ObjectUrl::Local(data_dir.join("objects")),
             url => ObjectUrl::parse(url)?,
@@ -154,12 +171,49 @@ impl Coordinator {
             shutdown: shutdown.clone(),
         };
         let (role, leading) = candidacy.begin().await?;
-        let leaders = Leaders::new(role);
+        if let Some(trust) = &trust {
+            trust.read_revocations(&*store).await?;
+            tokio::spawn(trust.clone().keep_up(store.clone(), shutdown.clone()));
+        }
+        let leaders = Leaders::new(role, trust.clone());
+        let authorizer = Authorizer::new(trust.clone(), clock.clone());
+        let trust_api = TrustApi {
+            leaders: leaders.clone(),
+            trust: trust.clone(),
+            store: store.clone(),
+            clock: clock.clone(),
+            zone: ZONE_DEFAULT.to_owned(),
+        };
         let new_id = Arc::new(new_id);
-        let work = WorkApi::new(leaders.clone(), settings.policy);
+        let work = WorkApi::new(leaders.clone(), settings.policy, ZONE_DEFAULT.to_owned());
         let registrar = Registrar::new(settings.access.clone(), seal_key);
-        let media = MediaApi { leaders, planner, pipeline, registrar, store, clock, new_id };
-        Ok(Self { media, work, leading, objects, shutdown, _lock: lock })
+        let media = MediaApi {
+            leaders,
+            planner,
+            pipeline,
+            registrar,
+            store,
+            clock,
+            new_id,
+            authorizer: authorizer.clone(),
+        };
+        Ok(Self {
+            media,
+            work,
+            trust_api,
+            authorizer,
+            trust,
+            leading,
+            objects,
+            shutdown,
+            _lock: lock,
+        })
+    }
+
+    /// Serves what comes to a listener, over TLS if there is a trust file.
+    pub async fn listen(self, listener: TcpListener) -> Result<(), CoordinatorError> {
+        let connections = connections(listener, self.trust.clone());
+        self.serve(connections).await
     }
 
     /// Serves connections until the shutdown, then ends what was begun.
@@ -176,8 +230,14 @@ impl Coordinator {
             .max_decoding_message_size(MESSAGE_BYTES_MAX)
             .max_encoding_message_size(MESSAGE_BYTES_MAX);
         let keep_alive = Some(std::time::Duration::from_secs(20));
-        let server = Server::builder().http2_keepalive_interval(keep_alive).add_service(media);
-        let router = with_introspection(server.add_service(work), store, self.shutdown.clone());
+        let mut server = Server::builder().http2_keepalive_interval(keep_alive);
+        if let Some(trust) = &self.trust {
+            // Whoever was let in shows now and then that they still may come.
+            server = server.max_connection_age(trust.connection_age());
+        }
+        let server = server.layer(AuthorizeLayer(self.authorizer)).add_service(media);
+        let server = server.add_service(work).add_service(TrustServiceServer::new(self.trust_api));
+        let router = with_introspection(server, store, self.shutdown.clone());
         let serving = router.await.serve_with_incoming(connections);
         // Watchers and waiting workers would hold a graceful end up: they are cut off, and find
         // the same state when they call again.

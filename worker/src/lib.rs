@@ -6,6 +6,7 @@
 mod blame;
 pub mod disk;
 mod health;
+pub mod identity;
 mod leases;
 pub mod memory;
 pub mod shares;

@@ -15,6 +15,7 @@ mod register;
 mod request;
 mod services;
 mod site;
+mod trust;
 mod verify;
 
 use time::OffsetDateTime;
@@ -49,6 +50,7 @@ pub async fn run(cli: Cli) -> Result<(), CliError> {
         Command::Register(args) => register::register(&args, output).await,
         Command::Init(args) => init::init(&args).await,
         Command::ImportCmdlet(args) => import_cmdlet::import_cmdlet(&args, output),
+        Command::Trust(command) => trust::trust(command, output).await,
         Command::Site(SiteCommand::Export(args)) => site::export(&args, output).await,
     }
 }

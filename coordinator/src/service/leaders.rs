@@ -7,9 +7,12 @@ use std::{
     time::Duration,
 };
 
+use prestage_connect::channel_to;
 use prestage_proto::v1::{
-    media_service_client::MediaServiceClient, worker_service_client::WorkerServiceClient,
+    media_service_client::MediaServiceClient, trust_service_client::TrustServiceClient,
+    worker_service_client::WorkerServiceClient,
 };
+use prestage_trust::client::ClientTrust;
 use tokio::sync::watch;
 use tonic::{
     Extensions, Request, Response, Status,
@@ -17,13 +20,20 @@ use tonic::{
     transport::{Channel, Endpoint},
 };
 
-use super::{MESSAGE_BYTES_MAX, STATUS_BYTES_MAX};
-use crate::leadership::{Active, Role};
+use super::{
+    MESSAGE_BYTES_MAX, STATUS_BYTES_MAX,
+    authorize::{Caller, ON_BEHALF_OF},
+};
+use crate::{
+    leadership::{Active, Role},
+    trust::Trust,
+};
 
 /// Says that a call comes from another coordinator: it is not sent on once more.
 const FORWARDED: &str = "prestage-forwarded";
-/// Of the connection to the caller, not of the call.
-const OF_THE_CONNECTION: [&str; 2] = ["grpc-encoding", "grpc-accept-encoding"];
+/// Of the connection to the caller, not of the call; and how the caller proved to us who they are.
+const OF_THE_CONNECTION: [&str; 4] =
+    ["grpc-encoding", "grpc-accept-encoding", "authorization", ON_BEHALF_OF];
 const CONNECT_WITHIN: Duration = Duration::from_secs(2);
 
 /// Knows who is active.
@@ -32,6 +42,7 @@ pub(crate) struct Leaders {
     role: watch::Receiver<Role>,
     /// To the leader that was needed last.
     channel: Arc<Mutex<Option<(String, Channel)>>>,
+    trust: Option<Arc<Trust>>,
 }
 
 /// Where a call is answered.
@@ -43,8 +54,8 @@ pub(crate) enum Way {
 }
 
 impl Leaders {
-    pub fn new(role: watch::Receiver<Role>) -> Self {
-        Self { role, channel: Arc::default() }
+    pub fn new(role: watch::Receiver<Role>, trust: Option<Arc<Trust>>) -> Self {
+        Self { role, channel: Arc::default(), trust }
     }
 
     /// What this coordinator works with if it is active.
@@ -83,10 +94,14 @@ impl Leaders {
             let what = format!("the active coordinator's address '{address}' is none: {error}");
             Status::unavailable(what + "; see its setting 'advertise'")
         })?;
-        let channel = endpoint
-            .connect_timeout(CONNECT_WITHIN)
-            .http2_max_header_list_size(STATUS_BYTES_MAX)
-            .connect_lazy();
+        let endpoint =
+            endpoint.connect_timeout(CONNECT_WITHIN).http2_max_header_list_size(STATUS_BYTES_MAX);
+        // Whoever started this one without a trust file has chosen so.
+        let plainly = || ClientTrust { insecure: true, ..ClientTrust::default() };
+        let shown = self.trust.as_ref().map_or_else(plainly, |trust| trust.as_client());
+        let channel = channel_to(endpoint, &shown).map_err(|error| {
+            Status::unavailable(format!("the active coordinator's address '{address}': {error}"))
+        })?;
         *known = Some((address.to_owned(), channel.clone()));
         Ok(channel)
     }
@@ -112,6 +127,11 @@ impl Leader {
         WorkerServiceClient::new(self.channel.clone())
             .max_decoding_message_size(MESSAGE_BYTES_MAX)
             .max_encoding_message_size(MESSAGE_BYTES_MAX)
+    }
+
+    /// Its trust service.
+    pub fn trust(&self) -> TrustServiceClient<Channel> {
+        TrustServiceClient::new(self.channel.clone())
     }
 
     /// Waits for its answer, but not for one that doesn't lead any more: it may have stopped
@@ -153,11 +173,16 @@ impl Leader {
 
 /// The request as it is sent on: its metadata goes with it, so trace and deadline do.
 pub(crate) fn forwarded<T>(request: Request<T>) -> Request<T> {
-    let (mut metadata, _, message) = request.into_parts();
+    let (mut metadata, extensions, message) = request.into_parts();
     for key in OF_THE_CONNECTION {
         metadata.remove(key);
     }
     metadata.insert(FORWARDED, MetadataValue::from_static("1"));
+    // The active coordinator decides once more, about the same caller.
+    let caller = extensions.get::<Caller>().and_then(|caller| caller.principal.as_ref());
+    if let Some(Ok(principal)) = caller.map(|who| MetadataValue::try_from(who.to_header())) {
+        metadata.insert(ON_BEHALF_OF, principal);
+    }
     Request::from_parts(metadata, Extensions::default(), message)
 }
 
@@ -167,7 +192,7 @@ mod tests {
 
     fn standby(leader: &str) -> (watch::Sender<Role>, Leaders) {
         let (role, seen) = watch::channel(Role::Standby { leader: leader.into() });
-        (role, Leaders::new(seen))
+        (role, Leaders::new(seen, None))
     }
 
     fn refused(way: Result<Way, Status>) -> String {

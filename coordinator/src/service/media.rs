@@ -6,12 +6,14 @@ use prestage_configmgr::admin_service::Registered;
 use prestage_media::certificate::CertificateError;
 use prestage_proto::v1::{self, media_service_server::MediaService};
 use prestage_telemetry::{TRACEPARENT, span_under};
+use prestage_trust::Role;
 use time::OffsetDateTime;
 use tokio_stream::{Stream, StreamExt, wrappers::WatchStream};
 use tonic::{Code, Request, Response, Status, metadata::MetadataMap};
 use tracing::Instrument;
 
 use super::{
+    authorize::{Authorizer, Caller},
     convert::{build_message, log_entry, stored_tasks},
     details::status_of,
     garbage,
@@ -46,6 +48,7 @@ pub struct MediaApi {
     pub(crate) store: Arc<dyn StateStore>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) new_id: NewId,
+    pub(crate) authorizer: Authorizer,
 }
 
 impl MediaApi {
@@ -264,7 +267,13 @@ impl MediaService for MediaApi {
             }
         };
         let trace = trace_of(request.metadata());
-        let build_id = self.submit(&active, request.into_inner(), &trace).await?;
+        let caller = Caller::of(request.extensions())?.clone();
+        let mut request = request.into_inner();
+        if !caller.is_local() {
+            // Shares are fair only between those who are who they say.
+            request.requester = caller.name();
+        }
+        let build_id = self.submit(&active, request, &trace).await?;
         Ok(Response::new(v1::SubmitBuildResponse { build_id }))
     }
 
@@ -305,7 +314,16 @@ impl MediaService for MediaApi {
                 return leader.answer(leader.media().cancel_build(forwarded(request))).await;
             }
         };
+        let caller = Caller::of(request.extensions())?.clone();
         let build_id = request.into_inner().build_id;
+        if !caller.roles.contains(&Role::Admin) {
+            let build = self.find(&active, &build_id).await?;
+            if build.requester != caller.name() {
+                let what =
+                    format!("the build is {}'s: an administrator can cancel it", build.requester);
+                return Err(Status::permission_denied(what));
+            }
+        }
         let id = build_id.clone();
         let stopping =
             match active.engine.ask(|reply| Command::Cancel { build_id: id, reply }).await? {
@@ -356,6 +374,7 @@ impl MediaService for MediaApi {
             Way::Here(active) => active,
             Way::There(leader) => return watch_there(&leader, request).await,
         };
+        let caller = Caller::of(request.extensions())?.clone();
         let build_id = request.into_inner().build_id;
         let id = build_id.clone();
         let live = active.engine.ask(|reply| Command::Watch { build_id: id, reply }).await?;
@@ -365,7 +384,11 @@ impl MediaService for MediaApi {
             return Ok(Response::new(Box::pin(tokio_stream::once(message(ended)))));
         };
         // The engine drops its end after it has shown the last state.
-        Ok(Response::new(Box::pin(WatchStream::new(shown).map(message))))
+        let authorizer = self.authorizer.clone();
+        let may_see = move |_: &v1::Build| {
+            caller.principal.as_ref().is_some_and(|who| authorizer.still_admits(who))
+        };
+        Ok(Response::new(Box::pin(WatchStream::new(shown).take_while(may_see).map(message))))
     }
 }
 

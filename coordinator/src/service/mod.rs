@@ -1,18 +1,26 @@
 //! The gRPC API.
 
+mod authorize;
+mod connection;
 mod convert;
 mod details;
 mod garbage;
 mod health;
 mod leaders;
 mod media;
+mod rules;
+mod trust;
 mod work;
 
+pub(crate) use authorize::{AuthorizeLayer, Authorizer};
+pub(crate) use connection::connections;
 pub use convert::{build_message, timestamp};
 pub use details::{failure_of, status_of};
 pub(crate) use health::with_introspection;
 pub(crate) use leaders::Leaders;
 pub use media::MediaApi;
+pub use rules::{RULES, Rule};
+pub use trust::TrustApi;
 pub use work::WorkApi;
 
 /// Largest message either side takes, in bytes: a task of a content with 100,000 files fits.

@@ -3,9 +3,13 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use prestage_proto::v1::{self, worker_service_server::WorkerService};
+use prestage_trust::Identity;
 use tonic::{Request, Response, Status};
 
-use super::leaders::{Leaders, Way, forwarded};
+use super::{
+    authorize::Caller,
+    leaders::{Leaders, Way, forwarded},
+};
 use crate::{engine::Command, schedule::Policy};
 
 /// A call is held back for this long at most, whatever the worker asks for.
@@ -15,11 +19,38 @@ const WAIT_MAX: Duration = Duration::from_secs(30);
 pub struct WorkApi {
     leaders: Leaders,
     policy: Policy,
+    zone: String,
 }
 
 impl WorkApi {
-    pub(crate) fn new(leaders: Leaders, policy: Policy) -> Self {
-        Self { leaders, policy }
+    pub(crate) fn new(leaders: Leaders, policy: Policy, zone: String) -> Self {
+        Self { leaders, policy, zone }
+    }
+
+    /// What the worker says of itself, but for its name: that is what its certificate says. No other
+    /// worker can speak in its place, since the name is part of the id.
+    fn named(
+        &self,
+        caller: &Caller,
+        request: v1::SynchronizeRequest,
+    ) -> Result<v1::SynchronizeRequest, Status> {
+        if request.worker_id.is_empty() {
+            return Err(Status::invalid_argument("worker_id is empty"));
+        }
+        if caller.is_local() {
+            return Ok(request);
+        }
+        match caller.principal.as_ref().map(|who| &who.identity) {
+            Some(Identity::Worker { zone, name }) if *zone == self.zone => {
+                let worker_id = format!("{name}/{}", request.worker_id);
+                Ok(v1::SynchronizeRequest { worker_id, worker_name: name.clone(), ..request })
+            }
+            Some(Identity::Worker { zone, .. }) => Err(Status::permission_denied(format!(
+                "the worker was enrolled in the zone '{zone}', and this coordinator works in '{}'",
+                self.zone
+            ))),
+            _ => Err(Status::permission_denied(format!("{} is no worker", caller.name()))),
+        }
     }
 }
 
@@ -36,10 +67,8 @@ impl WorkerService for WorkApi {
                 return leader.answer(client.synchronize(forwarded(request))).await;
             }
         };
-        let request = request.into_inner();
-        if request.worker_id.is_empty() {
-            return Err(Status::invalid_argument("worker_id is empty"));
-        }
+        let caller = Caller::of(request.extensions())?.clone();
+        let request = self.named(&caller, request.into_inner())?;
         let known = known_to_worker(&request);
         let wait = Duration::from_millis(u64::from(request.wait_ms));
         // A lease must be renewed well before it ends.

@@ -1,5 +1,6 @@
 //! What every [`StateStore`] must do: run against each implementation.
 
+mod identities;
 mod lead;
 
 use prestage_proto::v1;
@@ -60,7 +61,8 @@ pub async fn run(store: &dyn StateStore) -> Result<(), StateError> {
     finishes_and_follows_up(store).await?;
     ends_once(store).await?;
     begins_ended(store).await?;
-    lists_newest_first(store).await
+    lists_newest_first(store).await?;
+    identities::run(store).await
 }
 
 async fn creates_once(store: &dyn StateStore) -> Result<(), StateError> {

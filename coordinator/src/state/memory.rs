@@ -12,6 +12,7 @@ use time::OffsetDateTime;
 
 use super::{
     BuildWithTasks, Candidate, Created, Epoch, Leadership, StateError, StateStore, may_end,
+    memory_identities::Identities,
 };
 use crate::{
     clock::{Clock, SystemClock},
@@ -30,10 +31,11 @@ pub struct MemoryState {
 }
 
 #[derive(Default)]
-struct Kept {
+pub(super) struct Kept {
     builds: BTreeMap<String, BuildWithTasks>,
     events: Vec<BuildEvent>,
     lead: Lead,
+    pub(super) identities: Identities,
 }
 
 struct Lead {
@@ -61,12 +63,12 @@ impl MemoryState {
         Self { kept: Arc::default(), clock, epoch: Epoch::NONE }
     }
 
-    fn kept(&self) -> MutexGuard<'_, Kept> {
+    pub(super) fn kept(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What is kept, for the leader.
-    fn fenced(&self) -> Result<MutexGuard<'_, Kept>, StateError> {
+    pub(super) fn fenced(&self) -> Result<MutexGuard<'_, Kept>, StateError> {
         let kept = self.kept();
         if kept.lead.epoch == self.epoch { Ok(kept) } else { Err(StateError::Deposed) }
     }

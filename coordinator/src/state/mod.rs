@@ -1,12 +1,15 @@
 //! Durable facts, behind a trait that speaks in transitions.
 
 pub mod conformance;
+mod identities;
 mod lead;
 mod memory;
+mod memory_identities;
 mod place;
 mod postgres;
 mod rows;
 mod sql;
+mod sql_identities;
 mod sqlite;
 
 use std::{sync::Arc, time::Duration};
@@ -21,6 +24,7 @@ use crate::{
     schedule::TaskRef,
 };
 
+pub use identities::{Applicant, Enrolled, Enrolment, IdentityStore, KnownIdentity, Revocation};
 pub use lead::{Candidate, Epoch, Leadership};
 pub use memory::MemoryState;
 pub use place::StatePlace;
@@ -75,7 +79,7 @@ pub enum StateError {
 /// Any coordinator may read. Only the leader writes, through what [`StateStore::led`] gives for its
 /// epoch: a write in any other epoch is [`StateError::Deposed`] and changes nothing.
 #[async_trait]
-pub trait StateStore: Send + Sync {
+pub trait StateStore: IdentityStore {
     /// The same facts, with every write fenced by `epoch`.
     fn led(&self, epoch: Epoch) -> Arc<dyn StateStore>;
 

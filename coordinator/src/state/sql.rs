@@ -39,7 +39,7 @@ pub struct SqlState {
 
 impl SqlState {
     /// A transaction of the leader. Whoever would take the lead meanwhile waits for its end.
-    async fn begin(&self) -> Result<Transaction<'static, Any>, StateError> {
+    pub(super) async fn begin(&self) -> Result<Transaction<'static, Any>, StateError> {
         let mut transaction = self.writer.begin_with(self.dialect.begin).await?;
         let fence = sqlx::query(self.dialect.fence).bind(self.epoch.0);
         match fence.fetch_optional(&mut *transaction).await? {

@@ -6,6 +6,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod answers;
+mod secure;
 
 use std::{
     sync::{
@@ -19,9 +20,10 @@ use std::{
 use backon::{BackoffBuilder, ExponentialBuilder};
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use http::HeaderValue;
+use http::{HeaderValue, header::AUTHORIZATION};
 use http_body_util::{BodyExt, Full};
 use prestage_telemetry::TRACEPARENT;
+use prestage_trust::client::ClientTrust;
 use tonic::{
     Status,
     body::Body,
@@ -30,6 +32,8 @@ use tonic::{
 use tower::{Service, ServiceExt};
 
 use answers::did_not_answer;
+
+pub use secure::{ChannelError, channel_to};
 
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 /// With several coordinators there is another one to ask.
@@ -61,21 +65,29 @@ pub struct Coordinators {
     /// The one to ask, modulo their number.
     at: Arc<AtomicUsize>,
     patience: Duration,
+    /// What is shown with each call.
+    trust: Arc<ClientTrust>,
 }
 
 impl From<Channel> for Coordinators {
     fn from(channel: Channel) -> Self {
-        Self { channels: [channel].into(), at: Arc::default(), patience: Duration::ZERO }
+        Self {
+            channels: [channel].into(),
+            at: Arc::default(),
+            patience: Duration::ZERO,
+            trust: Arc::default(),
+        }
     }
 }
 
 impl Coordinators {
     /// Those that a list of URLs names, separated by commas. It connects with the first call.
-    pub fn named(urls: &str) -> Result<Self, NotCoordinators> {
+    pub fn named(urls: &str, trust: ClientTrust) -> Result<Self, NotCoordinators> {
         let several = urls.contains(',');
-        let channels = urls.split(',').map(|url| channel(url.trim(), several));
+        let channels = urls.split(',').map(|url| channel(url.trim(), several, &trust));
         let channels = channels.collect::<Result<_, _>>()?;
-        Ok(Self { channels, at: Arc::default(), patience: Duration::ZERO })
+        let trust = Arc::new(trust);
+        Ok(Self { channels, at: Arc::default(), patience: Duration::ZERO, trust })
     }
 
     /// The same, asking again and again for so long if none of several answers: one may be taking
@@ -112,6 +124,25 @@ impl Coordinators {
                 return answer;
             }
         }
+    }
+
+    /// Adds the caller's token, if there is one. Its file is read for each call: tokens are short-lived,
+    /// and something else renews them.
+    async fn show_token(&self, head: &mut http::request::Parts) -> Result<(), Status> {
+        if self.trust.token.is_none() {
+            return Ok(());
+        }
+        let trust = self.trust.clone();
+        let read = tokio::task::spawn_blocking(move || trust.bearer()).await;
+        let read = read.map_err(|error| Status::internal(error.to_string()))?;
+        let bearer = read.map_err(|error| Status::unauthenticated(error.to_string()))?;
+        if let Some(bearer) = bearer
+            && let Ok(mut value) = HeaderValue::from_str(bearer.expose())
+        {
+            value.set_sensitive(true);
+            head.headers.insert(AUTHORIZATION, value);
+        }
+        Ok(())
     }
 
     async fn ask_patiently(&self, request: Asked) -> Result<http::Response<Body>, Error> {
@@ -152,6 +183,9 @@ impl Service<http::Request<Body>> for Coordinators {
             {
                 head.headers.insert(TRACEPARENT, traceparent);
             }
+            if let Err(status) = this.show_token(&mut head).await {
+                return Ok(status.into_http());
+            }
             match body.collect().await {
                 Ok(body) => this.ask_patiently(Asked { head, body: body.to_bytes() }).await,
                 Err(status) => Ok(Status::into_http(status)),
@@ -172,13 +206,10 @@ async fn ask(mut channel: Channel, asked: Asked) -> Result<http::Response<Body>,
     channel.ready().await?.call(http::Request::from_parts(asked.head, body)).await
 }
 
-fn channel(url: &str, several: bool) -> Result<Channel, NotCoordinators> {
+fn channel(url: &str, several: bool, trust: &ClientTrust) -> Result<Channel, NotCoordinators> {
     let wrong = |problem: String| NotCoordinators { url: url.to_owned(), problem };
     let endpoint =
         Endpoint::from_shared(url.to_owned()).map_err(|error| wrong(error.to_string()))?;
-    if endpoint.uri().authority().is_none() {
-        return Err(wrong("it names no host".to_owned()));
-    }
     let (connect, ping, sign) = match several {
         true => (CONNECT_WITHIN_OF_SEVERAL, PING_AFTER_OF_SEVERAL, SIGN_OF_LIFE_WITHIN_OF_SEVERAL),
         false => (CONNECT_WITHIN, PING_AFTER, SIGN_OF_LIFE_WITHIN),
@@ -189,5 +220,5 @@ fn channel(url: &str, several: bool) -> Result<Channel, NotCoordinators> {
         .http2_keep_alive_interval(ping)
         .keep_alive_timeout(sign)
         .keep_alive_while_idle(true);
-    Ok(endpoint.connect_lazy())
+    channel_to(endpoint, trust).map_err(|error| wrong(error.to_string()))
 }

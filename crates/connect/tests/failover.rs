@@ -15,6 +15,7 @@ use prestage_proto::v1::{
     worker_service_client::WorkerServiceClient,
     worker_service_server::{WorkerService, WorkerServiceServer},
 };
+use prestage_trust::client::ClientTrust;
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{Code, Request, Response, Status, transport::Server};
@@ -70,7 +71,7 @@ async fn the_next_one_is_asked_and_stays_the_one() {
     let (standby, active) =
         (Fake { refuses: 9, ..Fake::default() }, Fake { number: 7, ..Fake::default() });
     let urls = [nobody().await, serve(&standby).await, serve(&active).await].join(", ");
-    let coordinators = Coordinators::named(&urls).unwrap();
+    let coordinators = Coordinators::named(&urls, ClientTrust::default()).unwrap();
     assert!(coordinators.are_several());
     for _ in 0..3 {
         assert_eq!(ask(&coordinators).await.unwrap(), 7);
@@ -83,12 +84,15 @@ async fn the_next_one_is_asked_and_stays_the_one() {
 async fn patience_ends() {
     let first = Fake { refuses: 2, number: 1, ..Fake::default() };
     let urls = [serve(&first).await, nobody().await].join(",");
-    let coordinators = Coordinators::named(&urls).unwrap();
+    let coordinators = Coordinators::named(&urls, ClientTrust::default()).unwrap();
     assert_eq!(ask(&coordinators).await.unwrap_err().code(), Code::Unavailable);
-    let patient = Coordinators::named(&urls).unwrap().patient(Duration::from_secs(20));
+    let patient = Coordinators::named(&urls, ClientTrust::default())
+        .unwrap()
+        .patient(Duration::from_secs(20));
     assert_eq!(ask(&patient).await.unwrap(), 1, "it was asked again");
     let urls = [nobody().await, nobody().await].join(",");
-    let patient = Coordinators::named(&urls).unwrap().patient(Duration::from_secs(1));
+    let patient =
+        Coordinators::named(&urls, ClientTrust::default()).unwrap().patient(Duration::from_secs(1));
     assert_eq!(ask(&patient).await.unwrap_err().code(), Code::Unavailable);
 }
 
@@ -99,12 +103,14 @@ async fn an_answer_is_an_answer_and_one_alone_is_asked_once() {
     let first = Fake { refuses: 1, with: Some(failed), ..Fake::default() };
     let second = Fake::default();
     let urls = [serve(&first).await, serve(&second).await].join(",");
-    let coordinators = Coordinators::named(&urls).unwrap().patient(Duration::from_secs(20));
+    let coordinators = Coordinators::named(&urls, ClientTrust::default())
+        .unwrap()
+        .patient(Duration::from_secs(20));
     let told = ask(&coordinators).await.unwrap_err();
     assert_eq!(told.message(), "no distribution point");
     assert_eq!(second.asked.load(Ordering::Relaxed), 0);
     let alone = Fake { refuses: 9, ..Fake::default() };
-    let coordinators = Coordinators::named(&serve(&alone).await).unwrap();
+    let coordinators = Coordinators::named(&serve(&alone).await, ClientTrust::default()).unwrap();
     assert!(ask(&coordinators.patient(Duration::from_secs(20))).await.is_err());
     assert_eq!(alone.asked.load(Ordering::Relaxed), 1);
 }
@@ -112,6 +118,6 @@ async fn an_answer_is_an_answer_and_one_alone_is_asked_once() {
 #[tokio::test]
 async fn what_names_nobody_is_refused() {
     for wrong in ["", "http://a:7780,", "/a/path", "http://one two"] {
-        assert!(Coordinators::named(wrong).is_err(), "{wrong}");
+        assert!(Coordinators::named(wrong, ClientTrust::default()).is_err(), "{wrong}");
     }
 }

@@ -179,7 +179,7 @@ impl Authority {
         if !hosts.is_empty() {
             params.extended_key_usages.push(ExtendedKeyUsagePurpose::ServerAuth);
         }
-        params.not_before = now - CLOCK_SKEW;
+        params.not_before = now - CLOCK_SKEW.min(lifetime.abs() / 10);
         params.not_after = now + lifetime;
         params.serial_number = Some(serial()?);
         params.use_authority_key_identifier_extension = true;

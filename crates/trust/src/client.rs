@@ -25,7 +25,7 @@ pub(crate) const ALPN: &[u8] = b"h2";
 #[derive(Clone, Debug, Default)]
 pub struct ClientTrust {
     /// The authorities that coordinators' certificates may be of, PEM; none for the system's.
-    pub authorities: Option<PathBuf>,
+    pub authorities: Vec<PathBuf>,
     /// The certificate and key that it shows.
     pub credentials: Option<CredentialFiles>,
     /// The file of a token that it shows with each call.
@@ -76,13 +76,12 @@ impl ClientTrust {
     }
 
     fn config(&self) -> Result<ClientConfig, TrustError> {
-        let roots = match &self.authorities {
-            Some(path) => files::roots(std::slice::from_ref(path))?,
-            None => {
-                let mut roots = RootCertStore::empty();
-                roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-                roots
-            }
+        let roots = if self.authorities.is_empty() {
+            let mut roots = RootCertStore::empty();
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            roots
+        } else {
+            files::roots(&self.authorities)?
         };
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = ClientConfig::builder_with_provider(provider)

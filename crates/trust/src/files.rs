@@ -56,6 +56,11 @@ pub(crate) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, TrustError> {
     std::fs::read(path).map(Zeroizing::new).map_err(failed)
 }
 
+/// Writes a new file that its owner alone may read.
+pub fn write_private(path: &Path, body: &[u8]) -> Result<(), TrustError> {
+    write(path, body, false)
+}
+
 /// Writes a file that its owner alone may read; it is there wholly or not at all. What is there already
 /// is kept unless it may be replaced.
 pub(crate) fn write(path: &Path, body: &[u8], replace: bool) -> Result<(), TrustError> {

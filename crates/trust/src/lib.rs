@@ -17,6 +17,7 @@ pub mod server;
 mod trust_file;
 
 pub use error::TrustError;
+pub use files::write_private;
 pub use identity::{Identity, Principal, PrincipalError};
 pub use role::{Role, UnknownRole};
-pub use trust_file::{Grant, OidcTable, TrustFile};
+pub use trust_file::{Grant, OidcTable, Roles, TrustFile};

@@ -63,7 +63,7 @@ impl Site {
             key: self.path(&format!("{name}.key")),
         };
         ClientTrust {
-            authorities: Some(self.path("authority.pem")),
+            authorities: vec![self.path("authority.pem")],
             credentials: name.map(files),
             ..ClientTrust::default()
         }
@@ -130,10 +130,8 @@ async fn expired_and_foreign_certificates_and_false_servers_are_refused() {
 
     let other = Site::new();
     other.issue("alice", Identity::User("alice".into()), &[], Duration::hours(1));
-    let foreign = ClientTrust {
-        credentials: other.client(Some("alice")).credentials,
-        ..site.client(None)
-    };
+    let foreign =
+        ClientTrust { credentials: other.client(Some("alice")).credentials, ..site.client(None) };
     let (principal, said) = meet(&server, &foreign).await;
     assert!(principal.is_err() && said.is_err());
 
@@ -148,16 +146,63 @@ async fn another_authority_names_users_by_their_subject_and_nothing_else() {
     let dir = site.path("corp");
     std::fs::create_dir(&dir).unwrap();
     // A certificate that claims to be a coordinator of ours.
-    openssl(&dir, &["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=Corp CA",
-        "-keyout", "ca.key", "-out", "ca.pem", "-days", "2"]);
-    openssl(&dir, &["req", "-newkey", "rsa:2048", "-nodes", "-subj", "/O=Corp/CN=Alice",
-        "-keyout", "alice.key", "-out", "alice.csr"]);
+    openssl(
+        &dir,
+        &[
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-subj",
+            "/CN=Corp CA",
+            "-keyout",
+            "ca.key",
+            "-out",
+            "ca.pem",
+            "-days",
+            "2",
+        ],
+    );
+    openssl(
+        &dir,
+        &[
+            "req",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-subj",
+            "/O=Corp/CN=Alice",
+            "-keyout",
+            "alice.key",
+            "-out",
+            "alice.csr",
+        ],
+    );
     let claims = format!(
         "subjectAltName=URI:spiffe://{DOMAIN}/coordinator/c1\nextendedKeyUsage=clientAuth\n"
     );
     std::fs::write(dir.join("ext"), claims).unwrap();
-    openssl(&dir, &["x509", "-req", "-in", "alice.csr", "-CA", "ca.pem", "-CAkey", "ca.key",
-        "-CAcreateserial", "-days", "1", "-extfile", "ext", "-out", "alice.pem"]);
+    openssl(
+        &dir,
+        &[
+            "x509",
+            "-req",
+            "-in",
+            "alice.csr",
+            "-CA",
+            "ca.pem",
+            "-CAkey",
+            "ca.key",
+            "-CAcreateserial",
+            "-days",
+            "1",
+            "-extfile",
+            "ext",
+            "-out",
+            "alice.pem",
+        ],
+    );
     let server = site.server("[clients]\nauthorities = ['corp/ca.pem']\n");
     let (principal, said) = meet(&server, &site.client(Some("corp/alice"))).await;
     said.unwrap();
@@ -203,8 +248,20 @@ async fn a_worker_is_called_what_the_authority_says_whatever_its_request_says() 
 async fn openssl_agrees_with_what_is_issued() {
     use std::os::unix::fs::PermissionsExt;
     let site = Site::new();
-    let verified = openssl(site.dir.path(), &["verify", "-x509_strict", "-purpose", "sslserver",
-        "-verify_hostname", "localhost", "-CAfile", "authority.pem", "server.pem"]);
+    let verified = openssl(
+        site.dir.path(),
+        &[
+            "verify",
+            "-x509_strict",
+            "-purpose",
+            "sslserver",
+            "-verify_hostname",
+            "localhost",
+            "-CAfile",
+            "authority.pem",
+            "server.pem",
+        ],
+    );
     assert!(verified.contains("OK"), "{verified}");
     let shown = openssl(site.dir.path(), &["x509", "-in", "server.pem", "-noout", "-text"]);
     assert!(shown.contains(&format!("URI:spiffe://{DOMAIN}/coordinator/c1")), "{shown}");

@@ -1,0 +1,219 @@
+//! Who calls, and whether they may: asked before every call, and denied unless a rule allows it.
+
+use std::{
+    collections::BTreeSet,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use http::{Extensions, HeaderMap};
+use prestage_trust::{Identity, Principal, Role};
+use time::OffsetDateTime;
+use tonic::{Status, body::Body};
+use tower::{Layer, Service};
+
+use super::{
+    connection::Peer,
+    rules::{Rule, rule_of},
+};
+use crate::{clock::Clock, trust::Trust};
+
+/// A coordinator says with this whose call it sends on. From anybody else it counts for nothing.
+pub(crate) const ON_BEHALF_OF: &str = "prestage-on-behalf-of";
+
+/// Decides about calls.
+#[derive(Clone)]
+pub(crate) struct Authorizer {
+    /// None: whoever comes is on this machine, or whoever started the coordinator chose to trust all.
+    trust: Option<Arc<Trust>>,
+    clock: Arc<dyn Clock>,
+}
+
+/// A caller who was let in. Handlers find it in the request's extensions.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller {
+    /// Who; nobody, where anybody may call.
+    pub principal: Option<Principal>,
+    /// What they may do.
+    pub roles: BTreeSet<Role>,
+    /// Where they are, as far as that is known.
+    pub from: String,
+}
+
+impl Caller {
+    /// The caller of a request. Without one the call came in a way that no rule was asked about.
+    pub fn of(extensions: &Extensions) -> Result<&Self, Status> {
+        let nobody = || Status::permission_denied("the call came past its rule");
+        extensions.get::<Self>().ok_or_else(nobody)
+    }
+
+    /// How the caller is named in records.
+    pub fn name(&self) -> String {
+        self.principal.as_ref().map_or_else(|| "nobody".into(), |who| who.identity.to_string())
+    }
+
+    /// Whether anybody on this machine is the same to us.
+    pub fn is_local(&self) -> bool {
+        self.principal.as_ref().is_some_and(|who| who.identity == Identity::Local)
+    }
+}
+
+impl Authorizer {
+    pub fn new(trust: Option<Arc<Trust>>, clock: Arc<dyn Clock>) -> Self {
+        Self { trust, clock }
+    }
+
+    /// Whether somebody who was let in might come in now.
+    pub fn still_admits(&self, principal: &Principal) -> bool {
+        let holds = principal.holds_at(self.clock.now());
+        holds && !self.trust.as_ref().is_some_and(|trust| trust.is_revoked(principal))
+    }
+
+    async fn admit(&self, request: &http::request::Parts) -> Result<Caller, Status> {
+        let path = request.uri.path();
+        let Some(rule) = rule_of(path) else {
+            return Err(Status::permission_denied(format!("nobody may call {path}")));
+        };
+        let peer = request.extensions.get::<Peer>();
+        let from = peer.and_then(|peer| peer.address);
+        let from = from.map(|address| address.to_string()).unwrap_or_default();
+        let principal = self.principal(peer, &request.headers).await?;
+        let roles = match (&principal, &self.trust) {
+            (None, _) => BTreeSet::new(),
+            (Some(_), None) => Role::ALL.into(),
+            (Some(principal), Some(trust)) => trust.roles(principal),
+        };
+        check(rule, path, principal.as_ref(), &roles)?;
+        Ok(Caller { principal, roles, from })
+    }
+
+    /// Who calls: nobody, if nothing proves it.
+    async fn principal(
+        &self,
+        peer: Option<&Peer>,
+        headers: &HeaderMap,
+    ) -> Result<Option<Principal>, Status> {
+        let Some(trust) = &self.trust else {
+            return Ok(Some(Principal::local()));
+        };
+        let now = self.clock.now();
+        let Some(shown) = peer.and_then(|peer| peer.principal.clone()) else {
+            return Ok(None);
+        };
+        self.admissible(trust, &shown, now)?;
+        // A coordinator has asked before what the caller is allowed; it is asked again here.
+        let is_coordinator = matches!(shown.identity, Identity::Coordinator(_));
+        match on_behalf_of(headers)?.filter(|_| is_coordinator) {
+            Some(caller) => {
+                self.admissible(trust, &caller, now)?;
+                Ok(Some(caller))
+            }
+            None => Ok(Some(shown)),
+        }
+    }
+
+    fn admissible(
+        &self,
+        trust: &Trust,
+        principal: &Principal,
+        now: OffsetDateTime,
+    ) -> Result<(), Status> {
+        let who = &principal.identity;
+        if !principal.holds_at(now) {
+            return Err(Status::unauthenticated(format!("the certificate of {who} has expired")));
+        }
+        if trust.is_revoked(principal) {
+            return Err(Status::unauthenticated(format!("{who} was revoked")));
+        }
+        Ok(())
+    }
+}
+
+fn on_behalf_of(headers: &HeaderMap) -> Result<Option<Principal>, Status> {
+    let Some(value) = headers.get(ON_BEHALF_OF) else {
+        return Ok(None);
+    };
+    let principal = value.to_str().ok().map(Principal::from_header);
+    match principal {
+        Some(Ok(principal)) => Ok(Some(principal)),
+        _ => Err(Status::invalid_argument("the caller that is spoken for can't be read")),
+    }
+}
+
+fn check(
+    rule: Rule,
+    path: &str,
+    principal: Option<&Principal>,
+    roles: &BTreeSet<Role>,
+) -> Result<(), Status> {
+    let call = path.rsplit('/').next().unwrap_or(path);
+    match (rule, principal) {
+        (Rule::Anybody, _) | (Rule::Known, Some(_)) => Ok(()),
+        (_, None) => Err(Status::unauthenticated(format!(
+            "{call} takes somebody who is known here: show a certificate (--certificate, --key) or \
+             a token (--token-file)"
+        ))),
+        (Rule::Has(role), Some(_)) if roles.contains(&role) => Ok(()),
+        (Rule::Has(role), Some(principal)) => Err(Status::permission_denied(format!(
+            "{call} takes the role '{role}', which {} does not have: whoever keeps the \
+             coordinators' trust file can grant it",
+            principal.identity
+        ))),
+    }
+}
+
+/// Puts an [`Authorizer`] in front of all services.
+#[derive(Clone)]
+pub(crate) struct AuthorizeLayer(pub Authorizer);
+
+impl<S> Layer<S> for AuthorizeLayer {
+    type Service = Authorize<S>;
+
+    fn layer(&self, inner: S) -> Authorize<S> {
+        Authorize { authorizer: self.0.clone(), inner }
+    }
+}
+
+/// Services behind an [`Authorizer`].
+#[derive(Clone)]
+pub(crate) struct Authorize<S> {
+    authorizer: Authorizer,
+    inner: S,
+}
+
+type Answer<E> = Pin<Box<dyn Future<Output = Result<http::Response<Body>, E>> + Send>>;
+
+impl<S> Service<http::Request<Body>> for Authorize<S>
+where
+    S: Service<http::Request<Body>, Response = http::Response<Body>> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    type Response = http::Response<Body>;
+    type Error = S::Error;
+    type Future = Answer<S::Error>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        // The one that is ready is used; the copy gets ready for the next call.
+        let next = self.inner.clone();
+        let mut inner = std::mem::replace(&mut self.inner, next);
+        let authorizer = self.authorizer.clone();
+        Box::pin(async move {
+            let (mut head, body) = request.into_parts();
+            match authorizer.admit(&head).await {
+                Ok(caller) => {
+                    head.extensions.insert(caller);
+                    inner.call(http::Request::from_parts(head, body)).await
+                }
+                Err(status) => {
+                    tracing::info!(call = head.uri.path(), %status, "a call was refused");
+                    Ok(status.into_http())
+                }
+            }
+        })
+    }
+}
