@@ -86,7 +86,10 @@ fn queues_tasks_and_bytes_are_counted() {
     let bytes = |way: &str| fleet[&format!("prestage_bytes_total{{way={way}}}")];
     let made = bytes("spliced") + bytes("encoded");
     assert!(made > medium * 0.8 && made < medium * 1.1, "{made} of {medium}");
-    assert!(bytes("read") > made && bytes("merged") > medium * 0.9, "{fleet:?}");
+    let (copied, uploaded) = (bytes("copied"), bytes("uploaded"));
+    assert!(copied > medium * 0.9 && uploaded < medium * 0.1, "{copied} + {uploaded} of {medium}");
+    assert_eq!(copied + uploaded, medium, "every byte of the medium went one way");
+    assert!(bytes("read") > made, "{fleet:?}");
 }
 
 #[test]

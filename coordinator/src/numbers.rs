@@ -52,7 +52,10 @@ pub(crate) fn count_done(task: &TaskEntry, result: &v1::TaskResult, took: Option
     count("read", result.bytes_read);
     match (&task.record.payload.work, &result.work) {
         (Some(Work::Splice(_)), _) => count("spliced", result.bytes_written),
-        (Some(Work::Merge(_)), _) => count("merged", task.record.bytes_total),
+        (_, Some(task_result::Work::Merge(merged))) => {
+            count("copied", merged.bytes_copied);
+            count("uploaded", merged.bytes_uploaded);
+        }
         (_, Some(task_result::Work::Pack(_) | task_result::Work::Run(_))) => {
             count("encoded", result.bytes_written);
         }

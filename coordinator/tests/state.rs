@@ -6,6 +6,7 @@ use prestage_coordinator::state::{
     StateError, StateStore, conformance,
 };
 use prestage_test_servers::postgres::Postgres;
+use sqlx::{AnyConnection, Connection};
 
 #[tokio::test]
 async fn memory_conforms() {
@@ -77,4 +78,53 @@ async fn writes_and_takeovers_at_once_are_one_after_the_other() {
         assert!(seen >= kept);
     }
     assert!(deposed > 0, "the takeovers came too late to disturb anybody");
+}
+
+/// What a newer release does to the database: it adds, and notes its migration.
+async fn as_newer_release(url: &str, statements: &[&str]) {
+    sqlx::any::install_default_drivers();
+    let mut connection = AnyConnection::connect(url).await.unwrap();
+    for statement in statements {
+        let statement = sqlx::AssertSqlSafe((*statement).to_owned());
+        sqlx::query(statement).execute(&mut connection).await.unwrap();
+    }
+    connection.close().await.unwrap();
+}
+
+const ADDS: &str = "ALTER TABLE builds ADD COLUMN of_the_future TEXT";
+const RAISES: &str = "UPDATE schema_floor SET floor = 999";
+
+/// An upgrade can be taken back half-way: this release starts on what the next one has added to, and
+/// refuses what the one after that has taken from.
+#[tokio::test]
+async fn sqlite_of_the_next_release_is_used_and_of_later_ones_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("state.sqlite");
+    drop(SqliteState::open(&path).await.unwrap());
+    let url = format!("sqlite://{}?mode=rw", path.display());
+    let migrated = "INSERT INTO _sqlx_migrations (version, description, success, checksum, \
+                    execution_time) VALUES (999, 'future', TRUE, x'00', 0)";
+    as_newer_release(&url, &[ADDS, migrated]).await;
+    let state = SqliteState::open(&path).await.unwrap();
+    conformance::run(&state).await.unwrap();
+    drop(state);
+    as_newer_release(&url, &[RAISES]).await;
+    let refused = SqliteState::open(&path).await.err().unwrap();
+    assert!(matches!(refused, StateError::TooOld { floor: 999, .. }), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn postgres_of_the_next_release_is_used_and_of_later_ones_refused() {
+    let server = Postgres::start();
+    let url: PostgresUrl = server.url().parse().unwrap();
+    drop(PostgresState::open(&url).await.unwrap());
+    let migrated = "INSERT INTO _sqlx_migrations (version, description, success, checksum, \
+                    execution_time) VALUES (999, 'future', TRUE, '\\x00', 0)";
+    as_newer_release(&server.url(), &[ADDS, migrated]).await;
+    let state = PostgresState::open(&url).await.unwrap();
+    conformance::run(&state).await.unwrap();
+    drop(state);
+    as_newer_release(&server.url(), &[RAISES]).await;
+    let refused = PostgresState::open(&url).await.err().unwrap();
+    assert!(matches!(refused, StateError::TooOld { floor: 999, .. }), "{refused}");
 }

@@ -104,7 +104,7 @@ impl From<StateError> for Status {
             StateError::Database(_) | StateError::Unreachable { .. } | StateError::Deposed => {
                 Self::unavailable(error.to_string())
             }
-            StateError::Migration(_) | StateError::Damaged { .. } => {
+            StateError::Migration(_) | StateError::TooOld { .. } | StateError::Damaged { .. } => {
                 Self::internal(error.to_string())
             }
         }

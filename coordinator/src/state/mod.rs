@@ -8,6 +8,7 @@ mod memory_identities;
 mod place;
 mod postgres;
 mod rows;
+mod schema;
 mod sql;
 mod sql_identities;
 mod sqlite;
@@ -58,9 +59,21 @@ pub enum StateError {
         /// Why not.
         problem: sqlx::Error,
     },
-    /// The database is of another release.
-    #[error("the state database can't be brought up to date: {0}; it may be of a newer release")]
+    /// Its tables can't be made or changed.
+    #[error("the state database can't be brought up to date: {0}")]
     Migration(#[from] sqlx::migrate::MigrateError),
+    /// A newer release has taken away what this one needs.
+    #[error(
+        "the state database is of a newer release, which this one can't work beside: its schema is \
+         {ours}, and {floor} is the oldest that may use it; start the newer release, or restore the \
+         backup that was made before it"
+    )]
+    TooOld {
+        /// The last migration that this release knows.
+        ours: i64,
+        /// The oldest that may use the database.
+        floor: i64,
+    },
     /// Another coordinator leads by now: nothing was changed.
     #[error("this coordinator is not the active one any more: nothing was changed")]
     Deposed,

@@ -11,6 +11,7 @@ use sqlx::{
 
 use super::{
     Epoch, StateError,
+    schema::bring_up_to_date,
     sql::{Dialect, SqlState},
 };
 
@@ -93,7 +94,7 @@ impl PostgresState {
         let mut first = first.map_err(unreachable)?;
         // That the table of migrations is there already is no news.
         sqlx::query("SET client_min_messages = warning").execute(&mut first).await?;
-        sqlx::migrate!("migrations/postgres").run(&mut first).await?;
+        bring_up_to_date(sqlx::migrate!("migrations/postgres"), &mut first).await?;
         first.close().await?;
         let writer = writers.connect_with(options.clone()).await?;
         let readers = pool.max_connections(READERS).connect_with(options).await?;

@@ -7,6 +7,7 @@ use sqlx::any::{AnyConnectOptions, AnyPoolOptions, install_default_drivers};
 
 use super::{
     Epoch, StateError,
+    schema::bring_up_to_date,
     sql::{Dialect, SqlState},
 };
 
@@ -39,7 +40,8 @@ impl SqliteState {
             })
         });
         let writer = writer.connect_with(options(path, "rwc")?).await?;
-        sqlx::migrate!("migrations/sqlite").run(&writer).await?;
+        let migrations = sqlx::migrate!("migrations/sqlite");
+        bring_up_to_date(migrations, &mut *writer.acquire().await?).await?;
         let readers = AnyPoolOptions::new().max_connections(READERS);
         let readers = readers.connect_with(options(path, "ro")?).await?;
         Ok(SqlState { writer, readers, dialect: &SQLITE, epoch: Epoch::NONE })

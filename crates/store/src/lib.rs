@@ -24,7 +24,7 @@ pub mod staging;
 pub mod view;
 
 pub use chunks::{CHUNK, HEADER_BYTES};
-pub use compose::{Compose, Composer, Part, PartRules, Receipt, Source, UploadToken};
+pub use compose::{Compose, Composer, Part, PartRules, Placed, Receipt, Source, UploadToken};
 pub use error::StoreError;
 pub use keys::{BuildId, ObjectKey, PackKey, StoredObject};
 pub use layout::Layout;

@@ -82,7 +82,7 @@ async fn the_bytes_go_where_they_should(bench: &Bench<'_>, server: &Azurite, cop
     let mut part = Part { number: 0, dst_offset: 0, len, source };
     let token = bench.compose.begin(&bench.dst, len).await.unwrap();
     server.front.take_seen();
-    let receipt = bench.compose.place(&token, &part).await.unwrap();
+    let receipt = bench.compose.place(&token, &part).await.unwrap().receipt;
     let sent: usize = server.front.take_seen().iter().map(|seen| seen.bytes).sum();
     assert_eq!(sent as u64, if copies { 0 } else { len });
     bench.compose.finish(&token, &[(part.clone(), receipt)]).await.unwrap();

@@ -116,7 +116,7 @@ impl Many {
     async fn place(&self, token: &UploadToken) -> Vec<(Part, Receipt)> {
         let mut placed = Vec::new();
         for part in self.parts() {
-            let receipt = self.composer.place(token, &part).await.unwrap();
+            let receipt = self.composer.place(token, &part).await.unwrap().receipt;
             placed.push((part, receipt));
         }
         placed

@@ -95,7 +95,7 @@ async fn merge(objects: &Objects, build: &BuildId, number: u32, file: &Path) -> 
     let mut placed: Vec<_> = stream::iter(parts)
         .map(|part| async move {
             let part = part.bind(objects, glue);
-            let receipt = composer.place(token, &part).await?;
+            let receipt = composer.place(token, &part).await?.receipt;
             Ok::<_, prestage_store::compose::ComposeError>((part, receipt))
         })
         .buffer_unordered(4)

@@ -102,7 +102,9 @@ async fn the_server_copies_what_is_too_large_for_memory(server: &Seaweed) {
             composer.abort(&token).await.unwrap();
             continue;
         }
-        let placed = [(part.clone(), placed.unwrap())];
+        let placed = placed.unwrap();
+        assert_eq!(placed.copied, part.len, "and it is told so");
+        let placed = [(part.clone(), placed.receipt)];
         composer.finish(&token, &placed).await.unwrap();
         let (media, key) = Objects::open_around(&dst, &server.options()).await.unwrap();
         assert!(media.get(&key, u64::MAX).await.unwrap() == body.slice(5..));

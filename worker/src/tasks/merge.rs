@@ -76,14 +76,18 @@ pub async fn merge(task: &v1::MergeTask, tools: &Tools) -> Result<v1::MergeResul
         .map(|part| place(part, &token, &glue, tools))
         .buffer_unordered(at_once);
     let mut settling = Settling::default();
+    let (mut copied, mut uploaded) = (0, 0);
     while let Some(part) = placing.try_next().await? {
-        placed.push(part);
+        copied += part.copied;
+        uploaded += part.uploaded;
+        placed.push(part.part);
         settling.go_on(&token, tools).await?;
     }
     drop(placing);
     settling.finish(&token, tools).await?;
     placed.sort_by_key(|placed| placed.part);
-    Ok(v1::MergeResult { parts: placed, volume: task.volume })
+    let (bytes_copied, bytes_uploaded) = (copied, uploaded);
+    Ok(v1::MergeResult { parts: placed, volume: task.volume, bytes_copied, bytes_uploaded })
 }
 
 /// How many parts are placed at once: as many as there is memory for, where they may go through it.
@@ -126,19 +130,29 @@ async fn keep_placed(
     Ok(placed)
 }
 
+/// A part in its place, and the way that its bytes went.
+struct Placed {
+    part: v1::PlacedPart,
+    copied: u64,
+    uploaded: u64,
+}
+
 async fn place(
     part: Result<RecipePart, TaskError>,
     token: &UploadToken,
     glue: &ObjectKey,
     tools: &Tools,
-) -> Result<v1::PlacedPart, TaskError> {
+) -> Result<Placed, TaskError> {
     let part = part?;
     if tools.is_cancelled() {
         return Err(TaskError::Cancelled);
     }
-    let receipt = tools.composer.place(token, &part.bind(&tools.objects, glue)).await?;
+    let placed = tools.composer.place(token, &part.bind(&tools.objects, glue)).await?;
     tools.advance(part.len);
-    Ok(v1::PlacedPart { part: part.number, receipt: receipt.into() })
+    let copied = placed.copied;
+    let (number, receipt) = (part.number, placed.receipt.into());
+    let placed = v1::PlacedPart { part: number, receipt };
+    Ok(Placed { part: placed, copied, uploaded: part.len - copied })
 }
 
 /// The packs of these parts that lie in a folder, each opened once.

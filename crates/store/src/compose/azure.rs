@@ -11,7 +11,7 @@ use async_trait::async_trait;
 
 use super::PartRules;
 use super::azure_blocks::{Block, Blocks};
-use super::cloud::{AT_ONCE, Output, PartStore};
+use super::cloud::{AT_ONCE, InPlace, Output, PartStore};
 use super::error::ComposeError;
 use super::http::Http;
 use super::memory::{MAX_THROUGH_MEMORY, read_part};
@@ -51,14 +51,15 @@ impl PartStore for AzureParts {
         Ok(None)
     }
 
-    async fn place(&self, output: &Output, part: &MarkedPart<'_>) -> Result<String, ComposeError> {
+    async fn place(&self, output: &Output, part: &MarkedPart<'_>) -> Result<InPlace, ComposeError> {
         output.check_open().await?;
         let (blocks, MarkedPart { part, mark }) = (self.blocks(output)?, part);
         let block = Block { id: block_id(part.number, mark, output), part };
-        if !blocks.copy(&block).await? {
-            blocks.put(&block, read_part(&output.url(), part).await?).await?;
+        if blocks.copy(&block).await? {
+            return Ok(InPlace::Copied(block.id));
         }
-        Ok(block.id)
+        blocks.put(&block, read_part(&output.url(), part).await?).await?;
+        Ok(InPlace::Sent(block.id))
     }
 
     async fn placed(

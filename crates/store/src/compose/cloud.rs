@@ -33,14 +33,22 @@ pub(super) const MARKER_SUFFIX: &str = ".open";
 /// Name of the id in the output's metadata. Azure allows letters, digits and `_` alone.
 pub(super) const ID_METADATA: &str = "prestagecomposition";
 
+/// A part in a cloud.
+pub(super) enum InPlace {
+    /// The store copied it; this is what it calls it.
+    Copied(String),
+    /// Its bytes were sent.
+    Sent(String),
+}
+
 /// How one kind of cloud takes parts. Every step may be repeated.
 #[async_trait]
 pub(super) trait PartStore: Send + Sync {
     /// Prepares the store; gives what it calls the upload, if it does.
     async fn open(&self, output: &Output) -> Result<Option<String>, ComposeError>;
 
-    /// Puts a part in its place; gives what the store calls it.
-    async fn place(&self, output: &Output, part: &MarkedPart<'_>) -> Result<String, ComposeError>;
+    /// Puts a part in its place.
+    async fn place(&self, output: &Output, part: &MarkedPart<'_>) -> Result<InPlace, ComposeError>;
 
     /// What the store calls those of the parts that it has already, in their order.
     async fn placed(

@@ -8,14 +8,14 @@ use backon::{ExponentialBuilder, Retryable};
 use uuid::Uuid;
 
 use super::azure::{self, AzureParts};
-use super::cloud::{Buckets, Output, PartStore};
+use super::cloud::{Buckets, InPlace, Output, PartStore};
 use super::error::ComposeError;
 use super::google::{self, GoogleParts};
 use super::reap::{Kept, leftovers};
 use super::receipt::{MarkedPart, PartMark, PlacedPart};
 use super::s3::S3Parts;
 use super::token::{CloudUpload, OpenUpload};
-use super::{Compose, Part, PartRules, Reaped, Receipt, UploadToken, check_parts, local};
+use super::{Compose, Part, PartRules, Placed, Reaped, Receipt, UploadToken, check_parts, local};
 use crate::location::{Cloud, ObjectUrl};
 use crate::objects::{Objects, StoreKind};
 use crate::options::StoreOptions;
@@ -86,7 +86,7 @@ impl Composer {
         &self,
         upload: CloudUpload,
         part: &MarkedPart<'_>,
-    ) -> Result<String, ComposeError> {
+    ) -> Result<InPlace, ComposeError> {
         let output = self.buckets.output(upload).await?;
         let place = || self.parts(output.upload.cloud).place(&output, part);
         let pauses = ExponentialBuilder::default().with_min_delay(FIRST_PAUSE).with_jitter();
@@ -177,18 +177,18 @@ impl Compose for Composer {
     }
 
     #[tracing::instrument(name = "store compose part", skip_all, fields(part = part.number))]
-    async fn place(&self, token: &UploadToken, part: &Part) -> Result<Receipt, ComposeError> {
+    async fn place(&self, token: &UploadToken, part: &Part) -> Result<Placed, ComposeError> {
         let upload = OpenUpload::parse(token)?;
         upload.check(part)?;
         let marked = MarkedPart::new(token, part);
-        let tag = match upload {
-            OpenUpload::Local(upload) => {
-                local::place(upload, part).await?;
-                IN_FILE.to_owned()
-            }
-            OpenUpload::Cloud(upload) => self.place_in_cloud(upload, &marked).await?,
+        let (tag, copied) = match upload {
+            OpenUpload::Local(upload) => (IN_FILE.to_owned(), local::place(upload, part).await?),
+            OpenUpload::Cloud(upload) => match self.place_in_cloud(upload, &marked).await? {
+                InPlace::Copied(tag) => (tag, part.len),
+                InPlace::Sent(tag) => (tag, 0),
+            },
         };
-        Ok(marked.mark.receipt(&tag))
+        Ok(Placed { receipt: marked.mark.receipt(&tag), copied })
     }
 
     async fn placed(

@@ -9,7 +9,7 @@ use futures::TryStreamExt;
 use object_store::path::Path as StorePath;
 use object_store::{ObjectMeta, ObjectStoreExt};
 
-use super::cloud::{AT_ONCE, Output, PartStore};
+use super::cloud::{AT_ONCE, InPlace, Output, PartStore};
 use super::error::ComposeError;
 use super::google_compose::{Component, Composition, MAX_COMPONENTS};
 use super::http::Http;
@@ -43,17 +43,17 @@ impl PartStore for GoogleParts {
         Ok(None)
     }
 
-    async fn place(&self, output: &Output, part: &MarkedPart<'_>) -> Result<String, ComposeError> {
+    async fn place(&self, output: &Output, part: &MarkedPart<'_>) -> Result<InPlace, ComposeError> {
         output.check_open().await?;
         if let Some(generation) = whole_object(output, part.part).await? {
-            return Ok(format!("{WHOLE}{generation}"));
+            return Ok(InPlace::Copied(format!("{WHOLE}{generation}")));
         }
         for piece in pieces(output, part.part, &part.mark)? {
             let body = read(&part.part.source, piece.at, piece.bytes).await?;
             let put = output.store().put(&piece.path, body).await;
             put.map_err(|source| output.failed("write a part of", source))?;
         }
-        Ok(PIECED.to_owned())
+        Ok(InPlace::Sent(PIECED.to_owned()))
     }
 
     async fn placed(

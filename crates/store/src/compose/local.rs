@@ -51,7 +51,8 @@ pub(super) async fn begin(
     .await
 }
 
-pub(super) async fn place(upload: LocalUpload, part: &Part) -> Result<(), ComposeError> {
+/// Gives the bytes that the kernel copied.
+pub(super) async fn place(upload: LocalUpload, part: &Part) -> Result<u64, ComposeError> {
     let target = Arc::new(open_partial(&upload).await?);
     match part.source.objects.local_path(&part.source.key) {
         Some(path) => {
@@ -59,12 +60,15 @@ pub(super) async fn place(upload: LocalUpload, part: &Part) -> Result<(), Compos
             let from = part.source.objects.lead(&part.source.key) + part.source.offset;
             let copy = FileCopy { from, to: part.dst_offset, bytes: part.len };
             let (target, partial) = (target.clone(), upload.partial.clone());
-            off_thread(path.display().to_string(), move || copy.run(&path, &target, &partial))
-                .await?;
+            let copied =
+                off_thread(path.display().to_string(), move || copy.run(&path, &target, &partial));
+            Ok(copied.await?)
         }
-        None => write_pieces(part, &target, &upload.partial).await?,
+        None => {
+            write_pieces(part, &target, &upload.partial).await?;
+            Ok(0)
+        }
     }
-    Ok(())
 }
 
 pub(super) async fn settle(upload: LocalUpload) -> Result<(), ComposeError> {
@@ -133,8 +137,8 @@ struct FileCopy {
 }
 
 impl FileCopy {
-    /// Copies inside the kernel; by hand where it can't.
-    fn run(self, path: &Path, target: &File, partial: &Path) -> Result<(), StoreError> {
+    /// Copies inside the kernel; by hand where it can't. Gives the bytes that the kernel copied.
+    fn run(self, path: &Path, target: &File, partial: &Path) -> Result<u64, StoreError> {
         let source = match File::open(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let place = path.display().to_string();
@@ -143,10 +147,11 @@ impl FileCopy {
             source => source.map_err(StoreError::io("open", path))?,
         };
         self.check(&source, path)?;
+        let mut copied = 0;
         for copy in self.by_blocks() {
-            copy.in_kernel(&source, path, target, partial)?;
+            copied += copy.in_kernel(&source, path, target, partial)?;
         }
-        Ok(())
+        Ok(copied)
     }
 
     /// The whole blocks, and what lies in front of and behind them: a file system shares blocks only
@@ -173,22 +178,27 @@ impl FileCopy {
         path: &Path,
         target: &File,
         partial: &Path,
-    ) -> Result<(), StoreError> {
+    ) -> Result<u64, StoreError> {
+        let all = self.bytes;
         while self.bytes > 0 {
             let wanted = self.bytes.min(PART_RULES.max_bytes) as usize;
             let (mut from, mut to) = (self.from, self.to);
             let (from, to) = (Some(&mut from), Some(&mut to));
             match rustix::fs::copy_file_range(source, from, target, to, wanted) {
-                Ok(0) => return self.by_hand(source, path, target, partial),
+                Ok(0) => {
+                    self.by_hand(source, path, target, partial)?;
+                    return Ok(all - self.bytes);
+                }
                 Ok(copied) => self.advance(copied as u64),
                 Err(Errno::INTR) => {}
                 Err(Errno::XDEV | Errno::NOSYS | Errno::OPNOTSUPP | Errno::INVAL | Errno::PERM) => {
-                    return self.by_hand(source, path, target, partial);
+                    self.by_hand(source, path, target, partial)?;
+                    return Ok(all - self.bytes);
                 }
                 Err(error) => return Err(StoreError::io("write", partial)(error.into())),
             }
         }
-        Ok(())
+        Ok(all)
     }
 
     /// An object that ends inside the range is an error before anything is copied.

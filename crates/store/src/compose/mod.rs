@@ -90,6 +90,16 @@ impl UploadToken {
     }
 }
 
+/// A part that is in its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Placed {
+    /// Says so.
+    pub receipt: Receipt,
+    /// Bytes of it that the store, or the kernel, copied by itself. The others went through this
+    /// process.
+    pub copied: u64,
+}
+
 /// A range of the output and where its bytes are taken from.
 #[derive(Debug, Clone)]
 pub struct Part {
@@ -163,7 +173,7 @@ pub trait Compose: Send + Sync {
     async fn begin(&self, dst: &ObjectUrl, total_bytes: u64) -> Result<UploadToken, ComposeError>;
 
     /// Puts one part in its place. It is durable when [`Compose::settle`] has returned, too.
-    async fn place(&self, token: &UploadToken, part: &Part) -> Result<Receipt, ComposeError>;
+    async fn place(&self, token: &UploadToken, part: &Part) -> Result<Placed, ComposeError>;
 
     /// Makes durable what this process has placed. Several parts share its price, so it is called
     /// before receipts are handed on, not after each.

@@ -10,7 +10,7 @@ use object_store::multipart::{MultipartStore, PartId};
 use object_store::{Error as RequestError, PutMultipartOptions};
 
 use super::PartRules;
-use super::cloud::{AT_ONCE, Output, PartStore};
+use super::cloud::{AT_ONCE, InPlace, Output, PartStore};
 use super::error::ComposeError;
 use super::http::Http;
 use super::memory::{MAX_THROUGH_MEMORY, read_part};
@@ -81,16 +81,17 @@ impl PartStore for S3Parts {
         id.map(Some).map_err(|source| output.failed("begin the upload to", source))
     }
 
-    async fn place(&self, output: &Output, part: &MarkedPart<'_>) -> Result<String, ComposeError> {
+    async fn place(&self, output: &Output, part: &MarkedPart<'_>) -> Result<InPlace, ComposeError> {
         let (client, upload, part) = (client(output)?, upload(output)?, part.part);
         if let Some(bucket) = self.bucket_on_server(&part.source.objects) {
             let path = part.source.objects.store_path(&part.source.key)?;
             let request = CopyRequest { bucket, path, part, upload, dst: output.url() };
-            return request.send(&self.http, client, &output.path).await;
+            let copied = request.send(&self.http, client, &output.path).await;
+            return copied.map(InPlace::Copied);
         }
         let body = read_part(&output.url(), part).await?;
         match client.put_part(&output.path, upload, part.number as usize, body).await {
-            Ok(PartId { content_id }) => Ok(content_id),
+            Ok(PartId { content_id }) => Ok(InPlace::Sent(content_id)),
             Err(RequestError::NotFound { .. }) => Err(output.gone()),
             Err(source) => Err(output.failed("write a part of", source)),
         }

@@ -111,7 +111,7 @@ impl Bench<'_> {
         let placing = self.parts().into_iter().rev().map(async |part| {
             let token = UploadToken::from(token.as_str().to_owned());
             let compose = if part.number % 2 == 0 { self.compose } else { self.other };
-            let receipt = compose.place(&token, &part).await.unwrap();
+            let receipt = compose.place(&token, &part).await.unwrap().receipt;
             (part, Receipt::from(receipt.as_str().to_owned()))
         });
         let mut placed: Vec<_> = stream::iter(placing).buffered(2).collect().await;
@@ -326,7 +326,7 @@ async fn what_is_said_to_be_placed_is_placed(bench: &Bench<'_>) {
     for (part, receipt) in parts.into_iter().zip(there) {
         let receipt = match receipt {
             Some(receipt) => receipt,
-            None => bench.other.place(&token, &part).await.unwrap(),
+            None => bench.other.place(&token, &part).await.unwrap().receipt,
         };
         placed.push((part, receipt));
     }

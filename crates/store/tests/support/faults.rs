@@ -103,7 +103,7 @@ async fn a_merge_that_starts_again_sends_only_what_is_missing(
     for (part, receipt) in parts.into_iter().zip(there) {
         let receipt = match receipt {
             Some(receipt) => receipt,
-            None => bench.other.place(&token, &part).await.unwrap(),
+            None => bench.other.place(&token, &part).await.unwrap().receipt,
         };
         placed.push((part, receipt));
     }
