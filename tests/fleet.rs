@@ -132,3 +132,16 @@ fn a_worker_that_is_asked_to_end_finishes_what_it_has_and_nothing_is_done_twice(
     assert!(log.contains("'leaving'") || log.contains("leaving"), "it did something: {log}");
     until_clean(&demo);
 }
+
+/// Its memory budget holds without anybody setting up its environment.
+#[test]
+fn a_worker_started_by_hand_has_told_its_c_library_to_give_memory_back() {
+    let demo = Demo::new();
+    let (worker, _log) = worker(&demo, "127.0.0.1:1", "by hand");
+    let process = format!("/proc/{}", worker.0.id());
+    let environment = std::fs::read(format!("{process}/environ")).unwrap();
+    let told = environment.split(|byte| *byte == 0);
+    assert!(told.into_iter().any(|one| one == b"MALLOC_MMAP_THRESHOLD_=262144"));
+    let line = std::fs::read(format!("{process}/cmdline")).unwrap();
+    assert!(String::from_utf8(line).unwrap().contains("prestage\0worker\0--coordinator"));
+}

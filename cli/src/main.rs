@@ -4,6 +4,7 @@
 //! output carries exactly one JSON document; progress and logs go to standard error.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod allocator;
 mod args;
 mod commands;
 mod connect;
@@ -22,6 +23,10 @@ use args::{Cli, Command};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    // What runs workers has a budget of memory.
+    if matches!(cli.command, Command::Worker(_) | Command::Build(_)) {
+        allocator::give_back_what_is_freed();
+    }
     let service = matches!(cli.command, Command::Coordinator(_) | Command::Worker(_));
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
