@@ -261,7 +261,7 @@ fn nobody_speaks_for_others_but_coordinators() {
     };
     let as_admin = Coordinators::named(&url, shown(&trusted, "admin")).unwrap();
     assert_eq!(synchronize(as_admin).unwrap_err().code(), Code::PermissionDenied);
-    trusted.token(&url, "elsewhere.token", &["--zone", "elsewhere"]);
+    trusted.token(&url, "elsewhere.token", &["--worker-zone", "elsewhere"]);
     let folder = IdentityFolder::new(trusted.path("elsewhere"));
     enrol(&trusted, &url, &folder, "elsewhere.token", "w1").unwrap();
     let of_another_zone =

@@ -170,8 +170,8 @@ pub struct TokenArgs {
     #[arg(long)]
     pub name: Option<String>,
     /// The trust zone that the worker will be in [default: the coordinator's]
-    #[arg(long)]
-    pub zone: Option<String>,
+    #[arg(long = "worker-zone", value_name = "ZONE")]
+    pub worker_zone: Option<String>,
     /// How long it can be used
     #[arg(long, default_value_t = 60)]
     pub minutes: u32,
@@ -313,6 +313,9 @@ pub struct LocalArgs {
     /// How many workers this process runs
     #[arg(long, env = "PRESTAGE_WORKERS", default_value_t = 1)]
     pub workers: u32,
+    /// The trust zone of packs: what was made in one is never used in another [default: default]
+    #[arg(long, env = "PRESTAGE_ZONE")]
+    pub zone: Option<String>,
     /// MiB above which a file is a pack of its own, which several workers encode together
     #[arg(long, env = "PRESTAGE_RUN_MIB", hide = true)]
     pub run_mib: Option<u64>,
@@ -537,6 +540,10 @@ pub struct CoordinatorArgs {
     /// Whom the coordinator trusts, and what it shows: a trust file (see 'prestage trust init')
     #[arg(long, env = "PRESTAGE_TRUST", value_name = "FILE", help_heading = "Trust")]
     pub trust: Option<PathBuf>,
+    /// The trust zone of packs and workers: what was made in one is never used in another
+    /// [default: default]
+    #[arg(long, env = "PRESTAGE_ZONE", help_heading = "Trust")]
+    pub zone: Option<String>,
     /// Listen beyond this machine without TLS: whoever reaches it may do everything
     #[arg(long, env = "PRESTAGE_INSECURE", conflicts_with = "trust", help_heading = "Trust")]
     pub insecure: bool,

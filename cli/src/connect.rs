@@ -17,7 +17,7 @@ use crate::{
     error::CliError,
     settings::{
         SLOTS_DEFAULT, access, client_trust, cores, default_data_dir, floor, memory_bytes,
-        new_worker_id, rest, run_bytes, staging_bytes,
+        new_worker_id, rest, run_bytes, staging_bytes, zone,
     },
 };
 
@@ -91,6 +91,7 @@ impl Connection {
             run_bytes: run_bytes(args.local.run_mib),
             access: access(args.local.access.as_deref())?.with_floor(floor(&args.local.budgets)),
             trust: None,
+            zone: zone(args.local.zone.clone())?,
             shares_files: count > 1,
         };
         let stop_coordinator = CancellationToken::new();

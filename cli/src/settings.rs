@@ -8,7 +8,9 @@ use std::{
 };
 
 use prestage_access::{Access, Floor};
-use prestage_coordinator::{CoordinatorSettings, Policy, RUN_BYTES, state::StatePlace};
+use prestage_coordinator::{
+    CoordinatorSettings, Policy, RUN_BYTES, ZONE_DEFAULT, state::StatePlace,
+};
 use prestage_proto::v1;
 use prestage_store::gc::GarbagePolicy;
 use prestage_trust::client::{ClientTrust, CredentialFiles, IdentityFolder};
@@ -40,6 +42,7 @@ struct CoordinatorFile {
     metrics: Option<SocketAddr>,
     access: Option<PathBuf>,
     trust: Option<PathBuf>,
+    zone: Option<String>,
     insecure: bool,
 }
 
@@ -122,6 +125,7 @@ pub fn coordinator(args: CoordinatorArgs) -> Result<CoordinatorService, CliError
         run_bytes,
         access,
         trust: args.trust.or(file.trust),
+        zone: zone(args.zone.or(file.zone))?,
         shares_files,
     };
     Ok(CoordinatorService { listen, insecure: args.insecure || file.insecure, settings })
@@ -213,6 +217,13 @@ pub fn worker(args: WorkerArgs) -> Result<WorkerService, CliError> {
         enrolment_token: args.enrolment_token.or(file.enrolment_token),
         settings,
     })
+}
+
+/// A trust zone's name.
+pub fn zone(name: Option<String>) -> Result<String, CliError> {
+    let name = name.unwrap_or_else(|| ZONE_DEFAULT.into());
+    prestage_trust::names::checked(&name)?;
+    Ok(name)
 }
 
 /// Whom a client trusts, and what it shows.

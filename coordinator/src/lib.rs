@@ -21,6 +21,6 @@ pub mod service;
 pub mod state;
 mod trust;
 
-pub use plan::RUN_BYTES;
+pub use plan::{RUN_BYTES, ZONE_DEFAULT};
 pub use schedule::Policy;
 pub use server::{Coordinator, CoordinatorError, CoordinatorSettings, in_process};

@@ -39,9 +39,6 @@ use crate::{
 /// Bytes in flight in the pipe of an in-process coordinator.
 const PIPE_BYTES: usize = 1 << 20;
 
-/// The trust zone of packs and workers where none is named.
-const ZONE_DEFAULT: &str = "default";
-
 /// What a coordinator needs.
 #[derive(Clone, Debug)]
 pub struct CoordinatorSettings {
@@ -66,6 +63,8 @@ pub struct CoordinatorSettings {
     pub access: Access,
     /// Whom it trusts: a trust file. Without one everybody who reaches it may do everything.
     pub trust: Option<PathBuf>,
+    /// The trust zone of its packs and workers: see [`ZONE_DEFAULT`](crate::ZONE_DEFAULT).
+    pub zone: String,
     /// Whether several workers encode such a file together. One worker has nobody to share it with,
     /// and is quicker alone.
     pub shares_files: bool,
@@ -160,6 +159,7 @@ impl Coordinator {
             clock.clone(),
             settings.access.clone(),
             settings.run_bytes,
+            settings.zone.clone(),
         ));
         let candidacy = Candidacy {
             candidate: candidate(settings),
@@ -182,10 +182,10 @@ impl Coordinator {
             trust: trust.clone(),
             store: store.clone(),
             clock: clock.clone(),
-            zone: ZONE_DEFAULT.to_owned(),
+            zone: settings.zone.clone(),
         };
         let new_id = Arc::new(new_id);
-        let work = WorkApi::new(leaders.clone(), settings.policy, ZONE_DEFAULT.to_owned());
+        let work = WorkApi::new(leaders.clone(), settings.policy, settings.zone.clone());
         let registrar = Registrar::new(settings.access.clone(), seal_key);
         let media = MediaApi {
             leaders,
@@ -196,6 +196,7 @@ impl Coordinator {
             clock,
             new_id,
             authorizer: authorizer.clone(),
+            zone: settings.zone.clone(),
         };
         Ok(Self {
             media,

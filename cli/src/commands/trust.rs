@@ -193,7 +193,7 @@ fn said(
 /// A token for one worker. It is a secret: shown once, or kept in a file for its owner alone.
 async fn token(args: &TokenArgs, output: Output) -> Result<(), CliError> {
     let request = v1::CreateEnrolmentRequest {
-        zone: args.zone.clone().unwrap_or_default(),
+        zone: args.worker_zone.clone().unwrap_or_default(),
         name: args.name.clone().unwrap_or_default(),
         valid_seconds: args.minutes.saturating_mul(60),
     };

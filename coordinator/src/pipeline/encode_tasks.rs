@@ -4,7 +4,7 @@ use prestage_configmgr::content_library::ContentListing;
 use prestage_proto::v1::{self, task::Work, task_result};
 use prestage_store::PackKey;
 
-use crate::plan::{PlannedCodec, PlannedContent, Run, Shard, shards, to_wire};
+use crate::plan::{PlannedCodec, PlannedContent, Run, Shard, to_wire};
 
 use super::{
     NewTask, PipelineError,
@@ -29,7 +29,7 @@ impl Maker<'_> {
         tasks: &mut Vec<NewTask>,
     ) -> Result<Vec<PackKey>, PipelineError> {
         let files: Vec<v1::ListedFile> = listing.files.iter().map(to_wire).collect();
-        let shards = shards(&files, codec, self.run_bytes);
+        let shards = self.packs.shards(&files, self.run_bytes);
         let count = shards.len();
         let mut keys = Vec::with_capacity(count);
         for (number, shard) in (1..).zip(shards) {

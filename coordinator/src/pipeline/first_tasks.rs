@@ -6,8 +6,8 @@ use prestage_proto::v1::{self, task::Work, task_result};
 use prestage_store::{ObjectKey, ObjectUrl, Objects, PackKey};
 
 use crate::plan::{
-    BuildPlan, ListingStore, PlannedCodec, PlannedContent, PlannedImage, boot_pack, listing_key,
-    os_pack, shards, to_wire,
+    BuildPlan, ListingStore, PackNames, PlannedCodec, PlannedContent, PlannedImage, listing_key,
+    to_wire,
 };
 
 use super::{NewTask, PipelineError, placements::place_content};
@@ -30,7 +30,8 @@ pub async fn first_tasks(
     shares_files: bool,
 ) -> Result<FirstTasks, PipelineError> {
     let run_bytes = plan.run_bytes;
-    let maker = Maker { objects, objects_url: objects.root(), run_bytes, shares_files };
+    let (objects_url, packs) = (objects.root(), plan.packs());
+    let maker = Maker { objects, objects_url, packs, run_bytes, shares_files };
     let mut tasks = Vec::new();
     let mut placements = v1::Placements::default();
     tasks.push(maker.splice(&plan.os_image, &plan.codec).await?);
@@ -66,13 +67,11 @@ pub(super) fn listing_keys(plan: &BuildPlan) -> Result<Vec<ObjectKey>, PipelineE
 /// The indexes of all packs and runs that a plan may use, there or not.
 pub(super) fn pack_keys(plan: &BuildPlan, listings: &[ContentListing]) -> Vec<ObjectKey> {
     let boot = &plan.boot_image;
-    let mut packs = vec![
-        os_pack(&plan.os_image, &plan.codec),
-        boot_pack(&boot.wim_sha256, boot.index, &plan.codec),
-    ];
+    let mut packs =
+        vec![plan.packs().os(&plan.os_image), plan.packs().boot(&boot.wim_sha256, boot.index)];
     for listing in listings {
         let files: Vec<v1::ListedFile> = listing.files.iter().map(to_wire).collect();
-        for shard in shards(&files, &plan.codec, plan.run_bytes) {
+        for shard in plan.packs().shards(&files, plan.run_bytes) {
             packs.push(shard.pack);
             let runs = shard.runs(plan.run_bytes, plan.codec.chunk_bytes);
             packs.extend(runs.iter().map(|run| run.pack));
@@ -85,6 +84,7 @@ pub(super) fn pack_keys(plan: &BuildPlan, listings: &[ContentListing]) -> Vec<Ob
 pub(super) struct Maker<'a> {
     pub(super) objects: &'a Objects,
     objects_url: &'a ObjectUrl,
+    pub(super) packs: PackNames<'a>,
     pub(super) run_bytes: u64,
     pub(super) shares_files: bool,
 }
@@ -118,7 +118,7 @@ impl Maker<'_> {
         os: &PlannedImage,
         codec: &PlannedCodec,
     ) -> Result<NewTask, PipelineError> {
-        let pack = os_pack(os, codec);
+        let pack = self.packs.os(os);
         // What is encoded anew is read a second time for its contents.
         let bytes_total = os.wim_bytes + os.reencoded_bytes.unwrap_or(0);
         let work = Work::Splice(v1::SpliceTask {
@@ -147,7 +147,7 @@ impl Maker<'_> {
         boot: &PlannedImage,
         codec: &PlannedCodec,
     ) -> Result<NewTask, PipelineError> {
-        let pack = boot_pack(&boot.wim_sha256, boot.index, codec);
+        let pack = self.packs.boot(&boot.wim_sha256, boot.index);
         let work = Work::Boot(v1::BootTask {
             pack_key: pack.to_string(),
             content_id: boot.content.content_id.clone(),
@@ -178,13 +178,11 @@ impl Maker<'_> {
     ) -> NewTask {
         let work = Work::Assemble(v1::AssembleTask {
             build_id: build_id.into(),
-            os_pack_key: os_pack(&plan.os_image, &plan.codec).to_string(),
-            boot_pack_key: boot_pack(
-                &plan.boot_image.wim_sha256,
-                plan.boot_image.index,
-                &plan.codec,
-            )
-            .to_string(),
+            os_pack_key: plan.packs().os(&plan.os_image).to_string(),
+            boot_pack_key: plan
+                .packs()
+                .boot(&plan.boot_image.wim_sha256, plan.boot_image.index)
+                .to_string(),
             os_image_index: plan.os_image.index,
             codec: Some(codec_message(&plan.codec)),
             image_name: plan.name.clone(),

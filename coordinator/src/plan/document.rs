@@ -8,7 +8,7 @@ use prestage_media::{certificate::CertificateKind, driver_inf::DriverUse};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use super::RUN_BYTES;
+use super::{PackNames, RUN_BYTES, ZONE_DEFAULT};
 
 /// The version of this document's form.
 pub const PLAN_FORMAT: u32 = 1;
@@ -49,6 +49,9 @@ pub struct BuildPlan {
     /// Bytes above which a file is a pack of its own: see [`RUN_BYTES`].
     #[serde(default = "default_run_bytes")]
     pub run_bytes: u64,
+    /// The trust zone whose packs it may use, and whose workers build it.
+    #[serde(default = "default_zone")]
+    pub zone: String,
     /// Whether the WIM carries an integrity table.
     pub integrity_table: bool,
     /// Most MiB of each volume of a split medium.
@@ -77,6 +80,17 @@ pub struct BuildPlan {
     pub sealed: String,
     /// The certificate's PKCS#12, which its registration with the site needs, encrypted so too.
     pub sealed_pfx: String,
+}
+
+fn default_zone() -> String {
+    ZONE_DEFAULT.into()
+}
+
+impl BuildPlan {
+    /// What its packs are called.
+    pub fn packs(&self) -> PackNames<'_> {
+        PackNames { zone: &self.zone, codec: &self.codec }
+    }
 }
 
 fn default_run_bytes() -> u64 {

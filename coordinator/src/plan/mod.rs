@@ -22,4 +22,4 @@ pub use planner::MediaPlanner;
 pub use problems::PlanFailure;
 pub use seal::{SealError, SealKey};
 pub(crate) use secrets::pfx_context;
-pub use shards::{RUN_BYTES, Run, Shard, boot_pack, os_pack, shards};
+pub use shards::{PackNames, RUN_BYTES, Run, Shard, ZONE_DEFAULT};

@@ -13,17 +13,16 @@ use prestage_store::{Objects, PackKey};
 use prestage_wim::{codec::Profile, metadata::ImageTree};
 
 use super::{
-    About, BuildPlan, ListingStore, PLAN_FORMAT, PlannedCodec, PlannedContent, PlannedImage,
-    PlannedMedia, PlannedPrestart, PlannedTaskSequence, SealKey, Totals, boot_image, boot_pack,
+    About, BuildPlan, ListingStore, PLAN_FORMAT, PackNames, PlannedCodec, PlannedContent,
+    PlannedImage, PlannedMedia, PlannedPrestart, PlannedTaskSequence, SealKey, Totals, boot_image,
     collisions::check_collisions,
     images::{ImageFile, look_into, planned_parts, wim_sha256},
     large_files::large_files,
-    os_pack,
     output::check_output,
     problems::PlanFailure,
     reencoding::{self, medium_codec},
     secrets::{Generated, GivenSecrets, generate, identity},
-    shards, to_wire,
+    to_wire,
 };
 use crate::clock::Clock;
 
@@ -34,19 +33,21 @@ pub struct MediaPlanner {
     clock: Arc<dyn Clock>,
     access: Access,
     run_bytes: u64,
+    zone: String,
 }
 
 impl MediaPlanner {
     /// A planner over the coordinator's object store and key. Files of more than `run_bytes` become
-    /// packs of their own.
+    /// packs of their own; all packs are of the trust zone `zone`.
     pub fn new(
         objects: Objects,
         seal_key: Arc<SealKey>,
         clock: Arc<dyn Clock>,
         access: Access,
         run_bytes: u64,
+        zone: String,
     ) -> Self {
-        Self { objects, seal_key, clock, access, run_bytes }
+        Self { objects, seal_key, clock, access, run_bytes, zone }
     }
 
     /// Plans a medium, or says everything that is wrong with the request.
@@ -93,14 +94,15 @@ impl MediaPlanner {
         generated: Generated,
     ) -> Result<BuildPlan, PlanFailure> {
         let mut totals = Totals::default();
+        let packs = PackNames { zone: &self.zone, codec: &codec };
         let os_image = self.image(&resolution.os_image, &images.os, images.os_index, |image| {
             image.reencoded_bytes = images.os.obstacle.map(|_| images.os.content_bytes);
-            os_pack(image, &codec)
+            packs.os(image)
         });
         let os_image = os_image.await?;
         let boot_image =
             self.image(&resolution.boot_image, &images.boot, images.boot_index, |image| {
-                boot_pack(&image.wim_sha256, image.index, &codec)
+                packs.boot(&image.wim_sha256, image.index)
             });
         let boot_image = boot_image.await?;
         for image in [&os_image, &boot_image] {
@@ -114,7 +116,7 @@ impl MediaPlanner {
         }
         let mut contents = Vec::new();
         for resolved in &resolution.contents {
-            let (planned, reused_bytes) = self.content(resolved, &codec).await?;
+            let (planned, reused_bytes) = self.content(resolved, packs).await?;
             totals.content_bytes += planned.bytes;
             totals.reused_bytes += reused_bytes;
             totals.to_encode_bytes += planned.bytes.saturating_sub(reused_bytes);
@@ -149,6 +151,7 @@ impl MediaPlanner {
             output,
             codec,
             run_bytes: self.run_bytes,
+            zone: self.zone.clone(),
             integrity_table: spec.output.integrity_table,
             split_mib: spec.output.split_mib,
             created: generated.created,
@@ -201,14 +204,14 @@ impl MediaPlanner {
     async fn content(
         &self,
         resolved: &ResolvedContent,
-        codec: &PlannedCodec,
+        packs: PackNames<'_>,
     ) -> Result<(PlannedContent, u64), PlanFailure> {
         ListingStore::new(self.objects.clone()).keep(&resolved.listing).await?;
         let mut content = planned(resolved);
         let files: Vec<v1::ListedFile> = resolved.listing.files.iter().map(to_wire).collect();
         let mut reused_bytes = 0;
         let mut all = true;
-        for shard in shards(&files, codec, self.run_bytes) {
+        for shard in packs.shards(&files, self.run_bytes) {
             if self.objects.head(&shard.pack.index()).await?.is_some() {
                 reused_bytes += shard.bytes;
             } else {

@@ -1,5 +1,5 @@
-//! Cutting a content into packs, and large files into runs: pure functions of the files, the codec
-//! and the plan's run size.
+//! Cutting a content into packs, and large files into runs: pure functions of the files, the codec,
+//! the trust zone and the plan's run size.
 
 use std::collections::HashSet;
 
@@ -19,6 +19,9 @@ const SHARD_BYTES: u64 = 512 << 20;
 /// Files after which a new pack is begun, so that a task stays a message of a few MiB.
 const SHARD_FILES: usize = 50_000;
 
+/// The trust zone where none is named.
+pub const ZONE_DEFAULT: &str = "default";
+
 /// What makes a pack's bytes: change it when the encoder's output changes.
 const ENCODER: &str = "prestage-encoder 3, wimlib 1.14.4";
 
@@ -32,39 +35,72 @@ pub struct Shard {
     pub bytes: u64,
 }
 
-/// The shards of a content. Empty files have no resource and are in none; a file of more than
-/// `run_bytes` is one alone.
-pub fn shards(files: &[v1::ListedFile], codec: &PlannedCodec, run_bytes: u64) -> Vec<Shard> {
-    let mut seen = HashSet::new();
-    let mut shards = Vec::new();
-    let mut current: Vec<v1::ListedFile> = Vec::new();
-    let mut bytes = 0;
-    for file in files {
-        if file.size == 0 || !seen.insert(file.sha256.clone()) {
-            continue;
-        }
-        if file.size > run_bytes {
-            shards.push(shard(vec![file.clone()], file.size, codec));
-            continue;
-        }
-        bytes += file.size;
-        current.push(file.clone());
-        if bytes >= SHARD_BYTES || current.len() >= SHARD_FILES {
-            shards.push(shard(std::mem::take(&mut current), std::mem::take(&mut bytes), codec));
-        }
-    }
-    if !current.is_empty() {
-        shards.push(shard(current, bytes, codec));
-    }
-    shards
+/// What the keys of a plan's packs depend on besides their content.
+#[derive(Clone, Copy, Debug)]
+pub struct PackNames<'a> {
+    /// The trust zone: what workers of one zone made is never used in another.
+    pub zone: &'a str,
+    /// How content is encoded.
+    pub codec: &'a PlannedCodec,
 }
 
-fn shard(files: Vec<v1::ListedFile>, bytes: u64, codec: &PlannedCodec) -> Shard {
-    let mut description = describe(codec);
-    for file in &files {
-        description.push_str(&format!("\n{} {}", hex::encode(&file.sha256), file.size));
+impl PackNames<'_> {
+    /// The shards of a content. Empty files have no resource and are in none; a file of more than
+    /// `run_bytes` is one alone.
+    pub fn shards(&self, files: &[v1::ListedFile], run_bytes: u64) -> Vec<Shard> {
+        let mut seen = HashSet::new();
+        let mut shards = Vec::new();
+        let mut current: Vec<v1::ListedFile> = Vec::new();
+        let mut bytes = 0;
+        for file in files {
+            if file.size == 0 || !seen.insert(file.sha256.clone()) {
+                continue;
+            }
+            if file.size > run_bytes {
+                shards.push(self.shard(vec![file.clone()], file.size));
+                continue;
+            }
+            bytes += file.size;
+            current.push(file.clone());
+            if bytes >= SHARD_BYTES || current.len() >= SHARD_FILES {
+                shards.push(self.shard(std::mem::take(&mut current), std::mem::take(&mut bytes)));
+            }
+        }
+        if !current.is_empty() {
+            shards.push(self.shard(current, bytes));
+        }
+        shards
     }
-    Shard { pack: PackKey::of(description.as_bytes()), files, bytes }
+
+    fn shard(&self, files: Vec<v1::ListedFile>, bytes: u64) -> Shard {
+        let mut description = describe(self.codec);
+        for file in &files {
+            description.push_str(&format!("\n{} {}", hex::encode(&file.sha256), file.size));
+        }
+        Shard { pack: self.key(description), files, bytes }
+    }
+
+    /// The pack of an OS image: its resources as they are, or encoded anew.
+    pub fn os(&self, os: &PlannedImage) -> PackKey {
+        let image = format!("{} {}", os.wim_sha256, os.index);
+        self.key(match os.reencoded_bytes {
+            None => format!("splice\nprestage-splice 2\n{image}"),
+            Some(_) => format!("OS image 1\n{}\n{image}", describe(self.codec)),
+        })
+    }
+
+    /// The pack of a boot image and of the boot files out of it.
+    pub fn boot(&self, wim_sha256: &str, index: u32) -> PackKey {
+        self.key(format!("boot files 2\n{}\n{wim_sha256} {index}", describe(self.codec)))
+    }
+
+    /// Packs that were made before there were zones are of the default one.
+    fn key(&self, description: String) -> PackKey {
+        match self.zone {
+            ZONE_DEFAULT => PackKey::of(description.as_bytes()),
+            zone => PackKey::of(format!("zone {zone}\n{description}").as_bytes()),
+        }
+    }
 }
 
 /// A stretch of a file that is encoded by itself.
@@ -103,23 +139,6 @@ fn describe(codec: &PlannedCodec) -> String {
     format!("encode\n{ENCODER}\n{} {} {}", codec.format, codec.chunk_bytes, codec.level)
 }
 
-/// The pack of an OS image: its resources as they are, or encoded anew.
-pub fn os_pack(os: &PlannedImage, codec: &PlannedCodec) -> PackKey {
-    let image = format!("{} {}", os.wim_sha256, os.index);
-    PackKey::of(
-        match os.reencoded_bytes {
-            None => format!("splice\nprestage-splice 2\n{image}").into_bytes(),
-            Some(_) => format!("OS image 1\n{}\n{image}", describe(codec)).into_bytes(),
-        }
-        .as_slice(),
-    )
-}
-
-/// The pack of a boot image and of the boot files out of it.
-pub fn boot_pack(wim_sha256: &str, index: u32, codec: &PlannedCodec) -> PackKey {
-    PackKey::of(format!("boot files 2\n{}\n{wim_sha256} {index}", describe(codec)).as_bytes())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -134,10 +153,33 @@ mod tests {
         PlannedCodec { profile, format, chunk_bytes: 32_768, level }
     }
 
+    fn names(codec: &PlannedCodec) -> PackNames<'_> {
+        PackNames { zone: ZONE_DEFAULT, codec }
+    }
+
+    #[test]
+    fn zones_share_no_pack_and_the_default_one_has_the_packs_of_before() {
+        let (codec, files) = (codec(20), [file("a", 5, 1)]);
+        let of = |zone| PackNames { zone, codec: &codec };
+        let keys = |zone| {
+            let shard = of(zone).shards(&files, 4).remove(0);
+            let run = shard.runs(4, 1)[0].pack;
+            [shard.pack, run, of(zone).boot("00", 1)]
+        };
+        let all: HashSet<_> = ["default", "factory", "lab"].into_iter().flat_map(keys).collect();
+        assert_eq!(all.len(), 9);
+        // The key of such a pack in the release before.
+        let known = PackKey::of(
+            b"boot files 2\nencode\nprestage-encoder 3, wimlib 1.14.4\nlzx 32768 20\n00 1",
+        );
+        assert_eq!(of("default").boot("00", 1), known);
+    }
+
     #[test]
     fn one_content_once_and_nothing_empty() {
         let files = [file("a", 5, 1), file("b", 0, 0), file("c", 5, 1), file("d", 7, 2)];
-        let shards = shards(&files, &codec(20), RUN_BYTES);
+        let codec = codec(20);
+        let shards = names(&codec).shards(&files, RUN_BYTES);
         assert_eq!(shards.len(), 1);
         assert_eq!(shards[0].bytes, 12);
         assert_eq!(shards[0].files.len(), 2);
@@ -146,29 +188,30 @@ mod tests {
     #[test]
     fn large_content_is_cut_and_the_key_depends_on_content_and_codec_only() {
         let files: Vec<_> = (0..10).map(|n| file("x", 200 << 20, n)).collect();
-        let cut = shards(&files, &codec(20), RUN_BYTES);
+        let cut = names(&codec(20)).shards(&files, RUN_BYTES);
         assert_eq!(cut.iter().map(|shard| shard.files.len()).collect::<Vec<_>>(), [3, 3, 3, 1]);
         let mut renamed = files.clone();
         renamed[0].path = "other".into();
-        assert_eq!(shards(&renamed, &codec(20), RUN_BYTES)[0].pack, cut[0].pack);
-        assert_ne!(shards(&files, &codec(50), RUN_BYTES)[0].pack, cut[0].pack);
+        assert_eq!(names(&codec(20)).shards(&renamed, RUN_BYTES)[0].pack, cut[0].pack);
+        assert_ne!(names(&codec(50)).shards(&files, RUN_BYTES)[0].pack, cut[0].pack);
     }
 
     #[test]
     fn a_large_file_is_alone_and_its_key_does_not_depend_on_how_it_is_cut() {
         let files = [file("a", 10, 1), file("b", 1001, 2), file("c", 1000, 3), file("d", 5, 4)];
-        let cut = shards(&files, &codec(20), 1000);
+        let cut = names(&codec(20)).shards(&files, 1000);
         let paths = |shard: &Shard| -> Vec<String> {
             shard.files.iter().map(|file| file.path.clone()).collect()
         };
         assert_eq!(cut.iter().map(paths).collect::<Vec<_>>(), [vec!["b"], vec!["a", "c", "d"]]);
-        assert_eq!(cut[0].pack, shards(&files[1..2], &codec(20), RUN_BYTES)[0].pack);
+        assert_eq!(cut[0].pack, names(&codec(20)).shards(&files[1..2], RUN_BYTES)[0].pack);
     }
 
     #[test]
     fn runs_are_whole_chunks_of_nearly_equal_size_that_cover_the_file() {
         let cut = |bytes, run_bytes| {
-            shards(&[file("a", bytes, 1)], &codec(20), run_bytes)[0].runs(run_bytes, 32_768)
+            let files = [file("a", bytes, 1)];
+            names(&codec(20)).shards(&files, run_bytes)[0].runs(run_bytes, 32_768)
         };
         for (bytes, run_bytes, count) in
             [(100 << 20, 8 << 20, 13), (u64::from(u32::MAX) * 2, RUN_BYTES, 16), (40_000, 1, 2)]

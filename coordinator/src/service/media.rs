@@ -49,6 +49,8 @@ pub struct MediaApi {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) new_id: NewId,
     pub(crate) authorizer: Authorizer,
+    /// The trust zone of the packs that it builds with.
+    pub(crate) zone: String,
 }
 
 impl MediaApi {
@@ -60,6 +62,13 @@ impl MediaApi {
     ) -> Result<String, Status> {
         let plan = BuildPlan::parse(&request.plan_json);
         let plan = plan.map_err(|error| Status::invalid_argument(error.to_string()))?;
+        if plan.zone != self.zone {
+            return Err(Status::failed_precondition(format!(
+                "the plan is of the trust zone '{}', and this coordinator builds in '{}': plan it \
+                 here, or build it there",
+                plan.zone, self.zone
+            )));
+        }
         let build_id = (self.new_id)();
         let span = tracing::info_span!("build", build_id, medium = plan.name, otel.kind = "server");
         let span = span_under(span, trace);
