@@ -544,6 +544,15 @@ pub struct CoordinatorArgs {
     /// [default: default]
     #[arg(long, env = "PRESTAGE_ZONE", help_heading = "Trust")]
     pub zone: Option<String>,
+    /// How many of a hundred packs another worker makes a second time, for comparing [default: 0]
+    #[arg(
+        long,
+        env = "PRESTAGE_VERIFY_PERCENT",
+        value_name = "PERCENT",
+        value_parser = clap::value_parser!(u8).range(0..=100),
+        help_heading = "Trust"
+    )]
+    pub verify_percent: Option<u8>,
     /// Listen beyond this machine without TLS: whoever reaches it may do everything
     #[arg(long, env = "PRESTAGE_INSECURE", conflicts_with = "trust", help_heading = "Trust")]
     pub insecure: bool,

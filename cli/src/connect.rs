@@ -91,6 +91,8 @@ impl Connection {
             run_bytes: run_bytes(args.local.run_mib),
             access: access(args.local.access.as_deref())?.with_floor(floor(&args.local.budgets)),
             trust: None,
+            // All workers of this process are one.
+            verify_percent: 0,
             zone: zone(args.local.zone.clone())?,
             shares_files: count > 1,
         };

@@ -43,6 +43,7 @@ struct CoordinatorFile {
     access: Option<PathBuf>,
     trust: Option<PathBuf>,
     zone: Option<String>,
+    verify_percent: Option<u8>,
     insecure: bool,
 }
 
@@ -126,6 +127,7 @@ pub fn coordinator(args: CoordinatorArgs) -> Result<CoordinatorService, CliError
         access,
         trust: args.trust.or(file.trust),
         zone: zone(args.zone.or(file.zone))?,
+        verify_percent: args.verify_percent.or(file.verify_percent).unwrap_or(0).min(100),
         shares_files,
     };
     Ok(CoordinatorService { listen, insecure: args.insecure || file.insecure, settings })

@@ -23,7 +23,7 @@ use crate::{
     clock::Clock,
     events::{BuildEvent, Happening},
     numbers,
-    pipeline::{MediaPipeline, Results, assembled},
+    pipeline::{MediaPipeline, PipelineError, Results, assembled},
     records::{BuildRecord, BuildState, NewTask},
     schedule::{BuildOrder, Policy, Scheduler, TaskRef, Wait, task_statuses},
     service::build_message,
@@ -396,6 +396,9 @@ impl Engine {
         let follow_up = match self.pipeline.follow_up(&live.record, &task.task_id, &results) {
             Ok(follow_up) => follow_up,
             Err(error) => {
+                if let PipelineError::Poisoned { pack_key, .. } = &error {
+                    self.quarantine(pack_key.clone());
+                }
                 self.fail(task, error.into()).await?;
                 return Ok(Vec::new());
             }
@@ -522,6 +525,18 @@ impl Engine {
                 }
             }
         }
+    }
+
+    /// A pack that two workers don't agree on is nobody's any more.
+    fn quarantine(&mut self, pack_key: String) {
+        numbers::count_poisoned();
+        let pipeline = self.pipeline.clone();
+        self.clean_up.spawn(async move {
+            tracing::error!(pack_key, "two workers made different packs: it is removed");
+            if let Err(error) = pipeline.quarantine(&pack_key).await {
+                tracing::error!(pack_key, %error, "a poisoned pack could not be removed");
+            }
+        });
     }
 
     /// Frees what a build held, away from the engine: a store may take its time.

@@ -68,6 +68,11 @@ pub(crate) fn count_setback(kind: &str, outcome: &'static str) {
     counter!(Number::Tasks.name(), "kind" => kind.to_owned(), "outcome" => outcome).increment(1);
 }
 
+/// Two workers made different packs of the same content.
+pub(crate) fn count_poisoned() {
+    counter!(Number::PoisonedPacks.name()).increment(1);
+}
+
 /// A build ended.
 pub(crate) fn count_build(state: BuildState) {
     counter!(Number::BuildsEnded.name(), "outcome" => state.as_str()).increment(1);

@@ -65,6 +65,8 @@ pub struct CoordinatorSettings {
     pub trust: Option<PathBuf>,
     /// The trust zone of its packs and workers: see [`ZONE_DEFAULT`](crate::ZONE_DEFAULT).
     pub zone: String,
+    /// How many of a hundred encode tasks are done a second time, by another worker.
+    pub verify_percent: u8,
     /// Whether several workers encode such a file together. One worker has nobody to share it with,
     /// and is quicker alone.
     pub shares_files: bool,
@@ -152,7 +154,8 @@ impl Coordinator {
         let composer = Arc::new(Composer::new(StoreOptions::from_env()));
         let pipeline =
             MediaPipeline::new(objects.clone(), composer, seal_key.clone(), settings.shares_files);
-        let pipeline = Arc::new(pipeline.collecting(settings.garbage));
+        let pipeline =
+            Arc::new(pipeline.collecting(settings.garbage).verifying(settings.verify_percent));
         let planner = Arc::new(MediaPlanner::new(
             objects.clone(),
             seal_key.clone(),

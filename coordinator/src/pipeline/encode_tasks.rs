@@ -49,7 +49,9 @@ impl Maker<'_> {
             let shared = Shared { content, codec, label, number: tasks.len() - 1 };
             if runs.is_empty() {
                 let task = self.encode_alone(shared, shard, reused);
+                let second = self.opinion.on(&task);
                 tasks.push(task);
+                tasks.extend(second);
             } else {
                 self.encode_in_runs(&shared, &shard, &runs, tasks).await?;
             }

@@ -10,7 +10,7 @@ use crate::plan::{
     to_wire,
 };
 
-use super::{NewTask, PipelineError, placements::place_content};
+use super::{NewTask, PipelineError, placements::place_content, second_opinion::SecondOpinion};
 
 /// The tasks of a build, and where their content goes.
 pub struct FirstTasks {
@@ -28,10 +28,11 @@ pub async fn first_tasks(
     output: &str,
     objects: &Objects,
     shares_files: bool,
+    opinion: SecondOpinion,
 ) -> Result<FirstTasks, PipelineError> {
     let run_bytes = plan.run_bytes;
     let (objects_url, packs) = (objects.root(), plan.packs());
-    let maker = Maker { objects, objects_url, packs, run_bytes, shares_files };
+    let maker = Maker { objects, objects_url, packs, run_bytes, shares_files, opinion };
     let mut tasks = Vec::new();
     let mut placements = v1::Placements::default();
     tasks.push(maker.splice(&plan.os_image, &plan.codec).await?);
@@ -87,6 +88,7 @@ pub(super) struct Maker<'a> {
     pub(super) packs: PackNames<'a>,
     pub(super) run_bytes: u64,
     pub(super) shares_files: bool,
+    pub(super) opinion: SecondOpinion,
 }
 
 impl Maker<'_> {

@@ -44,6 +44,9 @@ impl MediaPipeline {
                 let report_json = Some(report(build, results, published)?);
                 Ok(FollowUp { tasks: Vec::new(), report_json })
             }
+            Some(task_result::Work::Verify(verified)) => {
+                second_opinion(build, task_id, verified, results)
+            }
             None => Err(wrong()),
         }
     }
@@ -118,6 +121,28 @@ impl MediaPipeline {
             generation: 0,
         }
     }
+}
+
+/// Nothing follows when both workers have made the same; nothing ever, when they have not.
+fn second_opinion(
+    build: &BuildRecord,
+    task_id: &str,
+    verified: &v1::VerifyResult,
+    results: &Results<'_>,
+) -> Result<FollowUp, PipelineError> {
+    if verified.difference.is_empty() {
+        return Ok(FollowUp::default());
+    }
+    let worker = |task_id: &str| {
+        results.get(task_id).map(|result| result.worker.clone()).unwrap_or_default()
+    };
+    Err(PipelineError::Poisoned {
+        label: build.name.clone(),
+        pack_key: verified.pack_key.clone(),
+        made_by: worker(&task_id.replacen("verify", "encode", 1)),
+        verified_by: worker(task_id),
+        difference: verified.difference.clone(),
+    })
 }
 
 /// The assembly's result, if it is there.

@@ -1,11 +1,13 @@
 //! What a media build consists of: the tasks it begins with, and those that follow from results.
 
+mod answers;
 mod encode_tasks;
 mod first_tasks;
 mod manifest;
 mod merge_tasks;
 mod placements;
 mod report;
+mod second_opinion;
 mod unchanged;
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
@@ -14,8 +16,8 @@ use prestage_configmgr::content_library::ContentListing;
 use prestage_media::build_log::{self, LogEntry};
 use prestage_proto::v1;
 use prestage_store::{
-    BuildId, Compose, Composer, ObjectKey, ObjectUrl, Objects, PutRule, StoreError, StoreOptions,
-    UploadToken,
+    BuildId, Compose, Composer, ObjectKey, ObjectUrl, Objects, PackKey, PutRule, StoreError,
+    StoreOptions, UploadToken,
     compose::{ComposeError, Reaped},
     gc::{Collected, Collection, GarbagePolicy, Pin, wait_for_collectors},
     keys::KeyError,
@@ -30,12 +32,14 @@ use crate::{
     records::NewTask,
 };
 
+pub use answers::{NotAsked, check_answer};
 pub use merge_tasks::{FollowUp, Results, assembled};
 
 use first_tasks::{first_tasks, listing_keys, pack_keys, pinned_listings};
 use manifest::{MANIFEST_SUFFIX, Manifest};
 use placements::inline_files;
 use report::{ContentBytes, report_json};
+use second_opinion::SecondOpinion;
 use unchanged::unchanged_medium;
 
 /// Compositions that nobody here knows of are left alone for so long: they may be another
@@ -54,6 +58,8 @@ pub struct MediaPipeline {
     shares_files: bool,
     /// What is kept without anybody's asking; none for everything.
     garbage: Option<GarbagePolicy>,
+    /// How many of a hundred encode tasks are done a second time, by another worker.
+    verify_percent: u8,
 }
 
 /// Why a build can't go on.
@@ -83,6 +89,26 @@ pub enum PipelineError {
     /// A build id.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// The system gives no random numbers.
+    #[error("the system gives no random numbers: {0}")]
+    Random(String),
+    /// Two workers made different packs of the same content.
+    #[error(
+        "{label}: the pack that worker '{made_by}' made is not what worker '{verified_by}' made of the \
+         same content: {difference}"
+    )]
+    Poisoned {
+        /// What was made twice.
+        label: String,
+        /// The pack: it must not be used.
+        pack_key: String,
+        /// Whose it is.
+        made_by: String,
+        /// Who made it a second time.
+        verified_by: String,
+        /// What is different.
+        difference: String,
+    },
     /// A worker's result is not what its task gives.
     #[error(
         "task {task_id} gave a result that is not one of its kind; this is a fault of Prestage"
@@ -95,7 +121,16 @@ pub enum PipelineError {
 
 impl From<PipelineError> for v1::Failure {
     fn from(error: PipelineError) -> Self {
-        Self { what: error.to_string(), retry: v1::Retry::Never.into(), ..Default::default() }
+        let advice = match &error {
+            PipelineError::Poisoned { made_by, verified_by, .. } => format!(
+                "one of the two is broken or not to be trusted: look at '{made_by}' first, then at \
+                 '{verified_by}', keep it out ('prestage trust revoke'), and build again; the pack \
+                 was removed, but others that it made are still there ('prestage gc')"
+            ),
+            _ => String::new(),
+        };
+        let retry = v1::Retry::Never.into();
+        Self { what: error.to_string(), advice, retry, ..Default::default() }
     }
 }
 
@@ -108,13 +143,27 @@ impl MediaPipeline {
         seal_key: Arc<SealKey>,
         shares_files: bool,
     ) -> Self {
-        Self { objects, composer, seal_key, shares_files, garbage: None }
+        Self { objects, composer, seal_key, shares_files, garbage: None, verify_percent: 0 }
     }
 
     /// The same, removing from time to time what goes by this policy.
     #[must_use]
     pub fn collecting(self, garbage: Option<GarbagePolicy>) -> Self {
         Self { garbage, ..self }
+    }
+
+    /// The same, having so many of a hundred encode tasks done a second time, by another worker.
+    #[must_use]
+    pub fn verifying(self, verify_percent: u8) -> Self {
+        Self { verify_percent, ..self }
+    }
+
+    /// Removes a pack that must not be used by anybody.
+    pub async fn quarantine(&self, pack_key: &str) -> Result<(), PipelineError> {
+        let pack: PackKey = pack_key.parse()?;
+        // Without its index it is no pack.
+        self.objects.delete(&pack.index()).await?;
+        Ok(self.objects.delete(&pack.pack()).await?)
     }
 
     /// Removes what nobody uses, if that is wanted. The run is called after its time.
@@ -152,7 +201,8 @@ impl MediaPipeline {
         let build = BuildId::new(build_id)?;
         let listings = self.pin(&build, plan).await?;
         let (objects, shares) = (&self.objects, self.shares_files);
-        let first = first_tasks(plan, &listings, build_id, output, objects, shares);
+        let opinion = SecondOpinion::of(self.verify_percent)?;
+        let first = first_tasks(plan, &listings, build_id, output, objects, shares, opinion);
         let mut first = first.await?;
         let variables = self.seal_key.open(&plan.sealed, plan.media_guid.as_bytes())?;
         first.placements.inline_files = inline_files(plan, &variables);

@@ -54,7 +54,8 @@ impl Scheduler {
                 let Some(task) = build.tasks.get(task_id) else {
                     continue;
                 };
-                let shunned = task.avoided.contains(worker) && self.others_may(task);
+                let shunned = task.avoided.contains(worker) && self.others_may(task)
+                    || maker(build, task) == Some(&entry.name);
                 let least = match task.avoided.is_empty() {
                     true => *nearest.entry(class).or_insert_with(|| self.nearest(task, now)),
                     false => self.nearest(task, now),
@@ -129,6 +130,15 @@ impl Scheduler {
             && ran >= self.policy.straggler_after
             && self.paces.is_straggler(&record.kind, record.bytes_total, lease.bytes_done, ran)
     }
+}
+
+/// Who made what the task is a second opinion on: that worker's own would be worth nothing.
+pub(super) fn maker<'a>(build: &'a BuildEntry, task: &TaskEntry) -> Option<&'a String> {
+    if task.class.kind != "verify" {
+        return None;
+    }
+    let made = build.tasks.get(task.record.deps.first()?)?;
+    made.record.result.as_ref().map(|result| &result.worker)
 }
 
 /// What tasks of a class cost a worker; `None` if it can't do them.

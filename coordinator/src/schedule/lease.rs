@@ -6,6 +6,8 @@ use bytes::Bytes;
 use prestage_proto::v1::{self, finished::Outcome};
 use prost::Message;
 
+use crate::pipeline::check_answer;
+
 use super::{
     Scheduler, Synchronized, TaskPhase, TaskRef,
     order::cost,
@@ -80,13 +82,19 @@ impl Scheduler {
         let failure = match &finished.outcome {
             Some(Outcome::Result(result)) => match v1::TaskResult::decode(result.clone()) {
                 // The lease ends when the result is durable: see `Scheduler::finish`.
-                Ok(result) => {
-                    if let Some(worker) = self.workers.get_mut(worker) {
-                        worker.note_success();
+                Ok(result) => match check_answer(&entry.record.payload, &result) {
+                    Ok(()) => {
+                        let known = self.workers.get_mut(worker);
+                        let name = known.map(|worker| {
+                            worker.note_success();
+                            worker.name.clone()
+                        });
+                        let worker = name.unwrap_or_default();
+                        answer.finished.push((task, v1::TaskResult { worker, ..result }));
+                        return;
                     }
-                    answer.finished.push((task, result));
-                    return;
-                }
+                    Err(error) => failure(error.to_string()),
+                },
                 Err(error) => failure(format!("a worker's result can't be read: {error}")),
             },
             Some(Outcome::Failure(failure)) => failure.clone(),

@@ -63,7 +63,10 @@ pub(super) fn sources(task: &v1::Task) -> Vec<String> {
         Some(Work::Join(task)) => &task.sources,
         Some(Work::Splice(task)) => &task.sources,
         Some(Work::Boot(task)) => &task.sources,
-        Some(Work::Assemble(_) | Work::Merge(_) | Work::Publish(_)) | None => return Vec::new(),
+        Some(Work::Verify(v1::VerifyTask { encode: Some(task) })) => &task.sources,
+        Some(Work::Verify(_) | Work::Assemble(_) | Work::Merge(_) | Work::Publish(_)) | None => {
+            return Vec::new();
+        }
     };
     sources.iter().map(|source| source.distribution_point.clone()).collect()
 }
@@ -75,6 +78,7 @@ fn sources_mut(task: &mut v1::Task) -> Option<&mut Vec<v1::ContentSource>> {
         Some(Work::Join(task)) => Some(&mut task.sources),
         Some(Work::Splice(task)) => Some(&mut task.sources),
         Some(Work::Boot(task)) => Some(&mut task.sources),
+        Some(Work::Verify(task)) => task.encode.as_mut().map(|task| &mut task.sources),
         Some(Work::Assemble(_) | Work::Merge(_) | Work::Publish(_)) | None => None,
     }
 }

@@ -6,7 +6,10 @@ use prestage_proto::v1;
 use time::OffsetDateTime;
 
 use super::{
-    Scheduler, TaskEntry, TaskPhase, choose::reach_cost, task::Class, worker::WorkerEntry,
+    Scheduler, TaskEntry, TaskPhase,
+    choose::{maker, reach_cost},
+    task::Class,
+    worker::WorkerEntry,
 };
 
 /// What a task waits for.
@@ -55,6 +58,11 @@ pub enum Wait {
         /// The names of the nearest.
         workers: Vec<String>,
     },
+    /// A worker other than the one whose work it is a second opinion on.
+    Second {
+        /// Who made it.
+        made_by: String,
+    },
     /// Another try.
     Retry {
         /// Why the last one failed.
@@ -91,7 +99,7 @@ pub struct QueueDepth {
 
 impl Wait {
     /// All that [`Wait::reason`] may say.
-    pub const REASONS: [&str; 10] = [
+    pub const REASONS: [&str; 11] = [
         "tasks",
         "same_work",
         "return",
@@ -100,6 +108,7 @@ impl Wait {
         "reach",
         "rest",
         "nearer",
+        "second",
         "retry",
         "slot",
     ];
@@ -115,6 +124,7 @@ impl Wait {
             Self::Reach { .. } => "reach",
             Self::Rest { .. } => "rest",
             Self::Nearer { .. } => "nearer",
+            Self::Second { .. } => "second",
             Self::Retry { .. } => "retry",
             Self::Slot { .. } => "slot",
         }
@@ -141,6 +151,9 @@ impl fmt::Display for Wait {
             Self::Nearer { workers } => {
                 write!(f, "a worker near its content ({}), then for any", workers.join(", "))
             }
+            Self::Second { made_by } => {
+                write!(f, "a second opinion of another worker than '{made_by}', which made it")
+            }
             Self::Retry { failure } => write!(f, "another try: {failure}"),
             Self::Slot { workers: 1 } => write!(f, "a free slot of the only worker that can do it"),
             Self::Slot { workers } => write!(f, "a free slot of one of {workers} workers"),
@@ -159,6 +172,7 @@ impl Scheduler {
     /// What a task waits for; `None` if it doesn't.
     fn waiting<'a>(
         &'a self,
+        build_id: &str,
         task: &'a TaskEntry,
         now: Duration,
         able: &mut AbleByClass<'a>,
@@ -179,7 +193,7 @@ impl Scheduler {
         }
         let since = task.ready_since.unwrap_or(task.since);
         let able = able.entry(&task.class).or_insert_with(|| self.able(&task.class));
-        let (what, until) = self.wants_worker(task, able, since, now);
+        let (what, until) = self.wants_worker(build_id, task, able, since, now);
         Some(Waiting { what, since, until })
     }
 
@@ -191,6 +205,7 @@ impl Scheduler {
 
     fn wants_worker(
         &self,
+        build_id: &str,
         task: &TaskEntry,
         able: &Able<'_>,
         since: Duration,
@@ -198,6 +213,12 @@ impl Scheduler {
     ) -> (Wait, Option<Duration>) {
         if able.workers.is_empty() {
             return (self.why_nobody(&task.class), None);
+        }
+        let build = self.builds.get(build_id);
+        if let Some(made_by) = build.and_then(|build| maker(build, task))
+            && able.workers.iter().all(|(worker, _)| worker.name == *made_by)
+        {
+            return (Wait::Second { made_by: made_by.clone() }, None);
         }
         if let Some(failure) = &task.last_failure {
             return (Wait::Retry { failure: failure.what.clone() }, None);
@@ -248,8 +269,10 @@ impl Scheduler {
     pub fn queue(&self, now: Duration) -> Vec<QueueDepth> {
         let mut depths: Vec<QueueDepth> = Vec::new();
         let mut able = AbleByClass::new();
-        for task in self.builds.values().flat_map(|build| build.tasks.values()) {
-            let Some(waiting) = self.waiting(task, now, &mut able) else {
+        let builds = self.builds.iter();
+        let tasks = builds.flat_map(|(id, build)| build.tasks.values().map(move |task| (id, task)));
+        for (build_id, task) in tasks {
+            let Some(waiting) = self.waiting(build_id, task, now, &mut able) else {
                 continue;
             };
             let (reason, waited) = (waiting.what.reason(), now.saturating_sub(waiting.since));
@@ -289,7 +312,9 @@ pub fn task_statuses(
     let mut able = AbleByClass::new();
     let tasks = scheduler.tasks(build_id);
     tasks
-        .map(|task| status(task, scheduler.waiting(task, now.0, &mut able), now, scheduler))
+        .map(|task| {
+            status(task, scheduler.waiting(build_id, task, now.0, &mut able), now, scheduler)
+        })
         .collect()
 }
 

@@ -37,10 +37,12 @@ pub enum Number {
     Bytes,
     /// Whether this coordinator is the active one.
     Leader,
+    /// Packs of which two workers made different ones.
+    PoisonedPacks,
 }
 
 impl Number {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::QueueTasks,
         Self::QueueAge,
         Self::Workers,
@@ -53,6 +55,7 @@ impl Number {
         Self::WorkerTaskSeconds,
         Self::Bytes,
         Self::Leader,
+        Self::PoisonedPacks,
     ];
 
     /// The metric's name.
@@ -71,6 +74,7 @@ impl Number {
             Self::WorkerTaskSeconds => "prestage_worker_task_seconds",
             Self::Bytes => "prestage_bytes_total",
             Self::Leader => "prestage_leader",
+            Self::PoisonedPacks => "prestage_poisoned_packs_total",
         }
     }
 
@@ -99,6 +103,9 @@ impl Number {
                 "Bytes of content read, and of packs and media written, by way"
             ),
             Self::Leader => describe_gauge!(name, "1 on the active coordinator, 0 on others"),
+            Self::PoisonedPacks => {
+                describe_counter!(name, "packs of which two workers made different ones");
+            }
         }
     }
 }

@@ -22,6 +22,7 @@ mod sink;
 mod source_wim;
 mod splice;
 mod stale;
+mod verify;
 mod volumes;
 
 use std::{
@@ -97,8 +98,8 @@ impl Tools {
 }
 
 /// The kinds of task that this release knows: the coordinator gives it no others.
-pub const KINDS: [&str; 8] =
-    ["encode", "run", "join", "splice", "boot", "assemble", "merge", "publish"];
+pub const KINDS: [&str; 9] =
+    ["encode", "run", "join", "splice", "boot", "assemble", "merge", "publish", "verify"];
 
 /// What kind a task is.
 pub fn kind(task: &v1::Task) -> &'static str {
@@ -111,6 +112,7 @@ pub fn kind(task: &v1::Task) -> &'static str {
         Some(Work::Assemble(_)) => "assemble",
         Some(Work::Merge(_)) => "merge",
         Some(Work::Publish(_)) => "publish",
+        Some(Work::Verify(_)) => "verify",
         None => "unknown",
     }
 }
@@ -160,6 +162,9 @@ async fn work(task: v1::Task, tools: Tools) -> Result<v1::TaskResult, TaskError>
         }
         Work::Publish(task) => {
             Ok(result(task_result::Work::Publish(publish::publish(&task, &tools).await?)))
+        }
+        Work::Verify(task) => {
+            Ok(result(task_result::Work::Verify(verify::verify(task, &tools).await?)))
         }
     }
 }

@@ -53,6 +53,17 @@ impl PackReadError {
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Store(error) if error.is_transient())
     }
+
+    /// Whether what is there is not what was written, or never was a pack.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Index(_) | Self::Damaged { .. } => true,
+            Self::Store(error) => {
+                matches!(error, StoreError::Short { .. } | StoreError::TooLarge { .. })
+            }
+            Self::NoChunk { .. } => false,
+        }
+    }
 }
 
 /// A published pack with its index. Cheap to clone.

@@ -1,0 +1,232 @@
+//! Workers that bring what is not what it should be, and packs that stay where they were made.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod support;
+
+use std::{path::Path, time::Duration};
+
+use prestage_connect::Coordinators;
+use prestage_proto::v1::{
+    self, finished::Outcome, task::Work, task_result, worker_service_client::WorkerServiceClient,
+};
+use prestage_store::{
+    ObjectUrl, Objects, PackKey,
+    pack::{PackContents, PackFacts, PackIndex, ResourceEntry},
+};
+use prestage_trust::client::ClientTrust;
+use prost::Message;
+use serde_json::Value;
+use support::{
+    Demo, Running,
+    fleet::{
+        first_build, saved_plan, service, start_build, tasks, undisturbed, until_clean, wait_until,
+        worker,
+    },
+    ok, refused,
+};
+
+fn coordinator(demo: &Demo, percent: &str) -> (Running, String) {
+    let data = demo.path("data");
+    let args = ["coordinator", "--listen", "127.0.0.1:0", "--lease-seconds", "2"];
+    let more = ["--data-dir", data.to_str().unwrap(), "--verify-percent", percent];
+    let args: Vec<&str> = args.into_iter().chain(more).collect();
+    let (running, line, _) = service(demo, &args, "coordinator is ready");
+    let address = line.split("address=").nth(1).unwrap().split(' ').next().unwrap();
+    (running, address.to_owned())
+}
+
+fn of_kind<'a>(tasks: &'a [Value], kind: &str) -> Vec<&'a Value> {
+    tasks.iter().filter(|task| task["kind"] == kind).collect()
+}
+
+/// A worker that speaks the protocol and has a mind of its own.
+struct Rogue {
+    client: WorkerServiceClient<Coordinators>,
+    name: &'static str,
+}
+
+impl Rogue {
+    fn new(address: &str, name: &'static str) -> Self {
+        let url = format!("http://{address}");
+        let coordinators = Coordinators::named(&url, ClientTrust::default()).unwrap();
+        Self { client: WorkerServiceClient::new(coordinators), name }
+    }
+
+    /// Says what it has done, if anything, and asks for an encode task.
+    async fn ask(&mut self, finished: Option<v1::Finished>, slots: u32) -> Vec<v1::Lease> {
+        let request = v1::SynchronizeRequest {
+            worker_id: format!("id of {}", self.name),
+            worker_name: self.name.to_owned(),
+            slots,
+            kinds: vec!["encode".into()],
+            finished: finished.into_iter().collect(),
+            ..Default::default()
+        };
+        self.client.synchronize(request).await.unwrap().into_inner().desired
+    }
+
+    /// Waits for a lease on an encode task.
+    async fn lease(&mut self) -> (v1::Lease, v1::EncodeTask) {
+        for _ in 0..600 {
+            if let Some(lease) = self.ask(None, 1).await.pop()
+                && let Some(Work::Encode(task)) = v1::Task::decode(lease.task.clone()).unwrap().work
+            {
+                return (lease, task);
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("there was nothing to do");
+    }
+
+    /// Brings a pack as the result of a lease, and takes nothing more.
+    async fn bring(&mut self, lease: &v1::Lease, pack_key: &str) -> Vec<v1::Lease> {
+        let pack = v1::PackResult { pack_key: pack_key.into(), ..Default::default() };
+        let work = Some(task_result::Work::Pack(pack));
+        let result = v1::TaskResult { work, ..Default::default() };
+        let finished = v1::Finished {
+            task_id: lease.task_id.clone(),
+            generation: lease.generation,
+            outcome: Some(Outcome::Result(result.encode_to_vec().into())),
+        };
+        self.ask(Some(finished), 0).await
+    }
+}
+
+/// Publishes a pack under a name that promises other bytes.
+async fn poison(objects: &Path, staging: &Path, task: &v1::EncodeTask) {
+    let objects = Objects::open(&ObjectUrl::Local(objects.to_owned())).await.unwrap();
+    let body = b"not what it says";
+    let mut writer = objects.pack_writer(staging).unwrap();
+    writer.append(body).unwrap();
+    let pack = writer.finish().unwrap();
+    let resource = |file: &v1::ListedFile| ResourceEntry {
+        sha1: [1; 20],
+        sha256: Some(file.sha256[..].try_into().unwrap()),
+        offset: 0,
+        stored_bytes: body.len() as u64,
+        original_bytes: body.len() as u64,
+        compressed: false,
+    };
+    let contents = PackContents {
+        pack_bytes: body.len() as u64,
+        chunk_digests: pack.chunk_digests().to_vec(),
+        resources: task.files.iter().take(1).map(resource).collect(),
+        facts: PackFacts::default(),
+        ..PackContents::default()
+    };
+    let key: PackKey = task.pack_key.parse().unwrap();
+    let index = PackIndex::new(&task.pack_key, contents).unwrap();
+    objects.publish_pack(&key, pack, &index).await.unwrap();
+}
+
+#[test]
+fn a_poisoned_pack_is_found_out_by_another_worker() {
+    let demo = Demo::new();
+    let plan = saved_plan(&demo, "fast", &[]);
+    let (_coordinator, address) = coordinator(&demo, "100");
+    let build = start_build(&demo, &address, &plan);
+    // Where it is the only worker, a build that it can't do wholly would be refused.
+    first_build(&demo, &address);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let pack_key = runtime.block_on(async {
+        let mut rogue = Rogue::new(&address, "rogue");
+        let (lease, task) = rogue.lease().await;
+        poison(&demo.path("data/objects"), &demo.path("staging"), &task).await;
+        rogue.bring(&lease, &task.pack_key).await;
+        task.pack_key
+    });
+    let (_honest, _log) = worker(&demo, &address, "honest");
+    let said = refused(&build.wait_with_output().unwrap(), 1);
+    assert!(said.contains("the pack that worker 'rogue' made"), "{said}");
+    assert!(said.contains("'honest'") && said.contains("prestage trust revoke"), "{said}");
+    assert!(!demo.path("out.wim").exists(), "there is a medium");
+    let index = demo.path("data/objects/packs").join(&pack_key[..2]);
+    wait_until(|| !index.join(format!("{pack_key}.index")).exists());
+    until_clean(&demo);
+}
+
+#[test]
+fn workers_that_agree_cost_only_time() {
+    let demo = Demo::new();
+    let plan = saved_plan(&demo, "fast", &[]);
+    let expected = undisturbed(&demo, &plan);
+    let (_coordinator, address) = coordinator(&demo, "100");
+    let build = start_build(&demo, &address, &plan);
+    let (_one, _log) = worker(&demo, &address, "one");
+    let build_id = first_build(&demo, &address);
+    // Nobody gives a second opinion on their own work, and it is told what is waited for.
+    wait_until(|| {
+        let tasks = tasks(&demo, &address, &build_id);
+        let verify = of_kind(&tasks, "verify");
+        assert!(verify.iter().all(|task| task["state"] != "leased" && task["state"] != "done"));
+        let waits = |task: &&Value| {
+            let what = task["waiting_for"].as_str().unwrap_or_default();
+            what.contains("second opinion of another worker than 'one'")
+        };
+        !verify.is_empty() && verify.iter().all(waits)
+    });
+    let (_two, _log2) = worker(&demo, &address, "two");
+    ok(&build.wait_with_output().unwrap());
+    assert!(std::fs::read(demo.path("out.wim")).unwrap() == expected, "the medium is another");
+    let tasks = tasks(&demo, &address, &build_id);
+    let count = |kind| of_kind(&tasks, kind).len();
+    assert!(count("verify") > 0);
+    assert_eq!(count("verify"), count("encode"));
+    until_clean(&demo);
+}
+
+#[test]
+fn a_result_of_other_work_counts_for_nothing() {
+    let demo = Demo::new();
+    let plan = saved_plan(&demo, "fast", &[]);
+    let expected = undisturbed(&demo, &plan);
+    let (_coordinator, address) = coordinator(&demo, "0");
+    let build = start_build(&demo, &address, &plan);
+    let build_id = first_build(&demo, &address);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let task_id = runtime.block_on(async {
+        let mut rogue = Rogue::new(&address, "rogue");
+        let (lease, _) = rogue.lease().await;
+        let other = PackKey::of(b"something else").to_string();
+        let desired = rogue.bring(&lease, &other).await;
+        assert!(desired.is_empty(), "the lease is over");
+        lease.task_id
+    });
+    wait_until(|| {
+        let tasks = tasks(&demo, &address, &build_id);
+        let is_it = |task: &&Value| task_id.ends_with(task["task_id"].as_str().unwrap());
+        let task = tasks.iter().find(is_it).unwrap();
+        let waits = task["waiting_for"].as_str().unwrap_or_default();
+        task["state"] == "ready" && waits.contains("not what its task asked for")
+    });
+    let (_honest, _log) = worker(&demo, &address, "honest");
+    ok(&build.wait_with_output().unwrap());
+    assert!(std::fs::read(demo.path("out.wim")).unwrap() == expected, "the medium is another");
+}
+
+#[test]
+fn zones_share_no_packs_and_no_plans() {
+    let demo = Demo::new();
+    let objects = demo.path("packs");
+    let objects = ["--objects", objects.to_str().unwrap()];
+    let build = |output: &str, data: &str, zone: &str| {
+        let more: Vec<&str> = objects.into_iter().chain(["--zone", zone]).collect();
+        ok(&demo.build(output, data, &more))["report"]["content_bytes"].clone()
+    };
+    let first = build("one.wim", "one", "default");
+    assert_eq!(first["reused"], 0);
+    assert_eq!(build("again.wim", "again", "default")["made"], 0);
+    let other = build("other.wim", "other", "factory");
+    assert_eq!(other["reused"], 0, "{other}");
+    assert_eq!(other["made"], first["made"]);
+
+    let (spec, plan, data) = (demo.spec(), demo.path("factory.plan"), demo.path("one"));
+    let args = ["plan", spec.to_str().unwrap(), "--save", plan.to_str().unwrap()];
+    let zone = ["--zone", "factory", "--data-dir", data.to_str().unwrap()];
+    ok(&support::prestage(&demo, args.into_iter().chain(zone)));
+    let output = demo.path("wrong.wim");
+    let args = ["build", "--json", "--plan", plan.to_str().unwrap(), "--output"];
+    let rest = [output.to_str().unwrap(), "--data-dir", data.to_str().unwrap()];
+    let said = refused(&support::prestage(&demo, args.into_iter().chain(rest)), 2);
+    assert!(said.contains("trust zone 'factory'") && said.contains("'default'"), "{said}");
+}

@@ -1,0 +1,53 @@
+//! Doing an encode task over again, to see whether the pack that is there is what comes of it.
+//!
+//! The pack that another worker published is compared with the one that is made here: its index first,
+//! then every chunk of its bytes by BLAKE3. Nothing is published.
+
+use prestage_proto::v1;
+use prestage_store::{CHUNK, PackKey, pack::PackIndex};
+
+use super::{Tools, encode, error::TaskError, off_thread, parse_key};
+
+/// Makes the pack anew and compares. A difference is a result, not a failure: somebody else decides what it
+/// means.
+pub async fn verify(task: v1::VerifyTask, tools: &Tools) -> Result<v1::VerifyResult, TaskError> {
+    let encode = task.encode.ok_or_else(|| TaskError::BadTask("it names no encode task".into()))?;
+    let (name, pack_key) = (encode.pack_key.clone(), parse_key(&encode.pack_key)?);
+    let made = off_thread(tools, move |tools| encode::encode(&encode, tools)).await?;
+    let ours = PackIndex::new(&name, made.contents)?;
+    // The file itself is not needed for comparing: its chunks' digests are.
+    drop(made.pack);
+    let difference = difference(&pack_key, &ours, tools).await?;
+    Ok(v1::VerifyResult { pack_key: name, difference: difference.unwrap_or_default() })
+}
+
+/// What is different about the pack that is there; `None` if nothing is.
+async fn difference(
+    key: &PackKey,
+    ours: &PackIndex,
+    tools: &Tools,
+) -> Result<Option<String>, TaskError> {
+    let theirs = match tools.objects.open_pack(key).await {
+        Ok(Some(theirs)) => theirs,
+        Ok(None) => return Ok(Some("it is not there".into())),
+        Err(error) if error.is_damage() => return Ok(Some(error.to_string())),
+        Err(error) => return Err(error.into()),
+    };
+    let index = theirs.index();
+    if index.pack_bytes() != ours.pack_bytes() {
+        let (there, here) = (index.pack_bytes(), ours.pack_bytes());
+        return Ok(Some(format!("it has {there} bytes instead of {here}")));
+    }
+    if index.resources() != ours.resources() {
+        return Ok(Some("its index names other resources".into()));
+    }
+    if index.chunk_digests() != ours.chunk_digests() {
+        return Ok(Some("its index names other bytes".into()));
+    }
+    let chunks = 0..ours.pack_bytes().div_ceil(CHUNK);
+    match theirs.verify_chunks(chunks).await {
+        Ok(()) => Ok(None),
+        Err(error) if error.is_damage() => Ok(Some(error.to_string())),
+        Err(error) => Err(error.into()),
+    }
+}
