@@ -544,6 +544,10 @@ pub struct CoordinatorArgs {
     /// [default: default]
     #[arg(long, env = "PRESTAGE_ZONE", help_heading = "Trust")]
     pub zone: Option<String>,
+    /// The role (an ARN) whose rights in S3 are lent to workers, to each lease what its task needs
+    /// [default: workers have access of their own]
+    #[arg(long, env = "PRESTAGE_WORKER_ROLE", value_name = "ARN", help_heading = "Trust")]
+    pub worker_role: Option<String>,
     /// How many of a hundred packs another worker makes a second time, for comparing [default: 0]
     #[arg(
         long,

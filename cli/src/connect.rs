@@ -93,6 +93,7 @@ impl Connection {
             trust: None,
             // All workers of this process are one.
             verify_percent: 0,
+            worker_role: None,
             zone: zone(args.local.zone.clone())?,
             shares_files: count > 1,
         };

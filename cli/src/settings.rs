@@ -44,6 +44,7 @@ struct CoordinatorFile {
     trust: Option<PathBuf>,
     zone: Option<String>,
     verify_percent: Option<u8>,
+    worker_role: Option<String>,
     insecure: bool,
 }
 
@@ -127,6 +128,7 @@ pub fn coordinator(args: CoordinatorArgs) -> Result<CoordinatorService, CliError
         access,
         trust: args.trust.or(file.trust),
         zone: zone(args.zone.or(file.zone))?,
+        worker_role: args.worker_role.or(file.worker_role),
         verify_percent: args.verify_percent.or(file.verify_percent).unwrap_or(0).min(100),
         shares_files,
     };

@@ -7,7 +7,7 @@
 mod reap;
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashMap},
     sync::Arc,
     time::Duration,
 };
@@ -352,20 +352,14 @@ impl Engine {
         Ok(self.leases(request))
     }
 
-    /// All that a worker should be doing. What it has already is named, not sent again: a task may
-    /// have megabytes.
+    /// All that a worker should be doing.
     fn leases(&self, request: &v1::SynchronizeRequest) -> Vec<v1::Lease> {
-        let running = request.running.iter().map(|task| (task.task_id.as_str(), task.generation));
-        let finished = request.finished.iter().map(|task| (task.task_id.as_str(), task.generation));
-        let known: HashSet<(&str, u32)> = running.chain(finished).collect();
         let desired = self.scheduler.desired(&request.worker_id).into_iter();
         let lease = |(task, generation, payload): (TaskRef, u32, bytes::Bytes)| {
             let task_id = task.to_wire();
-            let is_known = known.contains(&(task_id.as_str(), generation));
             let live = self.builds.get(&task.build_id);
             let traceparent = live.map(|live| live.record.traceparent.clone()).unwrap_or_default();
-            let task = if is_known { bytes::Bytes::new() } else { payload };
-            v1::Lease { task_id, generation, task, traceparent }
+            v1::Lease { task_id, generation, task: payload, traceparent, access: None }
         };
         desired.map(lease).collect()
     }

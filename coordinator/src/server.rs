@@ -1,6 +1,6 @@
 //! A coordinator put together: on a socket, or inside a process with a pipe for a network.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use hyper_util::rt::TokioIo;
 use prestage_access::Access;
@@ -9,7 +9,10 @@ use prestage_proto::v1::{
     worker_service_server::WorkerServiceServer,
 };
 use prestage_store::{
-    Composer, ObjectUrl, Objects, StoreError, StoreOptions, gc::GarbagePolicy, location::UrlError,
+    Composer, ObjectUrl, Objects, StoreError, StoreOptions,
+    gc::GarbagePolicy,
+    lent::{LendError, Lender},
+    location::UrlError,
 };
 use prestage_trust::TrustError;
 use tokio::{
@@ -29,13 +32,15 @@ use crate::{
     registrar::Registrar,
     schedule::Policy,
     service::{
-        AuthorizeLayer, Authorizer, Leaders, MESSAGE_BYTES_MAX, MediaApi, STATUS_BYTES_MAX,
-        TrustApi, WorkApi, connections, with_introspection,
+        AuthorizeLayer, Authorizer, Leaders, Lending, MESSAGE_BYTES_MAX, MediaApi,
+        STATUS_BYTES_MAX, TrustApi, WorkApi, connections, with_introspection,
     },
     state::{Candidate, StateError, StatePlace, StateStore},
     trust::Trust,
 };
 
+/// Roles of roles last for an hour at most (AWS STS); a lease that lives longer gets more in time.
+const LENT_FOR: Duration = Duration::from_secs(3600);
 /// Bytes in flight in the pipe of an in-process coordinator.
 const PIPE_BYTES: usize = 1 << 20;
 
@@ -67,6 +72,8 @@ pub struct CoordinatorSettings {
     pub zone: String,
     /// How many of a hundred encode tasks are done a second time, by another worker.
     pub verify_percent: u8,
+    /// The role, an ARN, that workers' access to S3 is lent from; none where they have access of their own.
+    pub worker_role: Option<String>,
     /// Whether several workers encode such a file together. One worker has nobody to share it with,
     /// and is quicker alone.
     pub shares_files: bool,
@@ -98,6 +105,9 @@ pub enum CoordinatorError {
     /// The seal key.
     #[error(transparent)]
     Seal(#[from] SealError),
+    /// Workers can't be lent access.
+    #[error(transparent)]
+    Lend(#[from] LendError),
     /// Whom it should trust.
     #[error(transparent)]
     Trust(#[from] TrustError),
@@ -188,7 +198,13 @@ impl Coordinator {
             zone: settings.zone.clone(),
         };
         let new_id = Arc::new(new_id);
-        let work = WorkApi::new(leaders.clone(), settings.policy, settings.zone.clone());
+        let work = WorkApi::new(
+            leaders.clone(),
+            settings.policy,
+            settings.zone.clone(),
+            lending(settings)?,
+            clock.clone(),
+        );
         let registrar = Registrar::new(settings.access.clone(), seal_key);
         let media = MediaApi {
             leaders,
@@ -256,6 +272,16 @@ impl Coordinator {
         }
         Ok(())
     }
+}
+
+/// What lends workers their access, if that is wanted.
+fn lending(settings: &CoordinatorSettings) -> Result<Option<Lending>, CoordinatorError> {
+    let Some(role) = &settings.worker_role else {
+        return Ok(None);
+    };
+    let options = StoreOptions::from_env();
+    let lender = Lender::new(role, LENT_FOR, &options)?;
+    Ok(Some(Lending::new(lender, options.shown(), LENT_FOR)))
 }
 
 fn new_id() -> String {

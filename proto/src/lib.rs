@@ -3,6 +3,8 @@
 //! Messages that cross processes and those that are stored (task payloads, results) are both here,
 //! so that one place decides what may change and how.
 
+mod secret_debug;
+
 /// Version 1 of the protocol.
 pub mod v1 {
     #![allow(missing_docs, clippy::all, clippy::large_futures)]

@@ -11,6 +11,7 @@ use std::{
 
 use metrics::{counter, histogram};
 use prestage_proto::v1::{self, finished::Outcome};
+use prestage_store::{Composer, StoreOptions, lent::LentCredentials};
 use prestage_telemetry::Number;
 use prestage_wim::codec::Progress;
 use prost::Message;
@@ -40,6 +41,8 @@ struct Running {
     progress: Arc<Progress>,
     kind: &'static str,
     since: Instant,
+    /// Credentials that were lent to it.
+    lent: Option<LentCredentials>,
 }
 
 impl Leases {
@@ -56,7 +59,9 @@ impl Leases {
             }
         }
         for (id, lease) in wanted {
-            if !self.running.contains_key(&id) && !self.finished.contains_key(&id) {
+            if let Some(running) = self.running.get(&id) {
+                running.go_on_with(lease.access);
+            } else if !self.finished.contains_key(&id) {
                 self.start(id, lease, shared);
             }
         }
@@ -74,10 +79,12 @@ impl Leases {
         let progress =
             Arc::new(Progress { bytes_done: AtomicU64::new(0), cancelled: AtomicBool::new(false) });
         let (kind, since) = (tasks::kind(&task), Instant::now());
-        self.running.insert(id.clone(), Running { progress: progress.clone(), kind, since });
+        let stores = Stores::of(lease.access, shared);
+        let lent = stores.lent.clone();
+        self.running.insert(id.clone(), Running { progress: progress.clone(), kind, since, lent });
         let span = tracing::info_span!("task", task = id.0, generation = id.1, kind);
         let span = prestage_telemetry::span_under(span, &lease.traceparent);
-        let work = run(task, shared.clone(), progress);
+        let work = run(task, shared.clone(), stores, progress);
         let handle = self.tasks.spawn(work.instrument(span));
         self.ids.insert(handle.id(), id);
     }
@@ -167,6 +174,13 @@ impl Running {
         }
     }
 
+    /// Takes newer credentials, if there are any.
+    fn go_on_with(&self, access: Option<v1::StoreAccess>) {
+        if let (Some(lent), Some(access)) = (&self.lent, access) {
+            lent.exchange(&access.key_id, &access.secret_key, &access.session_token);
+        }
+    }
+
     fn is_cancelled(&self) -> bool {
         self.progress.cancelled.load(Ordering::Relaxed)
     }
@@ -183,12 +197,14 @@ fn message(((task_id, generation), running): (&LeaseId, &Running)) -> v1::Runnin
 async fn run(
     task: v1::Task,
     shared: Shared,
+    stores: Stores,
     progress: Arc<Progress>,
 ) -> Result<v1::TaskResult, TaskError> {
-    let objects = tasks::open_objects(&task.objects_url).await?;
+    let objects = tasks::open_objects(&task.objects_url, &stores.options).await?;
     let tools = Tools {
         objects,
-        composer: shared.composer,
+        composer: stores.composer,
+        store_options: stores.options,
         staging: shared.machine.staging,
         disk: shared.disk,
         room: Arc::default(),
@@ -202,6 +218,26 @@ async fn run(
         runtime: tokio::runtime::Handle::current(),
     };
     tasks::run(task, tools).await
+}
+
+/// How a task reaches stores: as the worker does, or as it was lent access.
+struct Stores {
+    options: StoreOptions,
+    composer: Arc<Composer>,
+    lent: Option<LentCredentials>,
+}
+
+impl Stores {
+    fn of(access: Option<v1::StoreAccess>, shared: &Shared) -> Self {
+        let Some(access) = access else {
+            let (options, composer) = (shared.store_options.clone(), shared.composer.clone());
+            return Self { options, composer, lent: None };
+        };
+        let lent = LentCredentials::new(&access.key_id, &access.secret_key, &access.session_token);
+        let options = shared.store_options.clone().lent(access.settings, lent.clone());
+        let composer = Arc::new(Composer::new(options.clone()));
+        Self { options, composer, lent: Some(lent) }
+    }
 }
 
 /// What the coordinator is told of a task's end, and what it says of this worker.

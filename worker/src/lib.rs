@@ -79,6 +79,7 @@ pub enum WorkerError {
 pub(crate) struct Shared {
     pool: Arc<ThreadPool>,
     composer: Arc<Composer>,
+    store_options: StoreOptions,
     machine: Machine,
     disk: Disk,
     memory: Memory,
@@ -105,6 +106,7 @@ impl Worker {
         let shared = Shared {
             pool: Arc::new(pool),
             composer: Arc::new(Composer::new(StoreOptions::from_env())),
+            store_options: StoreOptions::from_env(),
             disk: Disk::new(staging.clone(), settings.staging_bytes),
             memory: Memory::new(settings.memory_bytes, settings.slots),
             machine: Machine { name: settings.name.clone(), staging, sole: settings.sole },

@@ -7,6 +7,7 @@ mod manifest;
 mod merge_tasks;
 mod placements;
 mod report;
+mod scope;
 mod second_opinion;
 mod unchanged;
 
@@ -34,6 +35,7 @@ use crate::{
 
 pub use answers::{NotAsked, check_answer};
 pub use merge_tasks::{FollowUp, Results, assembled};
+pub use scope::scope_of;
 
 use first_tasks::{first_tasks, listing_keys, pack_keys, pinned_listings};
 use manifest::{MANIFEST_SUFFIX, Manifest};

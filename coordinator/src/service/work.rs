@@ -1,6 +1,6 @@
 //! What workers call.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use prestage_proto::v1::{self, worker_service_server::WorkerService};
 use prestage_trust::Identity;
@@ -9,8 +9,9 @@ use tonic::{Request, Response, Status};
 use super::{
     authorize::Caller,
     leaders::{Leaders, Way, forwarded},
+    lending::Lending,
 };
-use crate::{engine::Command, schedule::Policy};
+use crate::{clock::Clock, engine::Command, schedule::Policy};
 
 /// A call is held back for this long at most, whatever the worker asks for.
 const WAIT_MAX: Duration = Duration::from_secs(30);
@@ -20,11 +21,44 @@ pub struct WorkApi {
     leaders: Leaders,
     policy: Policy,
     zone: String,
+    /// Lends workers what they need of the object store; none where they have access of their own.
+    lending: Option<Lending>,
+    clock: Arc<dyn Clock>,
 }
 
 impl WorkApi {
-    pub(crate) fn new(leaders: Leaders, policy: Policy, zone: String) -> Self {
-        Self { leaders, policy, zone }
+    pub(crate) fn new(
+        leaders: Leaders,
+        policy: Policy,
+        zone: String,
+        lending: Option<Lending>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self { leaders, policy, zone, lending, clock }
+    }
+
+    /// The leases as the worker needs them. Tasks that it has already are named, not sent again: one may
+    /// have megabytes.
+    async fn handed_out(
+        &self,
+        mut leases: Vec<v1::Lease>,
+        request: &v1::SynchronizeRequest,
+    ) -> Result<Vec<v1::Lease>, Status> {
+        let id = |lease: &v1::Lease| (lease.task_id.clone(), lease.generation);
+        let finished = request.finished.iter().map(|task| (task.task_id.clone(), task.generation));
+        let finished: BTreeSet<_> = finished.collect();
+        if let Some(lending) = &self.lending {
+            let (mut ended, mut open): (Vec<_>, Vec<_>) =
+                leases.into_iter().partition(|lease| finished.contains(&id(lease)));
+            lending.lend(&mut open, self.clock.now()).await?;
+            open.append(&mut ended);
+            leases = open;
+        }
+        let known = known_to_worker(request);
+        for lease in leases.iter_mut().filter(|lease| known.contains(&id(lease))) {
+            lease.task = bytes::Bytes::new();
+        }
+        Ok(leases)
     }
 
     /// What the worker says of itself, but for its name: that is what its certificate says. No other
@@ -85,6 +119,7 @@ impl WorkerService for WorkApi {
             let over = tokio::time::Instant::now() >= deadline;
             if wanted != known || over {
                 let lease_ttl_ms = self.policy.lease_ttl.as_millis().try_into().unwrap_or(u32::MAX);
+                let desired = self.handed_out(desired, &request).await?;
                 return Ok(Response::new(v1::SynchronizeResponse { desired, lease_ttl_ms }));
             }
             tokio::select! {

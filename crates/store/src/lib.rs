@@ -14,6 +14,7 @@ pub mod error;
 pub mod gc;
 pub mod keys;
 pub mod layout;
+pub mod lent;
 pub mod location;
 pub mod objects;
 pub mod options;

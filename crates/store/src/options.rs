@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use object_store::ClientConfigKey;
 use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey};
@@ -9,6 +10,7 @@ use object_store::azure::{AzureConfigKey, MicrosoftAzure, MicrosoftAzureBuilder}
 use object_store::gcp::{GoogleCloudStorage, GoogleCloudStorageBuilder, GoogleConfigKey};
 
 use crate::error::StoreError;
+use crate::lent::LentCredentials;
 use crate::location::Cloud;
 
 /// Settings of the clients, by the names that the clouds' own tools use in the environment
@@ -23,12 +25,26 @@ use crate::location::Cloud;
 pub struct StoreOptions {
     settings: BTreeMap<String, String>,
     no_part_copy: bool,
+    /// What S3 is reached with in place of credentials among the settings.
+    lent: Option<LentCredentials>,
 }
 
 /// Most seconds that one request may take, with its body: 16 MiB of an upload at 140 KiB/s. Requests are
 /// sent again, so a server or a line that died without a word costs minutes and no build.
 const REQUEST_SECONDS: &str = "120 seconds";
 const PART_COPY: &str = "PRESTAGE_S3_PART_COPY";
+/// Settings of S3 that say where it is and how it is spoken to, and nothing of who speaks.
+const SHOWN: [&str; 9] = [
+    "AWS_ENDPOINT",
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_S3",
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+    "AWS_ALLOW_HTTP",
+    "AWS_VIRTUAL_HOSTED_STYLE_REQUEST",
+    "AWS_TIMEOUT",
+    PART_COPY,
+];
 const PREFIXES: [&str; 4] = ["AWS_", "AZURE_", "AZURITE_", "GOOGLE_"];
 
 impl StoreOptions {
@@ -55,6 +71,40 @@ impl StoreOptions {
         options
     }
 
+    /// The same store, reached by somebody who was lent access: with these settings and credentials in
+    /// place of any of one's own for S3.
+    #[must_use]
+    pub fn lent(
+        mut self,
+        settings: impl IntoIterator<Item = (String, String)>,
+        credentials: LentCredentials,
+    ) -> Self {
+        self.settings.retain(|name, _| !name.starts_with("AWS_"));
+        let given = settings.into_iter().filter(|(name, _)| SHOWN.contains(&name.as_str()));
+        for (name, value) in given {
+            match name.as_str() {
+                PART_COPY => self.no_part_copy = value == "false",
+                _ => drop(self.settings.insert(name, value)),
+            }
+        }
+        Self { lent: Some(credentials), ..self }
+    }
+
+    /// How S3 is reached, without who we are there: for somebody who is lent access.
+    pub fn shown(&self) -> BTreeMap<String, String> {
+        let shown = self.settings.iter().filter(|(name, _)| SHOWN.contains(&name.as_str()));
+        let mut shown: BTreeMap<_, _> = shown.map(|(n, v)| (n.clone(), v.clone())).collect();
+        if self.no_part_copy {
+            shown.insert(PART_COPY.to_owned(), "false".to_owned());
+        }
+        shown
+    }
+
+    /// One of the settings.
+    pub(crate) fn value(&self, name: &str) -> Option<&str> {
+        self.settings.get(name).map(String::as_str)
+    }
+
     /// Whether the S3 server may be asked to copy parts by itself.
     pub(crate) fn part_copy(&self) -> bool {
         !self.no_part_copy
@@ -76,8 +126,13 @@ impl StoreOptions {
     fn s3_builder(&self) -> AmazonS3Builder {
         let limited = AmazonS3Builder::new()
             .with_config(AmazonS3ConfigKey::Client(ClientConfigKey::Timeout), REQUEST_SECONDS);
-        self.settings_of("AWS_")
-            .fold(limited, |builder, (key, value)| builder.with_config(key, value))
+        let builder = self
+            .settings_of("AWS_")
+            .fold(limited, |builder, (key, value)| builder.with_config(key, value));
+        match &self.lent {
+            Some(lent) => builder.with_credentials(Arc::new(lent.clone())),
+            None => builder,
+        }
     }
 
     /// A client for the Azure container. Nothing is sent yet.
@@ -182,6 +237,29 @@ mod tests {
         assert!(shown.contains("AWS_SECRET_ACCESS_KEY"));
         assert!(!shown.contains("hunter2"));
         assert!(!shown.contains("HOME"));
+    }
+
+    #[test]
+    fn whoever_is_lent_access_is_told_where_and_not_who() {
+        let own = StoreOptions::from_pairs([
+            ("AWS_ENDPOINT", "http://a"),
+            ("AWS_ACCESS_KEY_ID", "me"),
+            ("AWS_SECRET_ACCESS_KEY", "hunter2"),
+            ("AWS_SESSION_TOKEN", "hunter3"),
+            ("PRESTAGE_S3_PART_COPY", "false"),
+        ]);
+        let shown = own.shown();
+        let expected = [("AWS_ENDPOINT", "http://a"), ("PRESTAGE_S3_PART_COPY", "false")];
+        let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert_eq!(shown, expected.into());
+        let theirs = StoreOptions::from_pairs([("AWS_ENDPOINT", "http://b"), ("AZURE_X", "y")]);
+        let mut given = shown;
+        given.insert("AWS_ACCESS_KEY_ID".into(), "smuggled".into());
+        let theirs = theirs.lent(given, LentCredentials::new("id", "hunter4", "token"));
+        assert_eq!(theirs.s3_server(), "http://a ");
+        assert!(!theirs.part_copy() && theirs.value("AWS_ACCESS_KEY_ID").is_none());
+        assert_eq!(theirs.value("AZURE_X"), Some("y"), "other clouds are as they were");
+        assert!(!format!("{theirs:?}").contains("hunter"));
     }
 
     #[test]

@@ -56,6 +56,8 @@ pub struct Tools {
     pub objects: Objects,
     /// Composes media.
     pub composer: Arc<Composer>,
+    /// How stores are reached, and with what credentials.
+    pub store_options: StoreOptions,
     /// Where packs are written before they go to a store that is no folder.
     pub staging: PathBuf,
     /// The room there.
@@ -242,7 +244,7 @@ async fn off_thread<T: Send + 'static>(
 }
 
 /// Opens the store that a task names.
-pub async fn open_objects(url: &str) -> Result<Objects, TaskError> {
+pub async fn open_objects(url: &str, options: &StoreOptions) -> Result<Objects, TaskError> {
     let url = ObjectUrl::parse(url).map_err(|error| TaskError::BadTask(error.to_string()))?;
-    Ok(Objects::open_with(&url, &StoreOptions::from_env()).await?)
+    Ok(Objects::open_with(&url, options).await?)
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use prestage_proto::v1;
 use prestage_store::{
     BuildId, Compose, ComposedView, ObjectKey, ObjectUrl, Objects, PutRule, Receipt, Recipe,
-    StoreError, StoreOptions, UploadToken, recipe::RecipePart,
+    StoreError, UploadToken, recipe::RecipePart,
 };
 use prestage_wim::{RangeRead, Wim, WimError, verify};
 
@@ -69,7 +69,7 @@ pub async fn publish(
     for volume in volumes.iter().rev() {
         finish(volume, tools).await?;
     }
-    let (objects, key) = Objects::open_around(&first.output, &StoreOptions::from_env()).await?;
+    let (objects, key) = Objects::open_around(&first.output, &tools.store_options).await?;
     // Before the manifest that names them is replaced: all of this may be repeated.
     remove_stale_volumes(&objects, &key, &first.output, volumes.len()).await?;
     write_sidecars(&objects, &key, &task.sidecars).await?;

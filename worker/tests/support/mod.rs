@@ -25,6 +25,7 @@ pub fn tools(staging: PathBuf, objects: Objects) -> Tools {
         past_reads: Default::default(),
         remarks: Default::default(),
         objects,
+        store_options: prestage_store::StoreOptions::from_env(),
         composer: Arc::new(Composer::new(StoreOptions::from_env())),
         disk: Disk::new(staging.clone(), None),
         room: Default::default(),

@@ -17,6 +17,16 @@ const IDENTITIES: &str = r#"{"identities":[{"name":"t","credentials":
 [{"accessKey":"test","secretKey":"testtest"}],
 "actions":["Admin","Read","Write","List","Tagging"]}]}"#;
 
+/// The role that may be assumed where there is a token service.
+pub const ROLE: &str = "arn:aws:iam::role/Worker";
+const ROLES: &str = r#"{"sts":{"tokenDuration":"1h","maxSessionLength":"12h","issuer":"test",
+"signingKey":"dGVzdC1zaWduaW5nLWtleS0zMi1ieXRlcy1sb25nISE="},
+"policies":[{"name":"All","document":{"Version":"2012-10-17","Statement":[{"Effect":"Allow",
+"Action":["s3:*"],"Resource":["arn:aws:s3:::*","arn:aws:s3:::*/*"]}]}}],
+"roles":[{"roleName":"Worker","roleArn":"arn:aws:iam::role/Worker","attachedPolicies":["All"],
+"trustPolicy":{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"*"},
+"Action":["sts:AssumeRole"]}]}}]}"#;
+
 /// The server, with the buckets `packs` and `media`.
 pub struct Seaweed {
     endpoint: String,
@@ -28,6 +38,15 @@ pub struct Seaweed {
 
 impl Seaweed {
     pub async fn start() -> Self {
+        Self::start_with(None).await
+    }
+
+    /// The same with a token service, for the role [`ROLE`].
+    pub async fn start_with_roles() -> Self {
+        Self::start_with(Some(ROLES)).await
+    }
+
+    async fn start_with(roles: Option<&str>) -> Self {
         let weed = binary();
         let folder = tempfile::tempdir().unwrap();
         let identities = folder.path().join("ids.json");
@@ -35,6 +54,11 @@ impl Seaweed {
         let port = free_port();
         let endpoint = format!("http://127.0.0.1:{port}");
         let log = std::fs::File::create(folder.path().join("log")).unwrap();
+        let roles = roles.map(|roles| {
+            let path = folder.path().join("roles.json");
+            std::fs::write(&path, roles).unwrap();
+            format!("-s3.iam.config={}", path.display())
+        });
         let server = Command::new(weed)
             .env("GOMEMLIMIT", "400MiB")
             .env("GOGC", "50")
@@ -52,6 +76,7 @@ impl Seaweed {
             .arg(format!("-filer.port.grpc={}", free_port()))
             // Services that nobody asked for, on fixed ports: a second server would die of them.
             .args(["-s3.port.iceberg=0", "-s3.port.lance=0"])
+            .args(roles)
             .args(["-master.volumeSizeLimitMB=1024", "-volume.max=50"])
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
