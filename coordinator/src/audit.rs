@@ -23,9 +23,8 @@ pub use line::{AuditLine, LineError};
 pub const ASKED: &str = "asked";
 /// The outcome of what was done.
 pub const DONE: &str = "done";
-
-/// Who does something while nobody says who he is: whoever may reach this coordinator.
-const LOCAL: &str = "local";
+/// The outcome of what was tried in vain.
+pub const FAILED: &str = "failed";
 
 /// Something that somebody asked for, or how it ended. No secret is in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,18 +47,11 @@ pub struct AuditRecord {
 
 /// Who asks for something, and from where.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Caller {
-    /// Who.
+pub struct Who {
+    /// Who: `user/alice`, or `local` where nobody has to prove anything.
     pub principal: String,
     /// The address; empty for a caller in this process.
     pub from: String,
-}
-
-impl Caller {
-    /// A caller who has not said who he is.
-    pub fn local(from: String) -> Self {
-        Self { principal: LOCAL.to_owned(), from }
-    }
 }
 
 /// Writes the audit log.
@@ -83,15 +75,15 @@ impl Audit {
     /// Records that somebody asks for something. Whoever can't record that does not do it.
     pub async fn asked(
         &self,
-        caller: &Caller,
+        who: &Who,
         action: &str,
         target: &str,
         detail: &str,
     ) -> Result<Deed, StateError> {
         let record = AuditRecord {
             at: self.clock.now(),
-            principal: caller.principal.clone(),
-            from: caller.from.clone(),
+            principal: who.principal.clone(),
+            from: who.from.clone(),
             action: action.to_owned(),
             target: target.to_owned(),
             outcome: ASKED.to_owned(),
@@ -116,7 +108,12 @@ impl Deed {
         self
     }
 
-    /// Records how it ended. What is done is done: where that can't be recorded, the log of this
+    /// Records how it ended: whether it was done.
+    pub async fn gave<T, E>(self, result: &Result<T, E>) {
+        self.ended(if result.is_ok() { DONE } else { FAILED }).await;
+    }
+
+    /// Records how it ended, as an outcome. What is done is done: where that can't be recorded, the log of this
     /// process says so, and the audit log says that it was asked for.
     pub async fn ended(self, outcome: &str) {
         let at = self.audit.clock.now();

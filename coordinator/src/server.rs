@@ -5,8 +5,8 @@ use std::{path::PathBuf, sync::Arc};
 use hyper_util::rt::TokioIo;
 use prestage_access::Access;
 use prestage_proto::v1::{
-    media_service_server::MediaServiceServer, trust_service_server::TrustServiceServer,
-    worker_service_server::WorkerServiceServer,
+    audit_service_server::AuditServiceServer, media_service_server::MediaServiceServer,
+    trust_service_server::TrustServiceServer, worker_service_server::WorkerServiceServer,
 };
 use prestage_store::{
     Composer, ObjectUrl, Objects, StoreError, StoreOptions, gc::GarbagePolicy, location::UrlError,
@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::{Channel, Endpoint, Server, server::Connected};
 
 use crate::{
+    audit::Audit,
     clock::{Clock, SystemClock},
     leadership::{Candidacy, Terms},
     pipeline::{MediaPipeline, PipelineError},
@@ -29,8 +30,8 @@ use crate::{
     registrar::Registrar,
     schedule::Policy,
     service::{
-        AuthorizeLayer, Authorizer, Leaders, MESSAGE_BYTES_MAX, MediaApi, STATUS_BYTES_MAX,
-        TrustApi, WorkApi, connections, with_introspection,
+        AuditApi, AuthorizeLayer, Authorizer, Leaders, MESSAGE_BYTES_MAX, MediaApi,
+        STATUS_BYTES_MAX, TrustApi, WorkApi, connections, with_introspection,
     },
     state::{Candidate, StateError, StatePlace, StateStore},
     trust::Trust,
@@ -152,8 +153,14 @@ impl Coordinator {
         let seal_key = Arc::new(SealKey::load_or_create(&seal_key)?);
         let store: Arc<dyn StateStore> = Arc::new(settings.state.open(&data_dir).await?);
         let composer = Arc::new(Composer::new(StoreOptions::from_env()));
-        let pipeline =
-            MediaPipeline::new(objects.clone(), composer, seal_key.clone(), settings.shares_files);
+        let (key, audit) = (seal_key.clone(), Audit::new(store.clone(), clock.clone()));
+        let pipeline = MediaPipeline::new(
+            objects.clone(),
+            composer,
+            key,
+            audit.clone(),
+            settings.shares_files,
+        );
         let pipeline =
             Arc::new(pipeline.collecting(settings.garbage).verifying(settings.verify_percent));
         let planner = Arc::new(MediaPlanner::new(
@@ -189,13 +196,14 @@ impl Coordinator {
         };
         let new_id = Arc::new(new_id);
         let work = WorkApi::new(leaders.clone(), settings.policy, settings.zone.clone());
-        let registrar = Registrar::new(settings.access.clone(), seal_key);
+        let registrar = Registrar::new(settings.access.clone(), seal_key, audit.clone());
         let media = MediaApi {
             leaders,
             planner,
             pipeline,
             registrar,
             store,
+            audit,
             clock,
             new_id,
             authorizer: authorizer.clone(),
@@ -240,7 +248,9 @@ impl Coordinator {
             server = server.max_connection_age(trust.connection_age());
         }
         let server = server.layer(AuthorizeLayer(self.authorizer)).add_service(media);
-        let server = server.add_service(work).add_service(TrustServiceServer::new(self.trust_api));
+        let audit = AuditServiceServer::new(AuditApi::new(store.clone()));
+        let server = server.add_service(work).add_service(audit);
+        let server = server.add_service(TrustServiceServer::new(self.trust_api));
         let router = with_introspection(server, store, self.shutdown.clone());
         let serving = router.await.serve_with_incoming(connections);
         // Watchers and waiting workers would hold a graceful end up: they are cut off, and find

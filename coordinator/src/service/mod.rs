@@ -1,6 +1,9 @@
 //! The gRPC API.
 
+mod audit;
+mod audited;
 mod authorize;
+mod codes;
 mod connection;
 mod convert;
 mod details;
@@ -12,6 +15,7 @@ mod rules;
 mod trust;
 mod work;
 
+pub use audit::{AuditApi, NoAuditEntry};
 pub(crate) use authorize::{AuthorizeLayer, Authorizer};
 pub(crate) use connection::connections;
 pub use convert::{build_message, timestamp};
