@@ -3,7 +3,7 @@
 set -euo pipefail
 
 build=(build-essential pkg-config libclang-dev)
-tests=(postgresql wimtools p7zip-full libhivex-bin libwin-hivex-perl python3-hivex ntfs-3g openssl procps curl apache2 libapache2-mod-auth-gssapi gss-ntlmssp krb5-kdc krb5-admin-server xfsprogs python3 python3-pip systemd prometheus)
+tests=(postgresql sqlite3 wimtools p7zip-full libhivex-bin libwin-hivex-perl python3-hivex ntfs-3g openssl procps curl apache2 libapache2-mod-auth-gssapi gss-ntlmssp krb5-kdc krb5-admin-server xfsprogs python3 python3-pip systemd prometheus)
 
 # Node may be installed in another way than by Debian's packages.
 command -v npm >/dev/null || tests+=(nodejs npm)
