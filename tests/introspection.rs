@@ -34,6 +34,7 @@ fn a_public_client_needs_nothing_but_the_address() {
             "": serving,
             "prestage.v1.AuditService": serving,
             "prestage.v1.MediaService": serving,
+            "prestage.v1.TrustService": serving,
             "prestage.v1.WorkerService": serving,
         })
     );

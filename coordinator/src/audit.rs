@@ -72,6 +72,33 @@ impl Audit {
         self.store.append_audit(&record).await.map(drop)
     }
 
+    /// Records something by somebody, at this moment.
+    async fn note(
+        &self,
+        who: &Who,
+        action: &str,
+        target: &str,
+        outcome: &str,
+        detail: &str,
+    ) -> Result<AuditRecord, StateError> {
+        let record = AuditRecord {
+            at: self.clock.now(),
+            principal: who.principal.clone(),
+            from: who.from.clone(),
+            action: action.to_owned(),
+            target: target.to_owned(),
+            outcome: outcome.to_owned(),
+            detail: detail.to_owned(),
+        };
+        self.record(record.clone()).await?;
+        Ok(record)
+    }
+
+    /// Records that somebody was refused before anything was asked of anybody.
+    pub async fn denied(&self, who: &Who, action: &str, outcome: &str) -> Result<(), StateError> {
+        self.note(who, action, "", outcome, "").await.map(drop)
+    }
+
     /// Records that somebody asks for something. Whoever can't record that does not do it.
     pub async fn asked(
         &self,
@@ -80,16 +107,7 @@ impl Audit {
         target: &str,
         detail: &str,
     ) -> Result<Deed, StateError> {
-        let record = AuditRecord {
-            at: self.clock.now(),
-            principal: who.principal.clone(),
-            from: who.from.clone(),
-            action: action.to_owned(),
-            target: target.to_owned(),
-            outcome: ASKED.to_owned(),
-            detail: detail.to_owned(),
-        };
-        self.record(record.clone()).await?;
+        let record = self.note(who, action, target, ASKED, detail).await?;
         Ok(Deed { audit: self.clone(), record })
     }
 }

@@ -186,11 +186,12 @@ impl Coordinator {
             tokio::spawn(trust.clone().keep_up(store.clone(), shutdown.clone()));
         }
         let leaders = Leaders::new(role, trust.clone());
-        let authorizer = Authorizer::new(trust.clone(), clock.clone());
+        let authorizer = Authorizer::new(trust.clone(), clock.clone(), audit.clone());
         let trust_api = TrustApi {
             leaders: leaders.clone(),
             trust: trust.clone(),
             store: store.clone(),
+            audit: audit.clone(),
             clock: clock.clone(),
             zone: settings.zone.clone(),
         };

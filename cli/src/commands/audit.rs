@@ -3,8 +3,8 @@
 mod check;
 mod export;
 
-use prestage_coordinator::audit::{AuditEntry, AuditLine};
 use prestage_connect::Coordinators;
+use prestage_coordinator::audit::{AuditEntry, AuditLine};
 use prestage_coordinator::service::MESSAGE_BYTES_MAX;
 use prestage_proto::v1::{self, audit_service_client::AuditServiceClient};
 use serde_json::{Value, json};

@@ -60,7 +60,7 @@ impl Audit {
 }
 
 /// `refused: NOT_FOUND`: names as gRPC has them.
-fn outcome(code: Code) -> String {
+pub(super) fn outcome(code: Code) -> String {
     let mut name = String::new();
     for letter in format!("{code:?}").chars() {
         if letter.is_uppercase() && !name.is_empty() {
