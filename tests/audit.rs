@@ -14,6 +14,7 @@ use support::{
     Demo, Running,
     fleet::{coordinator, saved_plan, until_clean, worker},
     ok, prestage, refused,
+    trusted::Trusted,
 };
 
 /// A coordinator with what a test asks of it.
@@ -264,4 +265,55 @@ fn what_cannot_be_recorded_is_not_done() {
         new,
         [["SubmitBuild", medium, "asked"], ["SubmitBuild", medium, "failed: UNAVAILABLE"]]
     );
+}
+
+#[test]
+fn the_log_names_who_proved_who_they_are_and_whom_it_refused() {
+    let demo = Demo::new();
+    let plan = saved_plan(&demo, "fast", &[]);
+    let trusted = Trusted::new(&demo);
+    trusted.user("alice", &["read", "submit"]);
+    trusted.user("reader", &["read"]);
+    let (_coordinator, url, _log) = trusted.coordinator();
+    let token = trusted.token(&url, "w.token", &["--name", "w"]);
+    let token = std::fs::read_to_string(token).unwrap().trim().to_owned();
+    let (_worker, _lines) = trusted.worker(&url, "w", Some("w.token"));
+    let output = demo.path("out.wim");
+    let build = ["build", "--json", "--plan", &plan, "--output", output.to_str().unwrap()];
+    refused(&trusted.run("", &url, &build), 2);
+    refused(&trusted.run("reader", &url, &build), 2);
+    let built = ok(&trusted.run("alice", &url, &build));
+    let build = format!("build {}", built["build_id"].as_str().unwrap());
+    let said = refused(&trusted.run("alice", &url, &["audit", "--json"]), 2);
+    assert!(said.contains("ListAuditRecords takes the role 'admin'"), "{said}");
+    ok(&trusted.run("admin", &url, &["trust", "revoke", "user/reader"]));
+    ok(&trusted.run("admin", &url, &["trust", "restore", "user/reader"]));
+
+    let log = ok(&trusted.run("admin", &url, &["audit", "--json"]));
+    let records = log["records"].as_array().unwrap();
+    let whose = |record: &Value| record["principal"].as_str().unwrap().to_owned();
+    let told: Vec<_> = records.iter().map(|record| (whose(record), deed(record))).collect();
+    let (worker, medium, denied) =
+        ("worker/default/w", "medium w11-sample", "refused: PERMISSION_DENIED");
+    let expected = [
+        // Over the same data folder, before there was a trust file.
+        ("local", ["PlanMedia", medium, "asked"]),
+        ("local", ["PlanMedia", medium, "done"]),
+        ("user/admin", ["CreateEnrolment", worker, "asked"]),
+        ("user/admin", ["CreateEnrolment", worker, "done"]),
+        ("nobody", ["issue certificate", worker, "asked"]),
+        ("nobody", ["issue certificate", worker, "done"]),
+        ("user/reader", ["SubmitBuild", "", denied]),
+        ("user/alice", ["SubmitBuild", medium, "asked"]),
+        ("user/alice", ["unseal Variables.dat", &build, "asked"]),
+        ("user/alice", ["unseal Variables.dat", &build, "done"]),
+        ("user/alice", ["SubmitBuild", &build, "done"]),
+        ("user/alice", ["ListAuditRecords", "", denied]),
+        ("user/admin", ["RevokeIdentity", "user/reader", "asked"]),
+        ("user/admin", ["RevokeIdentity", "user/reader", "done"]),
+        ("user/admin", ["RestoreIdentity", "user/reader", "asked"]),
+        ("user/admin", ["RestoreIdentity", "user/reader", "done"]),
+    ];
+    assert_eq!(told, expected.map(|(who, deed)| (who.to_owned(), deed)));
+    assert!(token.len() > 20 && !log.to_string().contains(&token));
 }

@@ -12,6 +12,7 @@ mod health;
 mod leaders;
 mod media;
 mod rules;
+mod submit;
 mod trust;
 mod work;
 
