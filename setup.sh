@@ -3,7 +3,7 @@
 set -euo pipefail
 
 build=(build-essential pkg-config libclang-dev)
-tests=(postgresql wimtools p7zip-full libhivex-bin libwin-hivex-perl python3-hivex ntfs-3g openssl procps curl apache2 libapache2-mod-auth-gssapi gss-ntlmssp krb5-kdc krb5-admin-server xfsprogs python3 python3-pip systemd prometheus)
+tests=(postgresql sqlite3 wimtools p7zip-full libhivex-bin libwin-hivex-perl python3-hivex ntfs-3g openssl procps curl apache2 libapache2-mod-auth-gssapi gss-ntlmssp krb5-kdc krb5-admin-server xfsprogs python3 python3-pip systemd prometheus)
 
 # Node may be installed in another way than by Debian's packages.
 command -v npm >/dev/null || tests+=(nodejs npm)
@@ -43,6 +43,7 @@ pip_install() {
 }
 python3 -c 'import Registry' 2>/dev/null || pip_install python-registry==1.3.1
 python3 -c 'import prometheus_client' 2>/dev/null || pip_install prometheus-client==0.22.1
+python3 -W ignore -c 'import oidc_provider_mock' 2>/dev/null || pip_install oidc-provider-mock==0.3.4
 python3 -c 'import webdav4' 2>/dev/null || pip_install webdav4==0.11.0
 # A gRPC client that knows nothing of ours: health and reflection are asked as others ask them.
 python3 -c 'import grpc_reflection, grpc_health' 2>/dev/null \

@@ -10,7 +10,7 @@ const SECRET: [&str; 4] = [
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let files = ["prestage/v1/media.proto", "prestage/v1/work.proto", "prestage/v1/trust.proto"];
+    let files = ["audit", "media", "work", "trust"].map(|name| format!("prestage/v1/{name}.proto"));
     let descriptors = protox::compile(files, ["."])?;
     // Servers show it to clients that know no protos.
     let folder = std::env::var_os("OUT_DIR").ok_or("cargo names no OUT_DIR")?;

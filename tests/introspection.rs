@@ -32,7 +32,9 @@ fn a_public_client_needs_nothing_but_the_address() {
         said["health"],
         json!({
             "": serving,
+            "prestage.v1.AuditService": serving,
             "prestage.v1.MediaService": serving,
+            "prestage.v1.TrustService": serving,
             "prestage.v1.WorkerService": serving,
         })
     );

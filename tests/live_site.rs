@@ -153,6 +153,17 @@ fn the_certificate_is_registered_before_anything_is_built() {
     let log = std::fs::read_to_string(live.demo.path("out.wim.log")).unwrap();
     assert!(log.contains("Registered the media certificate with the site"), "{log}");
     assert!(!log.contains(record["CertificatePFX"].as_str().unwrap()));
+    // For that its key left the seal, and the audit log says so.
+    let data = live.data();
+    let arguments: [&OsStr; 4] =
+        ["--json".as_ref(), "audit".as_ref(), "--data-dir".as_ref(), data.as_os_str()];
+    let records = ok(&prestage(&live.demo, arguments))["records"].clone();
+    let told = |record: &&Value| record["action"] == "unseal certificate";
+    let told: Vec<&Value> = records.as_array().unwrap().iter().filter(told).collect();
+    let outcomes: Vec<&Value> = told.iter().map(|record| &record["outcome"]).collect();
+    assert_eq!(outcomes, ["asked", "done"], "{records}");
+    assert!(told.iter().all(|record| record["target"].as_str().unwrap().starts_with("build ")));
+    assert!(!records.to_string().contains(record["CertificatePFX"].as_str().unwrap()));
 }
 
 #[test]

@@ -1,8 +1,12 @@
 //! The command line: a contract that users' scripts rely on.
 
+mod audit;
+
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
+
+pub use audit::AuditArgs;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -71,6 +75,8 @@ pub enum Command {
     Cancel(BuildIdArgs),
     /// Print a build's log: the steps of the wizard's CreateTSMedia.log, secrets masked
     Log(LogArgs),
+    /// Show who asked for what and who opened which secret, export that, or check an export
+    Audit(AuditArgs),
     /// Remove packs that no build needs
     Gc(GcArgs),
     /// Check that this machine can build

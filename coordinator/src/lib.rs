@@ -5,6 +5,7 @@
 //! every step durable in the [`state`].
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod audit;
 mod build_log;
 pub mod clock;
 mod engine;

@@ -9,12 +9,17 @@ use prestage_configmgr::admin_service::{
 use prestage_media::SecretBytes;
 use prestage_proto::v1;
 
-use crate::plan::{BuildPlan, SealError, SealKey, pfx_context};
+use crate::{
+    audit::{Audit, Who},
+    plan::{BuildPlan, SealError, SealKey, pfx_context},
+    state::StateError,
+};
 
 /// Registers the certificates of plans with their sites.
 pub struct Registrar {
     access: Access,
     seal_key: Arc<SealKey>,
+    audit: Audit,
 }
 
 /// Why a certificate could not be registered.
@@ -26,6 +31,9 @@ pub enum RegistrationError {
     /// The plan's sealed part.
     #[error(transparent)]
     Seal(#[from] SealError),
+    /// The audit log.
+    #[error("the certificate was not unsealed, for that can't be recorded: {0}")]
+    Audit(#[from] StateError),
     /// The plan contradicts itself.
     #[error("the plan's certificate can't be read; make it again with 'prestage plan --save'")]
     Plan,
@@ -38,7 +46,9 @@ impl From<RegistrationError> for v1::Failure {
                 "mend that, or build with --no-register and run 'prestage register MEDIUM' before \
                  the medium is used"
             }
-            RegistrationError::Seal(_) | RegistrationError::Plan => "",
+            RegistrationError::Seal(_) | RegistrationError::Audit(_) | RegistrationError::Plan => {
+                ""
+            }
         };
         let retry = v1::Retry::Never.into();
         Self { what: error.to_string(), advice: advice.into(), retry, ..Default::default() }
@@ -46,21 +56,27 @@ impl From<RegistrationError> for v1::Failure {
 }
 
 impl Registrar {
-    /// A registrar with the coordinator's identities and key.
-    pub fn new(access: Access, seal_key: Arc<SealKey>) -> Self {
-        Self { access, seal_key }
+    /// A registrar with the coordinator's identities and key, and its audit log.
+    pub fn new(access: Access, seal_key: Arc<SealKey>, audit: Audit) -> Self {
+        Self { access, seal_key, audit }
     }
 
-    /// Makes a plan's certificate known to its site. `None` if the plan was made from an export.
+    /// Makes a plan's certificate known to its site, for a build. `None` if the plan was made from an export.
     pub async fn register(
         &self,
         plan: &BuildPlan,
+        build_id: &str,
+        who: &Who,
     ) -> Result<Option<Registered>, RegistrationError> {
         let Some(address) = &plan.admin_service else {
             return Ok(None);
         };
         let certificate = &plan.certificate;
-        let pfx = self.seal_key.open(&plan.sealed_pfx, &pfx_context(&plan.media_guid))?;
+        let target = format!("build {build_id}");
+        let deed = self.audit.asked(who, "unseal certificate", &target, &plan.name).await?;
+        let pfx = self.seal_key.open(&plan.sealed_pfx, &pfx_context(&plan.media_guid));
+        deed.gave(&pfx).await;
+        let pfx = pfx?;
         let record = RegistrationRecord {
             sms_id: plan.media_guid.clone(),
             certificate: hex::decode(&certificate.der).map_err(|_| RegistrationError::Plan)?,

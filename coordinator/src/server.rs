@@ -5,8 +5,8 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use hyper_util::rt::TokioIo;
 use prestage_access::Access;
 use prestage_proto::v1::{
-    media_service_server::MediaServiceServer, trust_service_server::TrustServiceServer,
-    worker_service_server::WorkerServiceServer,
+    audit_service_server::AuditServiceServer, media_service_server::MediaServiceServer,
+    trust_service_server::TrustServiceServer, worker_service_server::WorkerServiceServer,
 };
 use prestage_store::{
     Composer, ObjectUrl, Objects, StoreError, StoreOptions,
@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::{Channel, Endpoint, Server, server::Connected};
 
 use crate::{
+    audit::Audit,
     clock::{Clock, SystemClock},
     leadership::{Candidacy, Terms},
     pipeline::{MediaPipeline, PipelineError},
@@ -32,7 +33,7 @@ use crate::{
     registrar::Registrar,
     schedule::Policy,
     service::{
-        AuthorizeLayer, Authorizer, Leaders, Lending, MESSAGE_BYTES_MAX, MediaApi,
+        AuditApi, AuthorizeLayer, Authorizer, Leaders, Lending, MESSAGE_BYTES_MAX, MediaApi,
         STATUS_BYTES_MAX, TrustApi, WorkApi, connections, with_introspection,
     },
     state::{Candidate, StateError, StatePlace, StateStore},
@@ -162,8 +163,14 @@ impl Coordinator {
         let seal_key = Arc::new(SealKey::load_or_create(&seal_key)?);
         let store: Arc<dyn StateStore> = Arc::new(settings.state.open(&data_dir).await?);
         let composer = Arc::new(Composer::new(StoreOptions::from_env()));
-        let pipeline =
-            MediaPipeline::new(objects.clone(), composer, seal_key.clone(), settings.shares_files);
+        let (key, audit) = (seal_key.clone(), Audit::new(store.clone(), clock.clone()));
+        let pipeline = MediaPipeline::new(
+            objects.clone(),
+            composer,
+            key,
+            audit.clone(),
+            settings.shares_files,
+        );
         let pipeline =
             Arc::new(pipeline.collecting(settings.garbage).verifying(settings.verify_percent));
         let planner = Arc::new(MediaPlanner::new(
@@ -189,11 +196,12 @@ impl Coordinator {
             tokio::spawn(trust.clone().keep_up(store.clone(), shutdown.clone()));
         }
         let leaders = Leaders::new(role, trust.clone());
-        let authorizer = Authorizer::new(trust.clone(), clock.clone());
+        let authorizer = Authorizer::new(trust.clone(), clock.clone(), audit.clone());
         let trust_api = TrustApi {
             leaders: leaders.clone(),
             trust: trust.clone(),
             store: store.clone(),
+            audit: audit.clone(),
             clock: clock.clone(),
             zone: settings.zone.clone(),
         };
@@ -205,13 +213,14 @@ impl Coordinator {
             lending(settings)?,
             clock.clone(),
         );
-        let registrar = Registrar::new(settings.access.clone(), seal_key);
+        let registrar = Registrar::new(settings.access.clone(), seal_key, audit.clone());
         let media = MediaApi {
             leaders,
             planner,
             pipeline,
             registrar,
             store,
+            audit,
             clock,
             new_id,
             authorizer: authorizer.clone(),
@@ -256,7 +265,9 @@ impl Coordinator {
             server = server.max_connection_age(trust.connection_age());
         }
         let server = server.layer(AuthorizeLayer(self.authorizer)).add_service(media);
-        let server = server.add_service(work).add_service(TrustServiceServer::new(self.trust_api));
+        let audit = AuditServiceServer::new(AuditApi::new(store.clone()));
+        let server = server.add_service(work).add_service(audit);
+        let server = server.add_service(TrustServiceServer::new(self.trust_api));
         let router = with_introspection(server, store, self.shutdown.clone());
         let serving = router.await.serve_with_incoming(connections);
         // Watchers and waiting workers would hold a graceful end up: they are cut off, and find

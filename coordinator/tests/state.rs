@@ -1,9 +1,12 @@
 //! The conformance suite on every implementation of the state.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use prestage_coordinator::state::{
-    Candidate, Created, Leadership, MemoryState, PostgresState, PostgresUrl, SqliteState,
-    StateError, StateStore, conformance,
+use prestage_coordinator::{
+    audit::{ChainHash, Misfit},
+    state::{
+        Candidate, Created, Leadership, MemoryState, PostgresState, PostgresUrl, SqlState,
+        SqliteState, StateError, StateStore, conformance,
+    },
 };
 use prestage_test_servers::postgres::Postgres;
 use sqlx::{AnyConnection, Connection};
@@ -127,4 +130,90 @@ async fn postgres_of_the_next_release_is_used_and_of_later_ones_refused() {
     as_newer_release(&server.url(), &[RAISES]).await;
     let refused = PostgresState::open(&url).await.err().unwrap();
     assert!(matches!(refused, StateError::TooOld { floor: 999, .. }), "{refused}");
+}
+
+/// Several coordinators that append at once never fork the chain.
+async fn append_at_once(stores: Vec<SqlState>) {
+    const EACH: usize = 15;
+    let appending = stores.iter().cloned().enumerate().map(|(number, store)| {
+        tokio::spawn(async move {
+            for record in 0..EACH {
+                let record = conformance::example_record(&format!("{number} {record}"));
+                store.append_audit(&record).await.unwrap();
+            }
+        })
+    });
+    let appending: Vec<_> = appending.collect();
+    for one in appending {
+        one.await.unwrap();
+    }
+    let targets = conformance::is_one_chain(&stores[0]).await.unwrap();
+    assert_eq!(targets.len(), EACH * stores.len());
+    // Each one's records are in its own order.
+    for number in 0..stores.len() {
+        let own = targets.iter().filter(|target| target.starts_with(&format!("{number} ")));
+        let expected: Vec<String> = (0..EACH).map(|record| format!("{number} {record}")).collect();
+        assert_eq!(own.cloned().collect::<Vec<_>>(), expected);
+    }
+}
+
+/// What a database must refuse, and what is left of the log when its triggers are gone.
+async fn refuses_changes(url: &str, state: &SqlState, more: &[&'static str]) {
+    for target in ["one", "two", "three"] {
+        state.append_audit(&conformance::example_record(target)).await.unwrap();
+    }
+    let mut hand = AnyConnection::connect(url).await.unwrap();
+    let changes = [
+        "UPDATE audit SET principal = 'somebody else' WHERE number = 2",
+        "DELETE FROM audit WHERE number = 3",
+        "DELETE FROM audit_end",
+        "UPDATE audit_end SET number = 1",
+    ];
+    let before = state.audit(0, 10).await.unwrap();
+    for change in changes.iter().chain(more) {
+        let refused = sqlx::query(*change).execute(&mut hand).await.unwrap_err().to_string();
+        assert!(refused.contains("append-only"), "{change}: {refused}");
+    }
+    assert_eq!(state.audit(0, 10).await.unwrap(), before);
+    assert_eq!(before.len(), 3);
+    // Whoever owns the database can take the trigger away, but the chain tells.
+    let drop = match url.starts_with("sqlite") {
+        true => "DROP TRIGGER audit_never_changes",
+        false => "DROP TRIGGER audit_never_changes ON audit",
+    };
+    sqlx::query(drop).execute(&mut hand).await.unwrap();
+    sqlx::query(changes[0]).execute(&mut hand).await.unwrap();
+    let after = state.audit(0, 10).await.unwrap();
+    assert_eq!(after[0].fits(0, ChainHash::NONE), Ok(()));
+    assert_eq!(after[1].fits(1, after[0].hash), Err(Misfit::Changed { number: 2 }));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn coordinators_append_to_one_chain() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut stores = Vec::new();
+    for _ in 0..3 {
+        stores.push(SqliteState::open(&dir.path().join("state.sqlite")).await.unwrap());
+    }
+    append_at_once(stores).await;
+    let server = Postgres::start();
+    let url: PostgresUrl = server.url().parse().unwrap();
+    let mut stores = Vec::new();
+    for _ in 0..3 {
+        stores.push(PostgresState::open(&url).await.unwrap());
+    }
+    append_at_once(stores).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_audit_log_can_only_grow() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("state.sqlite");
+    let state = SqliteState::open(&path).await.unwrap();
+    let replace = "INSERT OR REPLACE INTO audit SELECT 2, at, 'somebody else', caller, action, \
+                   target, outcome, detail, previous, hash FROM audit WHERE number = 2";
+    refuses_changes(&format!("sqlite://{}", path.display()), &state, &[replace]).await;
+    let server = Postgres::start();
+    let state = PostgresState::open(&server.url().parse().unwrap()).await.unwrap();
+    refuses_changes(&server.url(), &state, &["TRUNCATE audit", "TRUNCATE audit_end"]).await;
 }

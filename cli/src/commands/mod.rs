@@ -1,5 +1,6 @@
 //! The commands: one file each.
 
+mod audit;
 mod build;
 mod builds;
 mod doctor;
@@ -45,6 +46,7 @@ pub async fn run(cli: Cli) -> Result<(), CliError> {
         Command::Watch(args) => builds::watch(&args, output).await,
         Command::Cancel(args) => builds::cancel(&args, output).await,
         Command::Log(args) => log::log(&args, output).await,
+        Command::Audit(args) => audit::audit(&args, output).await,
         Command::Gc(args) => gc::gc(&args, output).await,
         Command::Doctor(args) => doctor::doctor(&args, output).await,
         Command::Register(args) => register::register(&args, output).await,

@@ -6,6 +6,7 @@ use prestage_store::{Composer, ObjectUrl, Objects, StoreOptions};
 
 use super::*;
 use crate::{
+    audit::Audit,
     clock::SystemClock,
     engine::{Command, EngineError},
     plan::SealKey,
@@ -29,12 +30,15 @@ async fn candidacy(folder: &Path, store: &MemoryState, name: &str, terms: Terms)
     let objects = Objects::open_with(&url, &StoreOptions::default()).await.unwrap();
     let seal_key = SealKey::load_or_create(&folder.join("seal.key")).unwrap();
     let composer = Arc::new(Composer::new(StoreOptions::default()));
+    let clock = Arc::new(SystemClock::new());
+    let audit = Audit::new(Arc::new(store.clone()), clock.clone());
+    let pipeline = MediaPipeline::new(objects, composer, Arc::new(seal_key), audit, false);
     Candidacy {
         candidate: candidate(name),
         terms,
         store: Arc::new(store.clone()),
-        pipeline: Arc::new(MediaPipeline::new(objects, composer, Arc::new(seal_key), false)),
-        clock: Arc::new(SystemClock::new()),
+        pipeline: Arc::new(pipeline),
+        clock,
         policy: Policy::default(),
         shutdown: CancellationToken::new(),
     }

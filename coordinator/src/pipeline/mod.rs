@@ -27,10 +27,13 @@ use prestage_store::{
 use prost::Message;
 use time::OffsetDateTime;
 use tokio_stream::StreamExt;
+use zeroize::Zeroizing;
 
 use crate::{
+    audit::{Audit, Who},
     plan::{BuildPlan, ListingError, PlanError, SealError, SealKey},
     records::NewTask,
+    state::StateError,
 };
 
 pub use answers::{NotAsked, check_answer};
@@ -56,6 +59,7 @@ pub struct MediaPipeline {
     objects: Objects,
     composer: Arc<Composer>,
     seal_key: Arc<SealKey>,
+    audit: Audit,
     /// Whether large files are encoded by several workers.
     shares_files: bool,
     /// What is kept without anybody's asking; none for everything.
@@ -88,6 +92,9 @@ pub enum PipelineError {
     /// The secret part.
     #[error(transparent)]
     Seal(#[from] SealError),
+    /// The audit log.
+    #[error("nothing was unsealed, for it can't be recorded: {0}")]
+    Audit(#[from] StateError),
     /// A build id.
     #[error(transparent)]
     Key(#[from] KeyError),
@@ -143,9 +150,10 @@ impl MediaPipeline {
         objects: Objects,
         composer: Arc<Composer>,
         seal_key: Arc<SealKey>,
+        audit: Audit,
         shares_files: bool,
     ) -> Self {
-        Self { objects, composer, seal_key, shares_files, garbage: None, verify_percent: 0 }
+        Self { objects, composer, seal_key, audit, shares_files, garbage: None, verify_percent: 0 }
     }
 
     /// The same, removing from time to time what goes by this policy.
@@ -199,6 +207,7 @@ impl MediaPipeline {
         build_id: &str,
         plan: &BuildPlan,
         output: &str,
+        who: &Who,
     ) -> Result<Vec<NewTask>, PipelineError> {
         let build = BuildId::new(build_id)?;
         let listings = self.pin(&build, plan).await?;
@@ -206,11 +215,25 @@ impl MediaPipeline {
         let opinion = SecondOpinion::of(self.verify_percent)?;
         let first = first_tasks(plan, &listings, build_id, output, objects, shares, opinion);
         let mut first = first.await?;
-        let variables = self.seal_key.open(&plan.sealed, plan.media_guid.as_bytes())?;
+        let variables = self.unseal(build_id, plan, who).await?;
         first.placements.inline_files = inline_files(plan, &variables);
         let placements = first.placements.encode_to_vec();
         self.objects.put_small(&build.placements(), placements.into(), PutRule::Overwrite).await?;
         Ok(first.tasks)
+    }
+
+    /// Opens the seal of `Variables.dat`. The audit log says so before it is done.
+    async fn unseal(
+        &self,
+        build_id: &str,
+        plan: &BuildPlan,
+        who: &Who,
+    ) -> Result<Zeroizing<Vec<u8>>, PipelineError> {
+        let target = format!("build {build_id}");
+        let deed = self.audit.asked(who, "unseal Variables.dat", &target, &plan.name).await?;
+        let opened = self.seal_key.open(&plan.sealed, plan.media_guid.as_bytes());
+        deed.gave(&opened).await;
+        Ok(opened?)
     }
 
     /// Pins all that the build may use before anybody looks what of it is there.

@@ -14,10 +14,11 @@ use tonic::{Status, body::Body};
 use tower::{Layer, Service};
 
 use super::{
+    audited::{outcome, who},
     connection::Peer,
     rules::{Rule, rule_of},
 };
-use crate::{clock::Clock, trust::Trust};
+use crate::{audit::Audit, clock::Clock, trust::Trust};
 
 /// A coordinator says with this whose call it sends on. From anybody else it counts for nothing.
 pub(crate) const ON_BEHALF_OF: &str = "prestage-on-behalf-of";
@@ -28,6 +29,7 @@ pub(crate) struct Authorizer {
     /// None: whoever comes is on this machine, or whoever started the coordinator chose to trust all.
     trust: Option<Arc<Trust>>,
     clock: Arc<dyn Clock>,
+    audit: Audit,
 }
 
 /// A caller who was let in. Handlers find it in the request's extensions.
@@ -60,8 +62,8 @@ impl Caller {
 }
 
 impl Authorizer {
-    pub fn new(trust: Option<Arc<Trust>>, clock: Arc<dyn Clock>) -> Self {
-        Self { trust, clock }
+    pub fn new(trust: Option<Arc<Trust>>, clock: Arc<dyn Clock>, audit: Audit) -> Self {
+        Self { trust, clock, audit }
     }
 
     /// Whether somebody who was let in might come in now.
@@ -84,8 +86,24 @@ impl Authorizer {
             (Some(_), None) => Role::ALL.into(),
             (Some(principal), Some(trust)) => trust.roles(principal),
         };
-        check(rule, path, principal.as_ref(), &roles)?;
-        Ok(Caller { principal, roles, from })
+        let caller = Caller { principal, roles, from };
+        let checked = check(rule, path, caller.principal.as_ref(), &caller.roles);
+        if let Err(refusal) = &checked {
+            self.note(rule, path, &caller, refusal).await;
+        }
+        checked.map(|()| caller)
+    }
+
+    /// Records that somebody who is known was refused. Those who are not could fill the log; so could
+    /// a worker without its role, which asks again and again.
+    async fn note(&self, rule: Rule, path: &str, caller: &Caller, refusal: &Status) {
+        if caller.principal.is_none() || rule == Rule::Has(Role::Work) {
+            return;
+        }
+        let call = path.rsplit('/').next().unwrap_or(path);
+        if let Err(error) = self.audit.denied(&who(caller), call, &outcome(refusal.code())).await {
+            tracing::error!(call, %error, "the audit log lacks a refusal");
+        }
     }
 
     /// Who calls: nobody, if nothing proves it.

@@ -18,6 +18,13 @@ pub fn timestamp(time: OffsetDateTime) -> Timestamp {
     Timestamp { seconds: time.unix_timestamp(), nanos }
 }
 
+/// A deadline in a message.
+pub(super) fn point_in_time(stamp: prost_types::Timestamp) -> Result<OffsetDateTime, Status> {
+    let nanos = i128::from(stamp.seconds) * 1_000_000_000 + i128::from(stamp.nanos);
+    OffsetDateTime::from_unix_timestamp_nanos(nanos)
+        .map_err(|_| Status::invalid_argument("the deadline is no point in time"))
+}
+
 /// A build as clients see it.
 pub fn build_message(record: &BuildRecord, tasks: Vec<v1::TaskStatus>) -> v1::Build {
     let state = match record.state {
@@ -87,6 +94,11 @@ pub(super) fn stored_tasks(record: &BuildRecord, tasks: &[TaskRecord]) -> Vec<v1
 fn is_blocked(task: &TaskRecord, tasks: &[TaskRecord]) -> bool {
     let is_open = |id: &String| tasks.iter().any(|dep| dep.task_id == *id && dep.result.is_none());
     task.deps.iter().any(is_open)
+}
+
+/// The answer about a build that there is not.
+pub(super) fn not_found(build_id: &str) -> Status {
+    Status::not_found(format!("there is no build '{build_id}': see 'prestage list'"))
 }
 
 impl From<EngineError> for Status {

@@ -19,6 +19,13 @@ pub(super) fn policy(request: &v1::CollectGarbageRequest) -> GarbagePolicy {
     }
 }
 
+/// What is asked for, as the audit log has it.
+pub(super) fn target(request: &v1::CollectGarbageRequest) -> String {
+    let v1::CollectGarbageRequest { keep_days, max_bytes, dry_run } = request;
+    let told = if *dry_run { ", only to be told" } else { "" };
+    format!("packs and listings: keep_days {keep_days}, max_bytes {max_bytes}{told}")
+}
+
 /// What went, as clients see it.
 pub(super) fn message(collected: Collected) -> v1::CollectGarbageResponse {
     let removed = collected.removed.into_iter().map(|removed| v1::Garbage {

@@ -6,13 +6,14 @@
 use std::{sync::Arc, time::Duration};
 
 use prestage_proto::v1::{
-    self, media_service_server::MediaServiceServer, worker_service_server::WorkerServiceServer,
+    self, audit_service_server::AuditServiceServer, media_service_server::MediaServiceServer,
+    trust_service_server::TrustServiceServer, worker_service_server::WorkerServiceServer,
 };
 use tokio_util::sync::CancellationToken;
 use tonic::transport::server::Router;
 use tonic_health::{ServingStatus, server::HealthReporter};
 
-use super::{MediaApi, WorkApi};
+use super::{AuditApi, MediaApi, TrustApi, WorkApi};
 use crate::state::StateStore;
 
 /// How often the state is asked: well within the usual period of a probe, which is 10 seconds.
@@ -97,11 +98,15 @@ async fn report(reporter: &HealthReporter, status: ServingStatus) {
     reporter.set_service_status("", status).await;
     match status {
         ServingStatus::Serving => {
+            reporter.set_serving::<AuditServiceServer<AuditApi>>().await;
             reporter.set_serving::<MediaServiceServer<MediaApi>>().await;
+            reporter.set_serving::<TrustServiceServer<TrustApi>>().await;
             reporter.set_serving::<WorkerServiceServer<WorkApi>>().await;
         }
         ServingStatus::NotServing | ServingStatus::Unknown => {
+            reporter.set_not_serving::<AuditServiceServer<AuditApi>>().await;
             reporter.set_not_serving::<MediaServiceServer<MediaApi>>().await;
+            reporter.set_not_serving::<TrustServiceServer<TrustApi>>().await;
             reporter.set_not_serving::<WorkerServiceServer<WorkApi>>().await;
         }
     }

@@ -2,34 +2,32 @@
 
 use std::{pin::Pin, sync::Arc};
 
-use prestage_configmgr::admin_service::Registered;
-use prestage_media::certificate::CertificateError;
 use prestage_proto::v1::{self, media_service_server::MediaService};
 use prestage_telemetry::{TRACEPARENT, span_under};
 use prestage_trust::Role;
-use time::OffsetDateTime;
 use tokio_stream::{Stream, StreamExt, wrappers::WatchStream};
 use tonic::{Code, Request, Response, Status, metadata::MetadataMap};
 use tracing::Instrument;
 
 use super::{
+    audited::{self, Target, who},
     authorize::{Authorizer, Caller},
-    convert::{build_message, log_entry, stored_tasks},
+    codes::plan_code,
+    convert::{build_message, log_entry, not_found, stored_tasks},
     details::status_of,
     garbage,
     leaders::{Leader, Leaders, Way, forwarded},
 };
 use crate::{
+    audit::Audit,
     build_log::build_log,
     clock::Clock,
-    engine::{Cancelled, Command, EngineError},
-    events::{BuildEvent, Happening},
+    engine::{Cancelled, Command},
     leadership::Active,
-    pipeline::{MediaPipeline, PipelineError},
-    plan::{BuildPlan, MediaPlanner, PlanFailure, medium_output},
-    records::{BuildRecord, BuildState, NewTask},
+    pipeline::MediaPipeline,
+    plan::MediaPlanner,
     registrar::Registrar,
-    state::{Created, StateError, StateStore},
+    state::StateStore,
 };
 
 const PAGE_SIZE_DEFAULT: u32 = 50;
@@ -46,6 +44,7 @@ pub struct MediaApi {
     pub(crate) registrar: Registrar,
     /// For reading: a standby does that too.
     pub(crate) store: Arc<dyn StateStore>,
+    pub(crate) audit: Audit,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) new_id: NewId,
     pub(crate) authorizer: Authorizer,
@@ -54,134 +53,17 @@ pub struct MediaApi {
 }
 
 impl MediaApi {
-    async fn submit(
-        &self,
-        active: &Active,
-        request: v1::SubmitBuildRequest,
-        trace: &str,
-    ) -> Result<String, Status> {
-        let plan = BuildPlan::parse(&request.plan_json);
-        let plan = plan.map_err(|error| Status::invalid_argument(error.to_string()))?;
-        if plan.zone != self.zone {
-            return Err(Status::failed_precondition(format!(
-                "the plan is of the trust zone '{}', and this coordinator builds in '{}': plan it \
-                 here, or build it there",
-                plan.zone, self.zone
-            )));
-        }
-        let build_id = (self.new_id)();
-        let span = tracing::info_span!("build", build_id, medium = plan.name, otel.kind = "server");
-        let span = span_under(span, trace);
-        let output = if request.output.is_empty() { plan.output.clone() } else { request.output };
-        let output = medium_output(output, plan.split_mib);
-        let output = output.map_err(|error| Status::invalid_argument(error.to_string()))?;
-        let registered = match request.no_register {
-            true => None,
-            // Before any work: a medium that no management point knows is of no use to anybody.
-            false => self
-                .registrar
-                .register(&plan)
-                .instrument(span.clone())
-                .await
-                .map_err(|error| status_of(&error.into(), Code::FailedPrecondition))?,
-        };
-        let begun = self.begin(&build_id, &plan, &request.plan_json, &output);
-        let (tasks, report_json) = begun.instrument(span.clone()).await?;
-        self.check(active, &build_id, &tasks).await?;
-        let request_id =
-            if request.request_id.is_empty() { build_id.clone() } else { request.request_id };
-        let now = self.clock.now();
-        let build = BuildRecord {
-            build_id: build_id.clone(),
-            request_id,
-            name: plan.name,
-            requester: request.requester,
-            priority: request.priority,
-            deadline: request.deadline.map(point_in_time).transpose()?,
-            plan_json: request.plan_json.to_vec(),
-            output,
-            state: if report_json.is_some() { BuildState::Done } else { BuildState::Running },
-            failure: None,
-            created: now,
-            ended: report_json.is_some().then_some(now),
-            report_json: report_json.unwrap_or_default(),
-            traceparent: prestage_telemetry::traceparent(&span),
-        };
-        let build = Box::new(build);
-        let created = active.engine.ask(|reply| Command::Add { build, tasks, span, reply }).await;
-        match created {
-            Ok(Created::New) => {
-                note_registration(active, &build_id, registered, now).await?;
-                Ok(build_id)
-            }
-            Ok(Created::Existing(existing)) => {
-                // The request was made before; what was begun for it now is not needed.
-                self.forget(&build_id).await;
-                Ok(existing)
-            }
-            Err(error) => {
-                if matches!(error, EngineError::State(StateError::Deposed)) {
-                    self.forget(&build_id).await;
-                }
-                Err(error.into())
-            }
-        }
-    }
-
-    /// Removes what was begun for a build that there is not.
-    async fn forget(&self, build_id: &str) {
-        let given_up = self.pipeline.give_up(build_id, Vec::new(), self.clock.now());
-        if let Err(error) = given_up.await {
-            tracing::warn!(build_id, %error, "what a vain request left stays behind");
-        }
-    }
-
-    /// Refuses what none of the workers that are there can do: it would wait for ever.
-    async fn check(
-        &self,
-        active: &Active,
-        build_id: &str,
-        tasks: &[NewTask],
-    ) -> Result<(), Status> {
-        let tasks = tasks.to_vec();
-        let nobody = active.engine.ask(|reply| Command::Check { tasks, reply }).await?;
-        if nobody.is_empty() {
+    /// Refuses to cancel what is another one's, but for an administrator.
+    async fn is_own(&self, active: &Active, build_id: &str, caller: &Caller) -> Result<(), Status> {
+        if caller.roles.contains(&Role::Admin) {
             return Ok(());
         }
-        self.forget(build_id).await;
-        let lines = nobody.iter().map(|(label, wait)| format!("{label}: it would wait for {wait}"));
-        let failure = v1::Failure {
-            what: lines.collect::<Vec<_>>().join("\n"),
-            advice: "start a worker that can do it (its --reach names distribution points), or \
-                     choose other distribution points in the spec"
-                .into(),
-            retry: v1::Retry::Never.into(),
-            ..Default::default()
-        };
-        Err(status_of(&failure, Code::FailedPrecondition))
-    }
-
-    /// The tasks that a build begins with; none, but its report, when its medium is there already.
-    async fn begin(
-        &self,
-        build_id: &str,
-        plan: &BuildPlan,
-        plan_json: &[u8],
-        output: &str,
-    ) -> Result<(Vec<NewTask>, Option<Vec<u8>>), Status> {
-        let refused = |error: PipelineError| status_of(&error.into(), Code::FailedPrecondition);
-        let unchanged = self.pipeline.unchanged(plan, plan_json, output).await;
-        if let Some(report) = unchanged.map_err(refused)? {
-            return Ok((Vec::new(), Some(report)));
+        let requester = self.find(active, build_id).await?.requester;
+        if requester == caller.name() {
+            return Ok(());
         }
-        match self.pipeline.begin(build_id, plan, output).await {
-            Ok(tasks) => Ok((tasks, None)),
-            Err(error) => {
-                // Its pin is there already.
-                self.forget(build_id).await;
-                Err(refused(error))
-            }
-        }
+        let what = format!("the build is {requester}'s: an administrator can cancel it");
+        Err(Status::permission_denied(what))
     }
 
     /// A build as the active coordinator knows it.
@@ -203,34 +85,10 @@ impl MediaApi {
     }
 }
 
-async fn note_registration(
-    active: &Active,
-    build_id: &str,
-    registered: Option<Registered>,
-    at: OffsetDateTime,
-) -> Result<(), Status> {
-    let Some(registered) = registered else {
-        return Ok(());
-    };
-    let what = Happening::Registered { before: registered == Registered::Before };
-    let event = BuildEvent { build_id: build_id.to_owned(), at, what };
-    Ok(active.store.note(&[event]).await?)
-}
-
-fn point_in_time(stamp: prost_types::Timestamp) -> Result<OffsetDateTime, Status> {
-    let nanos = i128::from(stamp.seconds) * 1_000_000_000 + i128::from(stamp.nanos);
-    OffsetDateTime::from_unix_timestamp_nanos(nanos)
-        .map_err(|_| Status::invalid_argument("the deadline is no point in time"))
-}
-
 /// The trace that a caller's request belongs to; empty if it is not traced.
 fn trace_of(metadata: &MetadataMap) -> String {
     let value = metadata.get(TRACEPARENT).and_then(|value| value.to_str().ok());
     value.unwrap_or_default().to_owned()
-}
-
-fn not_found(build_id: &str) -> Status {
-    Status::not_found(format!("there is no build '{build_id}': see 'prestage list'"))
 }
 
 /// Passes on what the active coordinator shows. The stream ends when that one leads no more.
@@ -256,13 +114,19 @@ impl MediaService for MediaApi {
         }
         let span = tracing::info_span!("plan", otel.kind = "server");
         let span = span_under(span, &trace_of(request.metadata()));
-        let plan = self.planner.plan_media(request.into_inner()).instrument(span).await;
-        let plan = plan.map_err(|failure| {
-            let code = plan_code(&failure);
-            status_of(&failure.into(), code)
-        })?;
-        let json = plan.to_json().map_err(|error| Status::internal(error.to_string()))?;
-        Ok(Response::new(v1::PlanMediaResponse { plan_json: json.into() }))
+        let who = who(Caller::of(request.extensions())?);
+        let request = request.into_inner();
+        let medium = audited::medium(&request.spec_json);
+        let planned = Box::pin(async {
+            let plan = self.planner.plan_media(request).instrument(span).await;
+            let plan = plan.map_err(|failure| {
+                let code = plan_code(&failure);
+                status_of(&failure.into(), code)
+            })?;
+            let json = plan.to_json().map_err(|error| Status::internal(error.to_string()))?;
+            Ok(Response::new(v1::PlanMediaResponse { plan_json: json.into() }))
+        });
+        self.audit.audited(&who, "PlanMedia", &medium, planned).await
     }
 
     async fn submit_build(
@@ -282,8 +146,15 @@ impl MediaService for MediaApi {
             // Shares are fair only between those who are who they say.
             request.requester = caller.name();
         }
-        let build_id = self.submit(&active, request, &trace).await?;
-        Ok(Response::new(v1::SubmitBuildResponse { build_id }))
+        let (medium, who) = (audited::medium(&request.plan_json), who(&caller));
+        let submitted = Box::pin(async {
+            let build_id = self.submit(&active, request, &trace, &who).await?;
+            let target = Target(audited::build(&build_id));
+            let mut response = Response::new(v1::SubmitBuildResponse { build_id });
+            response.extensions_mut().insert(target);
+            Ok(response)
+        });
+        self.audit.audited(&who, "SubmitBuild", &medium, submitted).await
     }
 
     async fn get_build(
@@ -325,17 +196,12 @@ impl MediaService for MediaApi {
         };
         let caller = Caller::of(request.extensions())?.clone();
         let build_id = request.into_inner().build_id;
-        if !caller.roles.contains(&Role::Admin) {
-            let build = self.find(&active, &build_id).await?;
-            if build.requester != caller.name() {
-                let what =
-                    format!("the build is {}'s: an administrator can cancel it", build.requester);
-                return Err(Status::permission_denied(what));
-            }
-        }
-        let id = build_id.clone();
-        let stopping =
-            match active.engine.ask(|reply| Command::Cancel { build_id: id, reply }).await? {
+        let build = audited::build(&build_id);
+        let cancelled = async {
+            self.is_own(&active, &build_id, &caller).await?;
+            let id = build_id.clone();
+            let cancelling = active.engine.ask(|reply| Command::Cancel { build_id: id, reply });
+            let stopping_workers = match cancelling.await? {
                 Cancelled::Ended { stopping } => stopping,
                 Cancelled::NotRunning => {
                     // One that has ended is as cancelled as it can be; an unknown one is a mistake.
@@ -343,7 +209,9 @@ impl MediaService for MediaApi {
                     Vec::new()
                 }
             };
-        Ok(Response::new(v1::CancelBuildResponse { stopping_workers: stopping }))
+            Ok(Response::new(v1::CancelBuildResponse { stopping_workers }))
+        };
+        self.audit.audited(&who(&caller), "CancelBuild", &build, cancelled).await
     }
 
     async fn collect_garbage(
@@ -351,26 +219,35 @@ impl MediaService for MediaApi {
         request: Request<v1::CollectGarbageRequest>,
     ) -> Result<Response<v1::CollectGarbageResponse>, Status> {
         // Any coordinator may do it: marks and pins are in the store.
+        let who = who(Caller::of(request.extensions())?);
         let request = request.into_inner();
-        let (policy, collector) = (garbage::policy(&request), (self.new_id)());
-        let now = self.clock.now();
-        let collected = self.pipeline.collect_garbage(&collector, &policy, request.dry_run, now);
-        let collected = collected.await;
-        let collected = collected.map_err(|error| status_of(&error.into(), Code::Unavailable))?;
-        Ok(Response::new(garbage::message(collected)))
+        let collected = async {
+            let (policy, collector) = (garbage::policy(&request), (self.new_id)());
+            let (now, dry_run) = (self.clock.now(), request.dry_run);
+            let collected = self.pipeline.collect_garbage(&collector, &policy, dry_run, now).await;
+            let collected =
+                collected.map_err(|error| status_of(&error.into(), Code::Unavailable))?;
+            Ok(Response::new(garbage::message(collected)))
+        };
+        let target = garbage::target(&request);
+        self.audit.audited(&who, "CollectGarbage", &target, collected).await
     }
 
     async fn get_build_log(
         &self,
         request: Request<v1::GetBuildLogRequest>,
     ) -> Result<Response<v1::GetBuildLogResponse>, Status> {
+        let who = who(Caller::of(request.extensions())?);
         let build_id = request.into_inner().build_id;
-        let Some((build, tasks)) = self.store.build(&build_id).await? else {
-            return Err(not_found(&build_id));
+        let read = async {
+            let Some((build, tasks)) = self.store.build(&build_id).await? else {
+                return Err(not_found(&build_id));
+            };
+            let events = self.store.events(&build_id).await?;
+            let entries = build_log(&build, &tasks, &events).into_iter().map(log_entry).collect();
+            Ok(Response::new(v1::GetBuildLogResponse { entries }))
         };
-        let events = self.store.events(&build_id).await?;
-        let entries = build_log(&build, &tasks, &events).into_iter().map(log_entry).collect();
-        Ok(Response::new(v1::GetBuildLogResponse { entries }))
+        self.audit.audited(&who, "GetBuildLog", &audited::build(&build_id), read).await
     }
 
     type WatchBuildStream = BuildStream;
@@ -398,22 +275,5 @@ impl MediaService for MediaApi {
             caller.principal.as_ref().is_some_and(|who| authorizer.still_admits(who))
         };
         Ok(Response::new(Box::pin(WatchStream::new(shown).take_while(may_see).map(message))))
-    }
-}
-
-fn plan_code(failure: &PlanFailure) -> Code {
-    match failure {
-        PlanFailure::Spec(_) | PlanFailure::Output(_) => Code::InvalidArgument,
-        PlanFailure::Site(_)
-        | PlanFailure::Resolve(_)
-        | PlanFailure::Images(_)
-        | PlanFailure::Collisions(_)
-        | PlanFailure::Architecture { .. } => Code::FailedPrecondition,
-        PlanFailure::Store(_) | PlanFailure::Listing(_) => Code::Unavailable,
-        PlanFailure::Certificate(CertificateError::Import(_)) => Code::InvalidArgument,
-        PlanFailure::Several(failures) => failures.first().map_or(Code::Internal, plan_code),
-        PlanFailure::Seal(_) | PlanFailure::Certificate(_) | PlanFailure::Internal(_) => {
-            Code::Internal
-        }
     }
 }

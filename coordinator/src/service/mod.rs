@@ -1,6 +1,9 @@
 //! The gRPC API.
 
+mod audit;
+mod audited;
 mod authorize;
+mod codes;
 mod connection;
 mod convert;
 mod details;
@@ -10,9 +13,11 @@ mod leaders;
 mod lending;
 mod media;
 mod rules;
+mod submit;
 mod trust;
 mod work;
 
+pub use audit::{AuditApi, NoAuditEntry};
 pub(crate) use authorize::{AuthorizeLayer, Authorizer};
 pub(crate) use connection::connections;
 pub use convert::{build_message, timestamp};

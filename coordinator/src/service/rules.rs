@@ -26,6 +26,7 @@ pub const RULES: &[(&str, Rule)] = &[
     ("/prestage.v1.MediaService/GetBuildLog", Rule::Has(Role::Read)),
     ("/prestage.v1.MediaService/WatchBuild", Rule::Has(Role::Read)),
     ("/prestage.v1.WorkerService/Synchronize", Rule::Has(Role::Work)),
+    ("/prestage.v1.AuditService/ListAuditRecords", Rule::Has(Role::Admin)),
     ("/prestage.v1.TrustService/WhoAmI", Rule::Known),
     ("/prestage.v1.TrustService/CreateEnrolment", Rule::Has(Role::Admin)),
     // Its token says who may.

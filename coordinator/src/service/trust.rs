@@ -13,11 +13,13 @@ use time::{Duration, OffsetDateTime};
 use tonic::{Request, Response, Status};
 
 use super::{
+    audited::who,
     authorize::Caller,
     convert::timestamp,
     leaders::{Leaders, Way, forwarded},
 };
 use crate::{
+    audit::{Audit, Who},
     clock::Clock,
     leadership::Active,
     state::{Applicant, Enrolled, Enrolment, KnownIdentity, Revocation, StateStore},
@@ -38,6 +40,7 @@ pub struct TrustApi {
     pub(crate) trust: Option<Arc<Trust>>,
     /// For reading: a standby does that too.
     pub(crate) store: Arc<dyn StateStore>,
+    pub(crate) audit: Audit,
     pub(crate) clock: Arc<dyn Clock>,
     /// The zone of the coordinator's packs.
     pub(crate) zone: String,
@@ -60,6 +63,7 @@ impl TrustApi {
         identity: &Identity,
         request: &SigningRequest,
         enrolled_by: String,
+        who: &Who,
     ) -> Result<Issued, Status> {
         let loaded = self.trust()?.now();
         let authority = loaded.authority.as_ref().ok_or_else(|| {
@@ -69,7 +73,11 @@ impl TrustApi {
             )
         })?;
         let now = self.clock.now();
+        let target = identity.to_string();
+        let by = format!("enrolled by {enrolled_by}");
+        let deed = self.audit.asked(who, "issue certificate", &target, &by).await?;
         let issued = authority.sign(request, identity, now, loaded.file.worker_lifetime());
+        deed.gave(&issued).await;
         let issued = issued.map_err(|error| Status::internal(error.to_string()))?;
         let known = KnownIdentity {
             identity: identity.to_string(),
@@ -88,6 +96,7 @@ impl TrustApi {
         &self,
         active: &Active,
         request: &v1::EnrolRequest,
+        who: &Who,
     ) -> Result<String, Status> {
         let name = names::checked(&request.name).map_err(wrong)?;
         let signing = signing_request(&request.signing_request)?;
@@ -118,7 +127,7 @@ impl TrustApi {
             }
         };
         let identity = Identity::Worker { zone: enrolment.zone, name: name.to_owned() };
-        let issued = self.issue(active, &identity, &signing, enrolment.created_by).await?;
+        let issued = self.issue(active, &identity, &signing, enrolment.created_by, who).await?;
         Ok(issued.chain_pem)
     }
 }
@@ -183,7 +192,7 @@ impl TrustService for TrustApi {
             }
         };
         self.trust()?;
-        let created_by = Caller::of(request.extensions())?.name();
+        let who = who(Caller::of(request.extensions())?);
         let request = request.into_inner();
         let zone = if request.zone.is_empty() { self.zone.clone() } else { request.zone };
         names::checked(&zone).map_err(wrong)?;
@@ -202,14 +211,19 @@ impl TrustService for TrustApi {
             zone,
             name: request.name,
             created,
-            created_by,
+            created_by: who.principal.clone(),
             expires: created + Duration::seconds(seconds.into()),
         };
-        active.store.add_enrolment(&enrolment).await?;
-        Ok(Response::new(v1::CreateEnrolmentResponse {
-            token: token.expose().to_owned(),
-            expires: Some(timestamp(enrolment.expires)),
-        }))
+        let worker = if enrolment.name.is_empty() { "*" } else { &enrolment.name };
+        let target = format!("worker/{}/{worker}", enrolment.zone);
+        let kept = async {
+            active.store.add_enrolment(&enrolment).await?;
+            Ok(Response::new(v1::CreateEnrolmentResponse {
+                token: token.expose().to_owned(),
+                expires: Some(timestamp(enrolment.expires)),
+            }))
+        };
+        self.audit.audited(&who, "CreateEnrolment", &target, kept).await
     }
 
     async fn enrol(
@@ -222,7 +236,8 @@ impl TrustService for TrustApi {
                 return leader.answer(leader.trust().enrol(forwarded(request))).await;
             }
         };
-        let certificate_chain = self.enrolled(&active, &request.into_inner()).await?;
+        let who = who(Caller::of(request.extensions())?);
+        let certificate_chain = self.enrolled(&active, &request.into_inner(), &who).await?;
         Ok(Response::new(v1::EnrolResponse { certificate_chain }))
     }
 
@@ -241,10 +256,11 @@ impl TrustService for TrustApi {
         let Some(identity @ Identity::Worker { .. }) = identity else {
             return Err(Status::permission_denied("only workers' certificates are renewed here"));
         };
+        let who = who(caller);
         let signing = signing_request(&request.into_inner().signing_request)?;
         let known = active.store.identity(&identity.to_string()).await?;
         let enrolled_by = known.map(|known| known.enrolled_by).unwrap_or_default();
-        let issued = self.issue(&active, &identity, &signing, enrolled_by).await?;
+        let issued = self.issue(&active, &identity, &signing, enrolled_by, &who).await?;
         let certificate_chain = issued.chain_pem;
         Ok(Response::new(v1::RenewCertificateResponse { certificate_chain }))
     }
@@ -281,17 +297,21 @@ impl TrustService for TrustApi {
             }
         };
         let trust = self.trust()?;
-        let revoked_by = Caller::of(request.extensions())?.name();
+        let who = who(Caller::of(request.extensions())?);
         let identity = revocable(&request.into_inner().identity)?;
-        if identity == revoked_by {
+        if identity == who.principal {
             return Err(Status::invalid_argument("nobody revokes themselves: ask another one"));
         }
-        let revocation = Revocation { identity, at: self.clock.now(), revoked_by };
-        active.store.revoke(&revocation).await?;
-        // Others read it within seconds.
-        trust.read_revocations(&*active.store).await?;
-        tracing::warn!(identity = revocation.identity, by = revocation.revoked_by, "revoked");
-        Ok(Response::new(v1::RevokeIdentityResponse {}))
+        let (at, revoked_by) = (self.clock.now(), who.principal.clone());
+        let revocation = Revocation { identity, at, revoked_by };
+        let revoked = async {
+            active.store.revoke(&revocation).await?;
+            // Others read it within seconds.
+            trust.read_revocations(&*active.store).await?;
+            tracing::warn!(identity = revocation.identity, by = revocation.revoked_by, "revoked");
+            Ok(Response::new(v1::RevokeIdentityResponse {}))
+        };
+        self.audit.audited(&who, "RevokeIdentity", &revocation.identity, revoked).await
     }
 
     async fn restore_identity(
@@ -305,11 +325,15 @@ impl TrustService for TrustApi {
             }
         };
         let trust = self.trust()?;
+        let who = who(Caller::of(request.extensions())?);
         let identity = revocable(&request.into_inner().identity)?;
-        active.store.restore(&identity).await?;
-        trust.read_revocations(&*active.store).await?;
-        tracing::warn!(identity, "a revocation was taken back");
-        Ok(Response::new(v1::RestoreIdentityResponse {}))
+        let restored = async {
+            active.store.restore(&identity).await?;
+            trust.read_revocations(&*active.store).await?;
+            tracing::warn!(identity, "a revocation was taken back");
+            Ok(Response::new(v1::RestoreIdentityResponse {}))
+        };
+        self.audit.audited(&who, "RestoreIdentity", &identity, restored).await
     }
 }
 

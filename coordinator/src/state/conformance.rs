@@ -1,5 +1,6 @@
 //! What every [`StateStore`] must do: run against each implementation.
 
+mod audit;
 mod identities;
 mod lead;
 
@@ -62,8 +63,11 @@ pub async fn run(store: &dyn StateStore) -> Result<(), StateError> {
     ends_once(store).await?;
     begins_ended(store).await?;
     lists_newest_first(store).await?;
-    identities::run(store).await
+    identities::run(store).await?;
+    audit::run(store).await
 }
+
+pub use audit::{example_record, is_one_chain};
 
 async fn creates_once(store: &dyn StateStore) -> Result<(), StateError> {
     let build = example_build("a");

@@ -15,6 +15,7 @@ use super::{
     memory_identities::Identities,
 };
 use crate::{
+    audit::{AuditEntry, AuditRecord, ChainHash},
     clock::{Clock, SystemClock},
     events::{BuildEvent, Happening},
     records::{BuildRecord, BuildState, NewTask, TaskRecord},
@@ -34,6 +35,7 @@ pub struct MemoryState {
 pub(super) struct Kept {
     builds: BTreeMap<String, BuildWithTasks>,
     events: Vec<BuildEvent>,
+    audit: Vec<AuditEntry>,
     lead: Lead,
     pub(super) identities: Identities,
 }
@@ -209,5 +211,18 @@ impl StateStore for MemoryState {
         list.sort_by(|a, b| (b.created, &b.build_id).cmp(&(a.created, &a.build_id)));
         let skip = list.iter().position(|build| build.build_id == after).map_or(0, |at| at + 1);
         Ok(list.into_iter().skip(skip).take(limit as usize).collect())
+    }
+
+    async fn append_audit(&self, record: &AuditRecord) -> Result<u64, StateError> {
+        let audit = &mut self.kept().audit;
+        let (number, hash) = audit.last().map_or((0, ChainHash::NONE), |e| (e.number, e.hash));
+        audit.push(AuditEntry::following(number, hash, record));
+        Ok(number + 1)
+    }
+
+    async fn audit(&self, after: u64, limit: u32) -> Result<Vec<AuditEntry>, StateError> {
+        let kept = self.kept();
+        let after = kept.audit.iter().filter(|entry| entry.number > after);
+        Ok(after.take(limit as usize).cloned().collect())
     }
 }

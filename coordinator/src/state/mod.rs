@@ -10,6 +10,7 @@ mod postgres;
 mod rows;
 mod schema;
 mod sql;
+mod sql_audit;
 mod sql_identities;
 mod sqlite;
 
@@ -20,6 +21,7 @@ use prestage_proto::v1;
 use time::OffsetDateTime;
 
 use crate::{
+    audit::{AuditEntry, AuditRecord},
     events::BuildEvent,
     records::{BuildRecord, BuildState, NewTask, TaskRecord},
     schedule::TaskRef,
@@ -89,8 +91,8 @@ pub enum StateError {
 
 /// Durable facts. Every method is one transaction, durable when it returns.
 ///
-/// Any coordinator may read. Only the leader writes, through what [`StateStore::led`] gives for its
-/// epoch: a write in any other epoch is [`StateError::Deposed`] and changes nothing.
+/// Any coordinator may read, and append to the audit log. Only the leader writes the rest, through
+/// what [`StateStore::led`] gives for its epoch: a write in any other epoch is [`StateError::Deposed`] and changes nothing.
 #[async_trait]
 pub trait StateStore: IdentityStore {
     /// The same facts, with every write fenced by `epoch`.
@@ -148,6 +150,13 @@ pub trait StateStore: IdentityStore {
 
     /// Builds, newest first, `limit` at most, older than the build named `after`.
     async fn list(&self, after: &str, limit: u32) -> Result<Vec<BuildRecord>, StateError>;
+
+    /// Adds a record at the end of the audit log, and gives its number. Whoever appends at the same
+    /// time, here or on another coordinator: it is one chain.
+    async fn append_audit(&self, record: &AuditRecord) -> Result<u64, StateError>;
+
+    /// Entries of the audit log in order, `limit` at most, from the one after number `after` on.
+    async fn audit(&self, after: u64, limit: u32) -> Result<Vec<AuditEntry>, StateError>;
 }
 
 /// Whether a build may still change.

@@ -24,6 +24,7 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 const POSTGRES: Dialect = Dialect {
     begin: "BEGIN ISOLATION LEVEL READ COMMITTED",
     fence: "SELECT epoch FROM lead WHERE epoch = $1 FOR SHARE",
+    audit_end: "SELECT number, hash FROM audit_end FOR UPDATE",
 };
 
 /// The address of a database: `postgres://user@host/database`. It may hold a password, which is

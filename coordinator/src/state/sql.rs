@@ -14,6 +14,7 @@ use super::{
     rows::{damaged, millis, read_build, read_event, read_task},
 };
 use crate::{
+    audit::{AuditEntry, AuditRecord},
     events::{BuildEvent, Happening},
     records::{BuildRecord, NewTask, TaskRecord},
     schedule::TaskRef,
@@ -25,6 +26,9 @@ pub(super) struct Dialect {
     pub begin: &'static str,
     /// Gives a row if `$1` is the epoch of the lead, which then stays so until the transaction ends.
     pub fence: &'static str,
+    /// Gives number and hash of the audit log's end, which nobody else moves until the transaction
+    /// ends.
+    pub audit_end: &'static str,
 }
 
 /// The state in a database.
@@ -249,6 +253,14 @@ impl StateStore for SqlState {
         .fetch_all(&self.readers)
         .await?;
         rows.iter().map(read_build).collect()
+    }
+
+    async fn append_audit(&self, record: &AuditRecord) -> Result<u64, StateError> {
+        self.append_to_audit(record).await
+    }
+
+    async fn audit(&self, after: u64, limit: u32) -> Result<Vec<AuditEntry>, StateError> {
+        self.read_audit(after, limit).await
     }
 }
 

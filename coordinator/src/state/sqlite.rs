@@ -20,6 +20,7 @@ const SQLITE: Dialect = Dialect {
     // A deferred one would fail when it turns from reading to writing. Nobody else writes meanwhile.
     begin: "BEGIN IMMEDIATE",
     fence: "SELECT epoch FROM lead WHERE epoch = $1",
+    audit_end: "SELECT number, hash FROM audit_end",
 };
 
 /// Opens state in SQLite.

@@ -7,6 +7,7 @@ pub mod admin_service;
 pub mod apache;
 pub mod iis;
 pub mod kerberos;
+pub mod oidc;
 pub mod ports;
 pub mod postgres;
 pub mod tls;
