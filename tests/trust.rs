@@ -11,7 +11,7 @@ use prestage_proto::v1::{
     self, media_service_client::MediaServiceClient, trust_service_client::TrustServiceClient,
     worker_service_client::WorkerServiceClient,
 };
-use prestage_test_servers::postgres::Postgres;
+use prestage_test_servers::{oidc::OidcProvider, postgres::Postgres};
 use prestage_trust::{
     Identity, Principal,
     client::{ClientTrust, CredentialFiles, IdentityFolder},
@@ -312,6 +312,44 @@ fn a_standby_sends_on_whose_call_it_is() {
     // Revoked at one, out at the other within seconds.
     ok(&trusted.run("admin", &active, &["trust", "revoke", "user/alice"]));
     wait_until(|| !trusted.run("alice", &standby, &["list", "--json"]).status.success());
+}
+
+/// A token of a real provider, whose groups have roles; forged ones are tried in crates/oidc.
+#[test]
+fn a_token_says_who_somebody_is_and_never_more() {
+    let demo = Demo::new();
+    let provider = OidcProvider::start("alice", &["osd"]);
+    let trusted = Trusted::new(&demo);
+    let oidc = format!("\n[oidc]\nissuer = \"{}\"\naudience = \"prestage\"\n", provider.issuer);
+    let grants = "\n[[grant]]\nto = [\"group/osd\"]\nroles = [\"read\"]\n\
+                  [[grant]]\nto = [\"oidc/alice\"]\nroles = [\"submit\"]\n\
+                  [[grant]]\nto = [\"user/alice\"]\nroles = [\"admin\"]\n";
+    trusted.edit(|text| text + &oidc + grants);
+    let (_coordinator, url, log) = trusted.coordinator();
+    let file = demo.path("token");
+    let run = |token: &str, args: &[&str]| {
+        std::fs::write(&file, token).unwrap();
+        trusted.command("", &url, args).env("PRESTAGE_TOKEN_FILE", &file).output().unwrap()
+    };
+    let token = provider.token("alice", "prestage");
+    let said = ok(&run(&token, &["trust", "whoami", "--json"]));
+    assert_eq!(said["identity"], "oidc/alice");
+    assert_eq!(said["groups"], serde_json::json!(["osd"]));
+    // Not what the user of that name, who has a certificate, may do.
+    assert_eq!(said["roles"], serde_json::json!(["read", "submit"]));
+    ok(&run(&token, &["list", "--json"]));
+    refused(&run(&token, &["trust", "list", "--json"]), 2);
+
+    let other = provider.token("alice", "another-service");
+    let said = refused(&run(&other, &["list", "--json"]), 2);
+    assert!(said.contains("another audience") && !said.contains(&other), "{said}");
+    let damaged = format!("{}x", token);
+    let said = refused(&run(&damaged, &["list", "--json"]), 2);
+    assert!(!said.contains(&damaged[..40]), "{said}");
+    ok(&trusted.run("admin", &url, &["trust", "revoke", "oidc/alice"]));
+    refused(&run(&token, &["list", "--json"]), 2);
+    let logged: Vec<String> = log.try_iter().collect();
+    assert!(!logged.iter().any(|line| line.contains(&token[..40])), "the token is in the log");
 }
 
 #[test]

@@ -7,8 +7,9 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use prestage_oidc::{Issuer, OidcSettings};
 use prestage_trust::{
-    Principal, Role, TrustError, TrustFile,
+    OidcTable, Principal, Role, TrustError, TrustFile,
     authority::Authority,
     client::{ClientTrust, CredentialFiles},
     server::ServerEnd,
@@ -21,6 +22,9 @@ use crate::state::{IdentityStore, StateError, StateStore};
 /// after this time at every coordinator.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
+/// By how much an issuer's clock may differ from ours.
+const LEEWAY: Duration = Duration::from_secs(60);
+
 /// A connection is ended gracefully after this time, so that whoever holds it proves anew who they are.
 const CONNECTION_AGE_MAX: Duration = Duration::from_secs(15 * 60);
 
@@ -29,6 +33,8 @@ pub(crate) struct Loaded {
     pub file: TrustFile,
     pub end: ServerEnd,
     pub authority: Option<Authority>,
+    /// Who issues tokens for users, if anybody does.
+    pub issuer: Option<Arc<Issuer>>,
     roles: prestage_trust::Roles,
     stamps: Vec<Option<SystemTime>>,
 }
@@ -43,7 +49,7 @@ pub(crate) struct Trust {
 impl Trust {
     /// Reads the trust file.
     pub fn open(path: &Path) -> Result<Self, TrustError> {
-        let loaded = RwLock::new(Arc::new(Loaded::read(path)?));
+        let loaded = RwLock::new(Arc::new(Loaded::read(path, None)?));
         Ok(Self { path: path.into(), loaded, revoked: RwLock::default() })
     }
 
@@ -125,20 +131,40 @@ impl Trust {
         if stamps(&self.path, &self.now().file) == self.now().stamps {
             return Ok(false);
         }
-        let loaded = Arc::new(Loaded::read(&self.path)?);
+        let loaded = Arc::new(Loaded::read(&self.path, Some(&self.now()))?);
         *self.loaded.write().unwrap_or_else(PoisonError::into_inner) = loaded;
         Ok(true)
     }
 }
 
 impl Loaded {
-    fn read(path: &Path) -> Result<Self, TrustError> {
+    /// Reads everything. An issuer that stays the same keeps the keys that it has.
+    fn read(path: &Path, before: Option<&Self>) -> Result<Self, TrustError> {
         let file = TrustFile::load(path)?;
         // Before the files: what changes while they are read is read again.
         let stamps = stamps(path, &file);
         let (end, authority, roles) = (ServerEnd::new(&file)?, file.authority()?, file.roles());
-        Ok(Self { file, end, authority, roles, stamps })
+        let same = before.filter(|before| before.file.oidc == file.oidc);
+        let issuer = match (same, &file.oidc) {
+            (Some(same), _) => same.issuer.clone(),
+            (None, Some(table)) => Some(Arc::new(issuer(path, table)?)),
+            (None, None) => None,
+        };
+        Ok(Self { file, end, authority, issuer, roles, stamps })
     }
+}
+
+fn issuer(path: &Path, table: &OidcTable) -> Result<Issuer, TrustError> {
+    let wrong = |problem: String| TrustError::Content { path: path.into(), problem };
+    let settings = OidcSettings {
+        issuer: table.issuer.parse().map_err(|error| wrong(format!("oidc.issuer: {error}")))?,
+        audience: table.audience.clone(),
+        name_claim: table.name_claim.clone(),
+        groups_claim: table.groups_claim.clone(),
+        root: table.root.clone(),
+        leeway: LEEWAY,
+    };
+    Issuer::new(settings).map_err(|error| wrong(format!("oidc: {error}")))
 }
 
 fn stamps(path: &Path, file: &TrustFile) -> Vec<Option<SystemTime>> {

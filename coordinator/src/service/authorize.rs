@@ -7,7 +7,8 @@ use std::{
     task::{Context, Poll},
 };
 
-use http::{Extensions, HeaderMap};
+use http::{Extensions, HeaderMap, header::AUTHORIZATION};
+use prestage_oidc::OidcError;
 use prestage_trust::{Identity, Principal, Role};
 use time::OffsetDateTime;
 use tonic::{Status, body::Body};
@@ -117,7 +118,11 @@ impl Authorizer {
         };
         let now = self.clock.now();
         let Some(shown) = peer.and_then(|peer| peer.principal.clone()) else {
-            return Ok(None);
+            let bearer = bearer(trust, headers, now).await?;
+            if let Some(bearer) = &bearer {
+                self.admissible(trust, bearer, now)?;
+            }
+            return Ok(bearer);
         };
         self.admissible(trust, &shown, now)?;
         // A coordinator has asked before what the caller is allowed; it is asked again here.
@@ -139,13 +144,37 @@ impl Authorizer {
     ) -> Result<(), Status> {
         let who = &principal.identity;
         if !principal.holds_at(now) {
-            return Err(Status::unauthenticated(format!("the certificate of {who} has expired")));
+            return Err(Status::unauthenticated(format!("the proof of {who} has expired")));
         }
         if trust.is_revoked(principal) {
             return Err(Status::unauthenticated(format!("{who} was revoked")));
         }
         Ok(())
     }
+}
+
+/// Whom a token names; nobody, if none is shown.
+async fn bearer(
+    trust: &Trust,
+    headers: &HeaderMap,
+    now: OffsetDateTime,
+) -> Result<Option<Principal>, Status> {
+    let shown = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let Some(token) = shown.and_then(|shown| shown.strip_prefix("Bearer ")) else {
+        return Ok(None);
+    };
+    let issuer = trust.now().issuer.clone().ok_or_else(|| {
+        Status::unauthenticated("tokens are not taken here: the trust file has no [oidc]")
+    })?;
+    let bearer = issuer.verify(token, now).await.map_err(|error| match error {
+        OidcError::Unreachable { .. } => Status::unavailable(error.to_string()),
+        _ => Status::unauthenticated(error.to_string()),
+    })?;
+    Ok(Some(Principal {
+        identity: Identity::Oidc(bearer.name),
+        groups: bearer.groups,
+        until: Some(bearer.expires.unix_timestamp()),
+    }))
 }
 
 fn on_behalf_of(headers: &HeaderMap) -> Result<Option<Principal>, Status> {

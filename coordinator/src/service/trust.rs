@@ -151,14 +151,14 @@ fn revocable(identity: &str) -> Result<String, Status> {
         Some(("worker", rest)) => rest.split_once('/').is_some_and(|(zone, name)| {
             names::checked(zone).is_ok() && names::checked(name).is_ok()
         }),
-        Some(("subject", name)) => !name.is_empty(),
+        Some(("subject" | "oidc", name)) => !name.is_empty(),
         _ => false,
     };
     if is_somebody && identity.chars().count() <= IDENTITY_CHARS_MAX {
         return Ok(identity.to_owned());
     }
     Err(Status::invalid_argument(
-        "that is no identity: user/NAME, worker/ZONE/NAME, coordinator/NAME or subject/NAME is \
+        "that is no identity: user/NAME, subject/NAME, oidc/NAME, worker/ZONE/NAME or coordinator/NAME is \
          expected",
     ))
 }

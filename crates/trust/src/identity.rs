@@ -16,6 +16,9 @@ pub enum Identity {
     User(String),
     /// One whom a certificate authority of the organisation's own names: `subject/CN=Alice, O=Corp`.
     Subject(String),
+    /// One whom a token names: `oidc/alice`. Not the same as the user of that name, since an issuer may let people
+    /// choose what they are called.
+    Oidc(String),
     /// A worker, and the zone that it was enrolled in: `worker/factory/berlin-1`.
     Worker {
         /// Whose results its own may be used with.
@@ -33,6 +36,7 @@ impl fmt::Display for Identity {
             Self::Local => f.write_str("local"),
             Self::User(name) => write!(f, "user/{name}"),
             Self::Subject(name) => write!(f, "subject/{name}"),
+            Self::Oidc(name) => write!(f, "oidc/{name}"),
             Self::Worker { zone, name } => write!(f, "worker/{zone}/{name}"),
             Self::Coordinator(name) => write!(f, "coordinator/{name}"),
         }

@@ -28,7 +28,7 @@ pub fn checked(name: &str) -> Result<&str, TrustError> {
 /// The URI of an identity in a domain; only those that our authority names have one.
 pub(crate) fn uri(domain: &str, identity: &Identity) -> Option<String> {
     match identity {
-        Identity::Local | Identity::Subject(_) => None,
+        Identity::Local | Identity::Subject(_) | Identity::Oidc(_) => None,
         named => Some(format!("spiffe://{domain}/{named}")),
     }
 }

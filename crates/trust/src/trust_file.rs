@@ -102,7 +102,7 @@ fn groups_claim_default() -> String {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Grant {
-    /// Identities (`user/alice`, `subject/CN=Alice`) and groups (`group/osd`).
+    /// Identities (`user/alice`, `subject/CN=Alice`, `oidc/alice`) and groups (`group/osd`).
     pub to: Vec<String>,
     /// What they may do.
     pub roles: BTreeSet<Role>,
@@ -193,7 +193,7 @@ impl Roles {
             Identity::Worker { .. } => [Role::Work].into(),
             // It speaks for others, whose roles count.
             Identity::Coordinator(_) => BTreeSet::new(),
-            Identity::User(_) | Identity::Subject(_) => {
+            Identity::User(_) | Identity::Subject(_) | Identity::Oidc(_) => {
                 let own = principal.identity.to_string();
                 let groups = principal.groups.iter().map(|group| format!("group/{group}"));
                 let granted = std::iter::once(own).chain(groups);
@@ -205,9 +205,9 @@ impl Roles {
 
 fn check_grantee(to: &str) -> Result<(), String> {
     match to.split_once('/') {
-        Some(("user" | "subject" | "group", name)) if !name.is_empty() => Ok(()),
+        Some(("user" | "subject" | "oidc" | "group", name)) if !name.is_empty() => Ok(()),
         _ => Err(format!(
-            "grant.to: '{to}' is nobody: user/NAME, subject/NAME or group/NAME is expected"
+            "grant.to: '{to}' is nobody: user/NAME, subject/NAME, oidc/NAME or group/NAME is expected"
         )),
     }
 }
