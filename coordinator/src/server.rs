@@ -42,6 +42,10 @@ use crate::{
 
 /// Roles of roles last for an hour at most (AWS STS); a lease that lives longer gets more in time.
 const LENT_FOR: Duration = Duration::from_secs(3600);
+/// Calls of one connection at once. A client has a few; a standby sends on those of many.
+const STREAMS_MAX: u32 = 1024;
+/// Headers of a call: names, a token, whom it is for.
+const HEADER_BYTES_MAX: u32 = 64 << 10;
 /// Bytes in flight in the pipe of an in-process coordinator.
 const PIPE_BYTES: usize = 1 << 20;
 
@@ -259,7 +263,10 @@ impl Coordinator {
             .max_decoding_message_size(MESSAGE_BYTES_MAX)
             .max_encoding_message_size(MESSAGE_BYTES_MAX);
         let keep_alive = Some(std::time::Duration::from_secs(20));
-        let mut server = Server::builder().http2_keepalive_interval(keep_alive);
+        let mut server = Server::builder()
+            .http2_keepalive_interval(keep_alive)
+            .max_concurrent_streams(STREAMS_MAX)
+            .http2_max_header_list_size(HEADER_BYTES_MAX);
         if let Some(trust) = &self.trust {
             // Whoever was let in shows now and then that they still may come.
             server = server.max_connection_age(trust.connection_age());

@@ -17,6 +17,7 @@ use tower::{Layer, Service};
 use super::{
     audited::{outcome, who},
     connection::Peer,
+    rates::Rates,
     rules::{Rule, rule_of},
 };
 use crate::{audit::Audit, clock::Clock, trust::Trust};
@@ -31,6 +32,7 @@ pub(crate) struct Authorizer {
     trust: Option<Arc<Trust>>,
     clock: Arc<dyn Clock>,
     audit: Audit,
+    rates: Arc<Rates>,
 }
 
 /// A caller who was let in. Handlers find it in the request's extensions.
@@ -64,7 +66,7 @@ impl Caller {
 
 impl Authorizer {
     pub fn new(trust: Option<Arc<Trust>>, clock: Arc<dyn Clock>, audit: Audit) -> Self {
-        Self { trust, clock, audit }
+        Self { trust, clock, audit, rates: Arc::default() }
     }
 
     /// Whether somebody who was let in might come in now.
@@ -88,11 +90,23 @@ impl Authorizer {
             (Some(principal), Some(trust)) => trust.roles(principal),
         };
         let caller = Caller { principal, roles, from };
+        self.count(peer, &caller, rule)?;
         let checked = check(rule, path, caller.principal.as_ref(), &caller.roles);
         if let Err(refusal) = &checked {
             self.note(rule, path, &caller, refusal).await;
         }
         checked.map(|()| caller)
+    }
+
+    /// Whoever is on this machine is not counted: there is nobody to protect from them.
+    fn count(&self, peer: Option<&Peer>, caller: &Caller, rule: Rule) -> Result<(), Status> {
+        if self.trust.is_none() {
+            return Ok(());
+        }
+        let is_known = caller.principal.is_some();
+        let address = peer.and_then(|peer| peer.address).map(|address| address.ip().to_string());
+        let name = if is_known { caller.name() } else { address.unwrap_or_default() };
+        self.rates.count(&name, is_known, rule)
     }
 
     /// Records that somebody who is known was refused. Those who are not could fill the log; so could

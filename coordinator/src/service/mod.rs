@@ -12,6 +12,7 @@ mod health;
 mod leaders;
 mod lending;
 mod media;
+mod rates;
 mod rules;
 mod submit;
 mod trust;
