@@ -263,8 +263,8 @@ impl Fleet {
             let library = self.demo.path(&format!("site/{point}/SCCMContentLib/FileLib"));
             for file in files_below(&library).into_iter().map(|file| library.join(file)) {
                 let mut bytes = fs::read(&file).unwrap();
-                if bytes.len() > 3 << 20 {
-                    bytes[1_000_000] ^= 1;
+                if bytes.len() > 200_000 {
+                    bytes[100_000] ^= 1;
                     // The distribution points share files by hard links.
                     fs::remove_file(&file).unwrap();
                     fs::write(&file, bytes).unwrap();
@@ -280,7 +280,7 @@ impl Fleet {
     fn wrong_requests(&mut self, spec: &str) {
         let password = self.path("site/pfx-password.txt");
         let wrong = ["inspect", "s3://media/w11.wim", "--password-file", &password];
-        refused(&self.run(&wrong), 1);
+        refused(&self.run(&wrong), 2);
         let text = fs::read_to_string(spec).unwrap();
         let other = text.replace("pfx-password.txt", "media-password.txt");
         fs::write(self.path("site/wrong.toml"), other).unwrap();
@@ -339,8 +339,9 @@ impl Fleet {
             assert!(running.0.wait().unwrap().success());
         }
         for name in ["first", "second", "one", "two"] {
-            let log = fs::metadata(self.demo.path(&format!("logs/{name}"))).unwrap();
-            assert!(log.len() > 100_000, "{name} has hardly logged anything");
+            let log = fs::read(self.demo.path(&format!("logs/{name}"))).unwrap();
+            let lines = String::from_utf8_lossy(&log).matches(" TRACE ").count();
+            assert!(lines > 20, "{name} has told {lines} lines");
         }
         let asked = fs::read_to_string(self.demo.path("seen/arguments")).unwrap();
         assert!(asked.contains("unwrap") && asked.contains(" wrap"), "{asked}");

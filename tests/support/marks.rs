@@ -71,7 +71,11 @@ impl Marks {
 
     /// The same for a file and for all that it holds compressed with zstd.
     pub fn found_in_file(&self, path: &Path) -> Vec<String> {
-        self.found_unpacked(&std::fs::read(path).unwrap())
+        match std::fs::read_link(path) {
+            // Media have links to what is on no machine here.
+            Ok(target) => self.found_in(target.as_os_str().as_encoded_bytes()),
+            Err(_) => self.found_unpacked(&std::fs::read(path).unwrap()),
+        }
     }
 
     /// What is in there, as it is and decompressed.
