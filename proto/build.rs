@@ -2,8 +2,10 @@
 use prost::Message;
 
 /// Messages that hold secrets: src/secret_debug.rs shows what else is in them.
-const SECRET: [&str; 4] = [
+const SECRET: [&str; 6] = [
     ".prestage.v1.SecretValue",
+    ".prestage.v1.PlanMediaRequest",
+    ".prestage.v1.InlineFile",
     ".prestage.v1.EnrolRequest",
     ".prestage.v1.CreateEnrolmentResponse",
     ".prestage.v1.StoreAccess",

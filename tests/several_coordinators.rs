@@ -12,10 +12,10 @@ use std::{
 use prestage_test_servers::postgres::{PASSWORD, Postgres};
 use serde_json::Value;
 use support::{
-    Demo, Running,
+    Demo, Running, command,
     fleet::{
-        first_build, saved_plan, service, start_build, tasks, undisturbed, until_clean, wait_for,
-        wait_until, worker,
+        first_build, saved_plan, service_with, start_build, tasks, undisturbed, until_clean,
+        wait_for, wait_until, worker,
     },
     ok, prestage,
 };
@@ -48,12 +48,11 @@ fn coordinator(demo: &Demo, postgres: &Postgres, name: &str) -> Coordinator {
         data.to_str().unwrap(),
         "--objects",
         objects.to_str().unwrap(),
-        "--state",
-        &state,
         "--seal-key",
         seal_key.to_str().unwrap(),
     ];
-    let (process, line, log) = service(demo, &args, "coordinator is ready");
+    let state = [("PRESTAGE_STATE", state.as_str())];
+    let (process, line, log) = service_with(demo, &args, &state, "coordinator is ready");
     assert!(line.contains("state=postgres://") && !line.contains(PASSWORD), "{line}");
     let address = line.split("address=").nth(1).unwrap().split(' ').next().unwrap().to_owned();
     Coordinator { process, address, log }
@@ -226,8 +225,9 @@ fn what_is_wrong_with_the_state_is_told_without_its_password() {
     let (demo, mut postgres) = (Demo::new(), Postgres::start());
     let data = demo.path("data");
     let start = |state: &str| {
-        let args = ["coordinator", "--listen", "127.0.0.1:0", "--state", state, "--data-dir"];
-        prestage(&demo, args.map(AsRef::as_ref).iter().chain(&[data.as_os_str()]))
+        let mut command = command(&demo);
+        command.args(["coordinator", "--listen", "127.0.0.1:0", "--data-dir"]).arg(&data);
+        command.env("PRESTAGE_STATE", state).output().unwrap()
     };
     let mistaken = postgres.url().replace(PASSWORD, "not-the-password");
     let told = support::refused(&start(&mistaken), 1);
@@ -238,6 +238,7 @@ fn what_is_wrong_with_the_state_is_told_without_its_password() {
     let told = support::refused(&start(&format!("pg://me:{PASSWORD}@db")), 2);
     assert!(told.contains("postgres://user@host/database") && !told.contains(PASSWORD), "{told}");
     // Nobody else could reach it.
-    let args = ["coordinator", "--listen", "0.0.0.0:0", "--state", &postgres.url()];
+    let state = postgres.url_without_password();
+    let args = ["coordinator", "--listen", "0.0.0.0:0", "--state", &state];
     assert!(support::refused(&prestage(&demo, args), 2).contains("--advertise"));
 }

@@ -1,47 +1,19 @@
 //! One build is one trace, seen by a real OTLP receiver.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+#[path = "support/collector.rs"]
+mod collector;
 mod support;
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use opentelemetry_proto::tonic::{
-    collector::trace::v1::{
-        ExportTraceServiceRequest, ExportTraceServiceResponse,
-        trace_service_server::{TraceService, TraceServiceServer},
-    },
-    trace::v1::Span,
-};
+use collector::collector;
+use opentelemetry_proto::tonic::trace::v1::Span;
 use support::{Demo, command, fleet::service_with, ok};
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::TcpListenerStream;
-use tonic::{Request, Response, Status};
-
-struct Receiver(mpsc::UnboundedSender<Span>);
-
-#[tonic::async_trait]
-impl TraceService for Receiver {
-    async fn export(
-        &self,
-        request: Request<ExportTraceServiceRequest>,
-    ) -> Result<Response<ExportTraceServiceResponse>, Status> {
-        let spans = request.into_inner().resource_spans.into_iter().flat_map(|r| r.scope_spans);
-        for span in spans.flat_map(|scope| scope.spans) {
-            self.0.send(span).unwrap();
-        }
-        Ok(Response::new(ExportTraceServiceResponse::default()))
-    }
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_build_is_one_trace() {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let endpoint = format!("http://{}", listener.local_addr().unwrap());
-    let (sender, mut spans) = mpsc::unbounded_channel();
-    let service = TraceServiceServer::new(Receiver(sender));
-    let server = tonic::transport::Server::builder().add_service(service);
-    let serving = tokio::spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
-
+    let (endpoint, mut spans) = collector().await;
     let demo = Arc::new(Demo::new());
     let (data, output) = (demo.path("data"), demo.path("out.wim"));
     let mut build = command(&demo);
@@ -50,7 +22,6 @@ async fn a_build_is_one_trace() {
     build.env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint);
     let finished = tokio::task::spawn_blocking(move || build.output().unwrap()).await.unwrap();
     ok(&finished);
-    serving.abort();
 
     let mut all = Vec::new();
     while let Ok(span) = spans.try_recv() {
@@ -63,17 +34,6 @@ async fn a_build_is_one_trace() {
     assert_eq!(traces.into_iter().collect::<Vec<_>>(), [&build.trace_id[..]]);
     let secret = demo.password();
     assert!(!format!("{all:?}").contains(&secret), "a span has the media password");
-}
-
-/// A collector in this process, and the spans that it is sent.
-async fn collector() -> (String, mpsc::UnboundedReceiver<Span>) {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let endpoint = format!("http://{}", listener.local_addr().unwrap());
-    let (sender, spans) = mpsc::unbounded_channel();
-    let service = TraceServiceServer::new(Receiver(sender));
-    let server = tonic::transport::Server::builder().add_service(service);
-    tokio::spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
-    (endpoint, spans)
 }
 
 /// A fleet of processes that all tell the same collector; gives the client's output.

@@ -1,12 +1,14 @@
 //! The command line: a contract that users' scripts rely on.
 
 mod audit;
+mod seal;
 
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
 pub use audit::AuditArgs;
+pub use seal::{KeyPlaceArgs, SealCommand, SealKeyArgs, SealRotateArgs, SealStatusArgs};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -90,6 +92,9 @@ pub enum Command {
     /// About sites
     #[command(subcommand)]
     Site(SiteCommand),
+    /// About the keys that secrets in plans are under
+    #[command(subcommand)]
+    Seal(SealCommand),
     /// About identities: certificates, enrolment, revocation
     #[command(subcommand)]
     Trust(TrustCommand),
@@ -329,6 +334,8 @@ pub struct LocalArgs {
     #[arg(long, env = "PRESTAGE_ACCESS")]
     pub access: Option<PathBuf>,
     #[command(flatten)]
+    pub seal: SealKeyArgs,
+    #[command(flatten)]
     pub budgets: BudgetArgs,
 }
 
@@ -518,10 +525,8 @@ pub struct CoordinatorArgs {
     /// comes from PGPASSWORD, the password file, or the URL [default: in the data folder]
     #[arg(long, env = "PRESTAGE_STATE", value_name = "URL", hide_env_values = true)]
     pub state: Option<String>,
-    /// The key that seals secrets in plans, the same file on all coordinators that share their
-    /// state [default: seal.key in the data folder]
-    #[arg(long, env = "PRESTAGE_SEAL_KEY", value_name = "FILE")]
-    pub seal_key: Option<PathBuf>,
+    #[command(flatten)]
+    pub seal: SealKeyArgs,
     /// Where packs live, as workers see it too: a folder or s3://bucket/prefix
     #[arg(long, env = "PRESTAGE_OBJECTS")]
     pub objects: Option<String>,

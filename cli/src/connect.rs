@@ -82,7 +82,7 @@ impl Connection {
         let settings = CoordinatorSettings {
             data_dir: data_dir.clone(),
             state: StatePlace::DataFolder,
-            seal_key: None,
+            seal_keys: args.local.seal.seal_key.clone(),
             advertise: String::new(),
             objects: args.local.objects.clone(),
             garbage: None,

@@ -8,6 +8,7 @@ mod allocator;
 mod args;
 mod commands;
 mod connect;
+mod core_dumps;
 mod error;
 mod medium;
 mod output;
@@ -22,6 +23,10 @@ use prestage_telemetry::LogFormat;
 use args::{Cli, Command};
 
 fn main() -> ExitCode {
+    if let Err(error) = core_dumps::forbid() {
+        eprintln!("prestage: core dumps can't be forbidden: {error}");
+        return ExitCode::from(1);
+    }
     let cli = Cli::parse();
     // What runs workers has a budget of memory.
     if matches!(cli.command, Command::Worker(_) | Command::Build(_)) {

@@ -12,10 +12,14 @@ use prestage_coordinator::{
     CoordinatorSettings, Policy, RUN_BYTES, ZONE_DEFAULT, state::StatePlace,
 };
 use prestage_proto::v1;
+use prestage_seal::KeySource;
 use prestage_store::gc::GarbagePolicy;
 use prestage_trust::client::{ClientTrust, CredentialFiles, IdentityFolder};
 use prestage_worker::{WorkerSettings, memory::Memory};
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, Error as _},
+};
 
 use crate::{
     args::{BudgetArgs, CoordinatorArgs, ProofArgs, WorkerArgs},
@@ -34,7 +38,9 @@ struct CoordinatorFile {
     advertise: Option<String>,
     data_dir: Option<PathBuf>,
     state: Option<String>,
-    seal_key: Option<PathBuf>,
+    /// One, or several: the first one seals.
+    #[serde(deserialize_with = "seal_keys")]
+    seal_key: Vec<KeySource>,
     objects: Option<String>,
     lease_seconds: Option<u64>,
     keep_days: Option<u32>,
@@ -105,11 +111,9 @@ pub fn coordinator(args: CoordinatorArgs) -> Result<CoordinatorService, CliError
         Some(folder) => folder,
         None => default_data_dir()?,
     };
-    let state = args.state.or(file.state).unwrap_or_default();
-    let state = state.parse::<StatePlace>().map_err(|error| {
-        CliError::wrong(error.to_string(), "leave it out to keep state in the data folder")
-    })?;
-    let seal_key = args.seal_key.or(file.seal_key);
+    let state = shared_state(args.state.or(file.state).as_deref())?;
+    let named = args.seal.seal_key;
+    let seal_keys = if named.is_empty() { file.seal_key } else { named };
     let advertise = args.advertise.or(file.advertise).unwrap_or_default();
     let objects = args.objects.or(file.objects).unwrap_or_default();
     let run_bytes = run_bytes(args.run_mib);
@@ -119,7 +123,7 @@ pub fn coordinator(args: CoordinatorArgs) -> Result<CoordinatorService, CliError
     let settings = CoordinatorSettings {
         data_dir,
         state,
-        seal_key,
+        seal_keys,
         advertise,
         objects,
         garbage: garbage(args.keep_days.or(file.keep_days), args.max_gib.or(file.max_gib)),
@@ -133,6 +137,36 @@ pub fn coordinator(args: CoordinatorArgs) -> Result<CoordinatorService, CliError
         shares_files,
     };
     Ok(CoordinatorService { listen, insecure: args.insecure || file.insecure, settings })
+}
+
+/// Where coordinators keep their state.
+pub fn shared_state(named: Option<&str>) -> Result<StatePlace, CliError> {
+    let named = named.unwrap_or_default();
+    let state = named.parse::<StatePlace>().map_err(|error| {
+        CliError::wrong(error.to_string(), "leave it out to keep state in the data folder")
+    })?;
+    if state.has_password() && std::env::args().any(|argument| argument.contains(named)) {
+        // Everybody on this machine sees arguments.
+        return Err(CliError::wrong(
+            "the password of the state's database stands on the command line",
+            "put the URL into PRESTAGE_STATE, or the password into PGPASSWORD or the password file",
+        ));
+    }
+    Ok(state)
+}
+
+fn seal_keys<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<KeySource>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Named {
+        One(String),
+        Several(Vec<String>),
+    }
+    let named = match Named::deserialize(deserializer)? {
+        Named::One(one) => vec![one],
+        Named::Several(several) => several,
+    };
+    named.iter().map(|one| one.parse().map_err(D::Error::custom)).collect()
 }
 
 fn serve_metrics(address: Option<SocketAddr>) -> Result<(), CliError> {

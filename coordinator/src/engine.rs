@@ -25,6 +25,7 @@ use crate::{
     numbers,
     pipeline::{MediaPipeline, PipelineError, Results, assembled},
     records::{BuildRecord, BuildState, NewTask},
+    rewrap::rewrap_running,
     schedule::{BuildOrder, Policy, Scheduler, TaskRef, Wait, task_statuses},
     service::build_message,
     state::{Created, StateError, StateStore},
@@ -179,8 +180,26 @@ pub(crate) async fn start(
     }
     engine.clean_ended().await?;
     engine.resume().await?;
+    spawn_rewrapping(engine.store.clone(), engine.pipeline.clone(), shutdown.clone());
     let running = tokio::spawn(engine.run(received, shutdown.clone()));
     Ok((EngineHandle { commands, work: work_seen, stop: shutdown }, running))
+}
+
+/// Plans follow the current seal key while builds go on.
+fn spawn_rewrapping(
+    store: Arc<dyn StateStore>,
+    pipeline: Arc<MediaPipeline>,
+    shutdown: CancellationToken,
+) {
+    tokio::spawn(async move {
+        let rewrapped = tokio::select! {
+            rewrapped = rewrap_running(&*store, &pipeline) => rewrapped,
+            () = shutdown.cancelled() => return,
+        };
+        if let Err(error) = rewrapped {
+            tracing::warn!(%error, "plans of running builds may be under an old seal key");
+        }
+    });
 }
 
 impl Engine {

@@ -16,6 +16,7 @@ pub mod pipeline;
 pub mod plan;
 pub mod records;
 mod registrar;
+mod rewrap;
 pub mod schedule;
 mod server;
 pub mod service;
@@ -24,4 +25,4 @@ mod trust;
 
 pub use plan::{RUN_BYTES, ZONE_DEFAULT};
 pub use schedule::Policy;
-pub use server::{Coordinator, CoordinatorError, CoordinatorSettings, in_process};
+pub use server::{Coordinator, CoordinatorError, CoordinatorSettings, in_process, seal_keys};

@@ -6,19 +6,19 @@ use prestage_access::Access;
 use prestage_configmgr::admin_service::{
     AdminService, AdminServiceError, Registered, RegistrationRecord,
 };
-use prestage_media::SecretBytes;
 use prestage_proto::v1;
+use prestage_seal::{KeyRing, SealError};
 
 use crate::{
     audit::{Audit, Who},
-    plan::{BuildPlan, SealError, SealKey, pfx_context},
+    plan::{BuildPlan, pfx_context},
     state::StateError,
 };
 
 /// Registers the certificates of plans with their sites.
 pub struct Registrar {
     access: Access,
-    seal_key: Arc<SealKey>,
+    keys: Arc<KeyRing>,
     audit: Audit,
 }
 
@@ -56,9 +56,9 @@ impl From<RegistrationError> for v1::Failure {
 }
 
 impl Registrar {
-    /// A registrar with the coordinator's identities and key, and its audit log.
-    pub fn new(access: Access, seal_key: Arc<SealKey>, audit: Audit) -> Self {
-        Self { access, seal_key, audit }
+    /// A registrar with the coordinator's identities and keys, and its audit log.
+    pub fn new(access: Access, keys: Arc<KeyRing>, audit: Audit) -> Self {
+        Self { access, keys, audit }
     }
 
     /// Makes a plan's certificate known to its site, for a build. `None` if the plan was made from an export.
@@ -74,14 +74,14 @@ impl Registrar {
         let certificate = &plan.certificate;
         let target = format!("build {build_id}");
         let deed = self.audit.asked(who, "unseal certificate", &target, &plan.name).await?;
-        let pfx = self.seal_key.open(&plan.sealed_pfx, &pfx_context(&plan.media_guid));
+        let pfx = self.keys.unseal(&plan.sealed_pfx, &pfx_context(&plan.media_guid)).await;
         deed.gave(&pfx).await;
         let pfx = pfx?;
         let record = RegistrationRecord {
             sms_id: plan.media_guid.clone(),
             certificate: hex::decode(&certificate.der).map_err(|_| RegistrationError::Plan)?,
             thumbprint: certificate.thumbprint.clone(),
-            pfx: SecretBytes::new(pfx.to_vec()),
+            pfx,
             uda_setting: plan.media.uda_setting,
             key_type: certificate.kind.key_type(),
         };

@@ -8,6 +8,7 @@ use prestage_proto::v1::{
     audit_service_server::AuditServiceServer, media_service_server::MediaServiceServer,
     trust_service_server::TrustServiceServer, worker_service_server::WorkerServiceServer,
 };
+use prestage_seal::{KeyRing, KeySource, SealError};
 use prestage_store::{
     Composer, ObjectUrl, Objects, StoreError, StoreOptions,
     gc::GarbagePolicy,
@@ -29,7 +30,7 @@ use crate::{
     clock::{Clock, SystemClock},
     leadership::{Candidacy, Terms},
     pipeline::{MediaPipeline, PipelineError},
-    plan::{MediaPlanner, SealError, SealKey},
+    plan::MediaPlanner,
     registrar::Registrar,
     schedule::Policy,
     service::{
@@ -56,9 +57,9 @@ pub struct CoordinatorSettings {
     pub data_dir: PathBuf,
     /// Where the state is. Coordinators that share it stand by for one another.
     pub state: StatePlace,
-    /// The key of secrets in plans, the same on all coordinators that share the state; none for a
-    /// file in `data_dir`.
-    pub seal_key: Option<PathBuf>,
+    /// The keys of secrets in plans, the same on all coordinators that share the state: the first one
+    /// seals, the others only open. None for a file in `data_dir`.
+    pub seal_keys: Vec<KeySource>,
     /// The URL at which other coordinators reach this one.
     pub advertise: String,
     /// The object store of packs: path or URL; empty for a folder in `data_dir`.
@@ -107,7 +108,7 @@ pub enum CoordinatorError {
     /// What builds left could not be cleaned up.
     #[error(transparent)]
     Pipeline(#[from] PipelineError),
-    /// The seal key.
+    /// The seal keys.
     #[error(transparent)]
     Seal(#[from] SealError),
     /// Workers can't be lent access.
@@ -163,11 +164,13 @@ impl Coordinator {
         let objects = Objects::open_with(&url, &StoreOptions::from_env()).await?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         objects.scrub(clock.now().into()).await?;
-        let seal_key = settings.seal_key.clone().unwrap_or_else(|| data_dir.join("seal.key"));
-        let seal_key = Arc::new(SealKey::load_or_create(&seal_key)?);
+        let keys = Arc::new(KeyRing::open(&seal_keys(&settings.seal_keys, &data_dir)).await?);
+        for (place, (id, source)) in keys.keys().enumerate() {
+            tracing::debug!(key = %id, %source, current = place == 0, "seal key");
+        }
         let store: Arc<dyn StateStore> = Arc::new(settings.state.open(&data_dir).await?);
         let composer = Arc::new(Composer::new(StoreOptions::from_env()));
-        let (key, audit) = (seal_key.clone(), Audit::new(store.clone(), clock.clone()));
+        let (key, audit) = (keys.clone(), Audit::new(store.clone(), clock.clone()));
         let pipeline = MediaPipeline::new(
             objects.clone(),
             composer,
@@ -179,7 +182,7 @@ impl Coordinator {
             Arc::new(pipeline.collecting(settings.garbage).verifying(settings.verify_percent));
         let planner = Arc::new(MediaPlanner::new(
             objects.clone(),
-            seal_key.clone(),
+            keys.clone(),
             clock.clone(),
             settings.access.clone(),
             settings.run_bytes,
@@ -217,7 +220,7 @@ impl Coordinator {
             lending(settings)?,
             clock.clone(),
         );
-        let registrar = Registrar::new(settings.access.clone(), seal_key, audit.clone());
+        let registrar = Registrar::new(settings.access.clone(), keys, audit.clone());
         let media = MediaApi {
             leaders,
             planner,

@@ -45,7 +45,8 @@ pub async fn build(args: BuildArgs, output: Output) -> Result<(), CliError> {
     report(&build, seconds, output)
 }
 
-fn read_plan(path: &Path) -> Result<Vec<u8>, CliError> {
+/// A saved plan.
+pub fn read_plan(path: &Path) -> Result<Vec<u8>, CliError> {
     std::fs::read(path).map_err(|error| {
         let what = format!("the plan {} can't be read: {error}", path.display());
         CliError::wrong(what, "make it with 'prestage plan SPEC --save PLAN'")

@@ -1,5 +1,6 @@
 //! `prestage doctor`: can this machine build?
 
+use prestage_seal::{KeyRing, KeySource};
 use prestage_store::{ObjectKey, ObjectUrl, Objects, PutRule, StoreOptions};
 use serde_json::{Value, json};
 
@@ -17,13 +18,18 @@ pub async fn doctor(args: &LocalArgs, output: Output) -> Result<(), CliError> {
         None => default_data_dir()?,
     };
     let objects = match args.objects.as_str() {
-        "" => ObjectUrl::Local(std::path::absolute(data_dir.join("objects")).unwrap_or(data_dir)),
+        "" => ObjectUrl::Local(
+            std::path::absolute(data_dir.join("objects"))
+                .unwrap_or_else(|_| data_dir.join("objects")),
+        ),
         url => ObjectUrl::parse(url)?,
     };
     let store = try_store(&objects).await;
+    let keys = try_keys(args.seal.or_in(&data_dir)).await;
     let checks = vec![
         check("cores", Ok(cores().to_string())),
         check("object store can be written and read", store.map(|()| objects.to_string())),
+        check("seal keys can be used (the first one seals, the others open)", keys),
     ];
     let sound = checks.iter().all(|check| check["ok"] == true);
     output.print(&json!({ "ok": sound, "checks": checks }), |document| {
@@ -41,6 +47,19 @@ fn check(what: &str, outcome: Result<String, CliError>) -> Value {
         Ok(detail) => json!({ "what": what, "ok": true, "detail": detail }),
         Err(error) => json!({ "what": what, "ok": false, "detail": error.to_string() }),
     }
+}
+
+/// Names the keys. None is made: that is left to the first plan.
+async fn try_keys(sources: Vec<KeySource>) -> Result<String, CliError> {
+    if let [KeySource::File(path)] = &sources[..]
+        && !path.exists()
+    {
+        return Ok(format!("the first plan makes {}", path.display()));
+    }
+    let keys = KeyRing::open(&sources).await;
+    let keys = keys.map_err(|error| CliError::failed(error.to_string(), ""))?;
+    let names: Vec<String> = keys.keys().map(|(id, source)| format!("{id} ({source})")).collect();
+    Ok(names.join(", "))
 }
 
 async fn try_store(url: &ObjectUrl) -> Result<(), CliError> {

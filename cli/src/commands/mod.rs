@@ -14,6 +14,7 @@ mod new_password;
 mod plan;
 mod register;
 mod request;
+mod seal;
 mod services;
 mod site;
 mod trust;
@@ -52,6 +53,7 @@ pub async fn run(cli: Cli) -> Result<(), CliError> {
         Command::Register(args) => register::register(&args, output).await,
         Command::Init(args) => init::init(&args).await,
         Command::ImportCmdlet(args) => import_cmdlet::import_cmdlet(&args, output),
+        Command::Seal(command) => seal::seal(command, output).await,
         Command::Trust(command) => trust::trust(command, output).await,
         Command::Site(SiteCommand::Export(args)) => site::export(&args, output).await,
     }

@@ -34,7 +34,7 @@ pub async fn plan(args: PlanArgs, output: Output) -> Result<(), CliError> {
 }
 
 /// Readable by its owner only, and there wholly or not at all.
-fn save(path: &Path, json: &[u8]) -> Result<(), CliError> {
+pub fn save(path: &Path, json: &[u8]) -> Result<(), CliError> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
     let written = tempfile::NamedTempFile::new_in(folder).and_then(|mut file| {

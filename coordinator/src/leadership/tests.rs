@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use prestage_seal::KeyRing;
 use prestage_store::{Composer, ObjectUrl, Objects, StoreOptions};
 
 use super::*;
@@ -9,7 +10,7 @@ use crate::{
     audit::Audit,
     clock::SystemClock,
     engine::{Command, EngineError},
-    plan::SealKey,
+    server::seal_keys,
     state::{MemoryState, conformance::example_build},
 };
 
@@ -28,11 +29,12 @@ const OFTEN: Terms = Terms {
 async fn candidacy(folder: &Path, store: &MemoryState, name: &str, terms: Terms) -> Candidacy {
     let url = ObjectUrl::Local(folder.join("objects"));
     let objects = Objects::open_with(&url, &StoreOptions::default()).await.unwrap();
-    let seal_key = SealKey::load_or_create(&folder.join("seal.key")).unwrap();
+    let keys = seal_keys(&[], folder);
+    let keys = KeyRing::open(&keys).await.unwrap();
     let composer = Arc::new(Composer::new(StoreOptions::default()));
     let clock = Arc::new(SystemClock::new());
     let audit = Audit::new(Arc::new(store.clone()), clock.clone());
-    let pipeline = MediaPipeline::new(objects, composer, Arc::new(seal_key), audit, false);
+    let pipeline = MediaPipeline::new(objects, composer, Arc::new(keys), audit, false);
     Candidacy {
         candidate: candidate(name),
         terms,

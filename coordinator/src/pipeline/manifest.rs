@@ -1,6 +1,7 @@
 //! What a finished medium says of itself, beside it: `<medium>.manifest.json`.
 
 use prestage_proto::v1;
+use prestage_seal::without_wrapping;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -69,9 +70,14 @@ impl Medium {
     }
 }
 
-/// Names a plan. Two media of one plan are the same.
-pub fn plan_sha256(plan_json: &[u8]) -> String {
-    hex::encode(Sha256::digest(plan_json))
+/// Names a plan. Two media of one plan are the same, whatever key its secrets are under: the wrapping
+/// of their data keys does not count.
+pub fn plan_sha256(plan: &BuildPlan, plan_json: &[u8]) -> String {
+    let mut text = String::from_utf8_lossy(plan_json).into_owned();
+    for sealed in [&plan.sealed, &plan.sealed_pfx] {
+        text = text.replacen(sealed.as_str(), without_wrapping(sealed), 1);
+    }
+    hex::encode(Sha256::digest(text))
 }
 
 impl<'a> Manifest<'a> {
@@ -81,7 +87,7 @@ impl<'a> Manifest<'a> {
             format: 1,
             name: &plan.name,
             medium: Medium::new(assembled),
-            plan_sha256: plan_sha256(plan_json),
+            plan_sha256: plan_sha256(plan, plan_json),
             site_code: &plan.site_code,
             media_guid: &plan.media_guid,
             certificate: &plan.certificate,

@@ -14,8 +14,12 @@ mod unchanged;
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use prestage_configmgr::content_library::ContentListing;
-use prestage_media::build_log::{self, LogEntry};
+use prestage_media::{
+    SecretBytes,
+    build_log::{self, LogEntry},
+};
 use prestage_proto::v1;
+use prestage_seal::{KeyRing, SealError};
 use prestage_store::{
     BuildId, Compose, Composer, ObjectKey, ObjectUrl, Objects, PackKey, PutRule, StoreError,
     StoreOptions, UploadToken,
@@ -27,11 +31,10 @@ use prestage_store::{
 use prost::Message;
 use time::OffsetDateTime;
 use tokio_stream::StreamExt;
-use zeroize::Zeroizing;
 
 use crate::{
     audit::{Audit, Who},
-    plan::{BuildPlan, ListingError, PlanError, SealError, SealKey},
+    plan::{BuildPlan, ListingError, PlanError, RewrapError, rewrap_plan, variables_context},
     records::NewTask,
     state::StateError,
 };
@@ -58,7 +61,7 @@ const LOG_SUFFIX: &str = ".log";
 pub struct MediaPipeline {
     objects: Objects,
     composer: Arc<Composer>,
-    seal_key: Arc<SealKey>,
+    keys: Arc<KeyRing>,
     audit: Audit,
     /// Whether large files are encoded by several workers.
     shares_files: bool,
@@ -144,16 +147,16 @@ impl From<PipelineError> for v1::Failure {
 }
 
 impl MediaPipeline {
-    /// A pipeline over the coordinator's object store and key. `shares_files` lets several workers
+    /// A pipeline over the coordinator's object store and keys. `shares_files` lets several workers
     /// encode one large file; the bytes don't depend on it.
     pub fn new(
         objects: Objects,
         composer: Arc<Composer>,
-        seal_key: Arc<SealKey>,
+        keys: Arc<KeyRing>,
         audit: Audit,
         shares_files: bool,
     ) -> Self {
-        Self { objects, composer, seal_key, audit, shares_files, garbage: None, verify_percent: 0 }
+        Self { objects, composer, keys, audit, shares_files, garbage: None, verify_percent: 0 }
     }
 
     /// The same, removing from time to time what goes by this policy.
@@ -216,7 +219,7 @@ impl MediaPipeline {
         let first = first_tasks(plan, &listings, build_id, output, objects, shares, opinion);
         let mut first = first.await?;
         let variables = self.unseal(build_id, plan, who).await?;
-        first.placements.inline_files = inline_files(plan, &variables);
+        first.placements.inline_files = inline_files(plan, variables.expose());
         let placements = first.placements.encode_to_vec();
         self.objects.put_small(&build.placements(), placements.into(), PutRule::Overwrite).await?;
         Ok(first.tasks)
@@ -228,12 +231,18 @@ impl MediaPipeline {
         build_id: &str,
         plan: &BuildPlan,
         who: &Who,
-    ) -> Result<Zeroizing<Vec<u8>>, PipelineError> {
+    ) -> Result<SecretBytes, PipelineError> {
         let target = format!("build {build_id}");
         let deed = self.audit.asked(who, "unseal Variables.dat", &target, &plan.name).await?;
-        let opened = self.seal_key.open(&plan.sealed, plan.media_guid.as_bytes());
+        let context = variables_context(&plan.media_guid);
+        let opened = self.keys.unseal(&plan.sealed, &context).await;
         deed.gave(&opened).await;
         Ok(opened?)
+    }
+
+    /// A plan under the current key; `None` if it is there already.
+    pub async fn rewrap(&self, plan_json: &[u8]) -> Result<Option<Vec<u8>>, RewrapError> {
+        rewrap_plan(plan_json, &self.keys).await
     }
 
     /// Pins all that the build may use before anybody looks what of it is there.

@@ -42,7 +42,7 @@ async fn look(
     let Ok(manifest) = serde_json::from_slice::<WrittenManifest>(&manifest) else {
         return Ok(None);
     };
-    if manifest.plan_sha256 != plan_sha256(plan_json) {
+    if manifest.plan_sha256 != plan_sha256(plan, plan_json) {
         return Ok(None);
     }
     for (number, volume) in (1..).zip(&manifest.medium.volumes) {

@@ -76,9 +76,9 @@ pub struct BuildPlan {
     pub media: PlannedMedia,
     /// What the user said of the medium.
     pub about: About,
-    /// `Variables.dat`, encrypted with the coordinator's key.
+    /// `Variables.dat`, sealed: see [`prestage_seal`].
     pub sealed: String,
-    /// The certificate's PKCS#12, which its registration with the site needs, encrypted so too.
+    /// The certificate's PKCS#12, which its registration with the site needs, sealed too.
     pub sealed_pfx: String,
 }
 

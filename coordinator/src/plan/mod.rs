@@ -11,7 +11,7 @@ mod output;
 mod planner;
 mod problems;
 mod reencoding;
-mod seal;
+mod rewrap;
 mod secrets;
 mod shards;
 
@@ -20,6 +20,6 @@ pub use listings::{ListingError, ListingStore, listing_key, to_wire};
 pub use output::{OutputError, check_output, medium_output};
 pub use planner::MediaPlanner;
 pub use problems::PlanFailure;
-pub use seal::{SealError, SealKey};
-pub(crate) use secrets::pfx_context;
+pub use rewrap::{RewrapError, rewrap_plan, sealed_under};
+pub(crate) use secrets::{pfx_context, variables_context};
 pub use shards::{PackNames, RUN_BYTES, Run, Shard, ZONE_DEFAULT};

@@ -9,12 +9,13 @@ use prestage_configmgr::{
 };
 use prestage_media::{boot_files::Architecture, spec::MediaSpec};
 use prestage_proto::v1;
+use prestage_seal::KeyRing;
 use prestage_store::{Objects, PackKey};
 use prestage_wim::{codec::Profile, metadata::ImageTree};
 
 use super::{
     About, BuildPlan, ListingStore, PLAN_FORMAT, PackNames, PlannedCodec, PlannedContent,
-    PlannedImage, PlannedMedia, PlannedPrestart, PlannedTaskSequence, SealKey, Totals, boot_image,
+    PlannedImage, PlannedMedia, PlannedPrestart, PlannedTaskSequence, Totals, boot_image,
     collisions::check_collisions,
     images::{ImageFile, look_into, planned_parts, wim_sha256},
     large_files::large_files,
@@ -29,7 +30,7 @@ use crate::clock::Clock;
 /// Makes build plans.
 pub struct MediaPlanner {
     objects: Objects,
-    seal_key: Arc<SealKey>,
+    keys: Arc<KeyRing>,
     clock: Arc<dyn Clock>,
     access: Access,
     run_bytes: u64,
@@ -41,13 +42,13 @@ impl MediaPlanner {
     /// packs of their own; all packs are of the trust zone `zone`.
     pub fn new(
         objects: Objects,
-        seal_key: Arc<SealKey>,
+        keys: Arc<KeyRing>,
         clock: Arc<dyn Clock>,
         access: Access,
         run_bytes: u64,
         zone: String,
     ) -> Self {
-        Self { objects, seal_key, clock, access, run_bytes, zone }
+        Self { objects, keys, clock, access, run_bytes, zone }
     }
 
     /// Plans a medium, or says everything that is wrong with the request.
@@ -79,7 +80,7 @@ impl MediaPlanner {
         let architecture = boot.image.architecture.and_then(Architecture::from_number);
         check_tree(os_tree, architecture, &mut resolution).await?;
         let codec = planned_codec(&spec, &request.codec, &os)?;
-        let generated = generate(&spec, identity, &resolution, &self.seal_key, now)?;
+        let generated = generate(&spec, identity, &resolution, &self.keys, now).await?;
         let images = Images { os, os_index, boot, boot_index };
         self.document(&spec, request.output, resolution, images, codec, generated).await
     }

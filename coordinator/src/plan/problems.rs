@@ -3,11 +3,11 @@
 use prestage_configmgr::{ResolveErrors, SiteError};
 use prestage_media::certificate::CertificateError;
 use prestage_proto::v1;
+use prestage_seal::SealError;
 use prestage_store::StoreError;
 
 use super::{
     collisions::Collisions, images::ImageError, listings::ListingError, output::OutputError,
-    seal::SealError,
 };
 
 /// Everything that is wrong with a request.

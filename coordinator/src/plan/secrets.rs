@@ -11,18 +11,19 @@ use prestage_media::{
     variables::{self, Algorithm, UnknownComputers, VariablesInput},
 };
 use prestage_proto::v1;
+use prestage_seal::KeyRing;
 use rand::{TryRng, rngs::SysRng};
 use time::OffsetDateTime;
+use zeroize::Zeroizing;
 
-use super::{
-    PlannedCertificate, PlannedPrestart, masking::mask, problems::PlanFailure, seal::SealKey,
-};
+use super::{PlannedCertificate, PlannedPrestart, masking::mask, problems::PlanFailure};
 
 /// Values that the spec only names, by what the spec calls them.
 pub struct GivenSecrets(HashMap<String, SecretBytes>);
 
 impl GivenSecrets {
-    /// Takes them out of a request.
+    /// Takes them out of a request. The request's own buffers can't be wiped: they are the network
+    /// library's, which frees them when the request is dropped. So it is dropped at once.
     pub fn new(values: Vec<v1::SecretValue>) -> Self {
         let secret = |one: v1::SecretValue| (one.name, SecretBytes::new(one.value.to_vec()));
         Self(values.into_iter().map(secret).collect())
@@ -89,11 +90,11 @@ pub fn identity(
 }
 
 /// Generates everything that the plan pins.
-pub fn generate(
+pub async fn generate(
     spec: &MediaSpec,
     identity: Identity,
     resolution: &Resolution,
-    seal_key: &SealKey,
+    keys: &KeyRing,
     now: OffsetDateTime,
 ) -> Result<Generated, PlanFailure> {
     let Identity { media_id, certificate, password, variables, mut warnings } = identity;
@@ -123,6 +124,8 @@ pub fn generate(
     // AES-256 is what current branch writes; readers go by the header.
     let file = variables::encode(&variables, Algorithm::Aes256, password)
         .map_err(|error| PlanFailure::spec(error.to_string()))?;
+    // Without a password everybody knows the key.
+    let file = Zeroizing::new(file);
     let media_guid = media_id.to_string();
     Ok(Generated {
         created: filetime(now),
@@ -130,12 +133,17 @@ pub fn generate(
         variable_names: variables.names().map(str::to_owned).collect(),
         prestart,
         password_protected: password.is_some(),
-        sealed: seal_key.seal(&file, media_guid.as_bytes())?,
-        sealed_pfx: seal_key.seal(certificate.pfx.expose(), &pfx_context(&media_guid))?,
+        sealed: keys.seal(&file, &variables_context(&media_guid)).await?,
+        sealed_pfx: keys.seal(certificate.pfx.expose(), &pfx_context(&media_guid)).await?,
         certificate: planned_certificate(certificate),
         media_guid,
         warnings,
     })
+}
+
+/// What a sealed `Variables.dat` is bound to: it opens for no other medium.
+pub fn variables_context(media_guid: &str) -> Vec<u8> {
+    media_guid.as_bytes().to_vec()
 }
 
 /// What a sealed PKCS#12 is bound to: it opens as nothing else, and for no other medium.

@@ -7,7 +7,7 @@ mod lead;
 use prestage_proto::v1;
 use time::{Duration, OffsetDateTime};
 
-use super::{Created, StateError, StateStore};
+use super::{BuildWithTasks, Created, StateError, StateStore};
 use crate::{
     events::{BuildEvent, Happening},
     records::{BuildRecord, BuildState, TaskRecord},
@@ -60,6 +60,7 @@ pub async fn run(store: &dyn StateStore) -> Result<(), StateError> {
     let store = &*lead::run(store).await?;
     creates_once(store).await?;
     finishes_and_follows_up(store).await?;
+    rewraps_while_running(store).await?;
     ends_once(store).await?;
     begins_ended(store).await?;
     lists_newest_first(store).await?;
@@ -107,6 +108,16 @@ async fn finishes_and_follows_up(store: &dyn StateStore) -> Result<(), StateErro
     Ok(())
 }
 
+async fn rewraps_while_running(store: &dyn StateStore) -> Result<(), StateError> {
+    let plan = |build: Option<BuildWithTasks>| build.map(|(build, _)| build.plan_json);
+    store.rewrap_plan("a", b"{\"sealed\":1}").await?;
+    assert_eq!(plan(store.build("a").await?), Some(b"{\"sealed\":1}".to_vec()));
+    store.rewrap_plan("a", b"{}").await?;
+    store.rewrap_plan("nobody's", b"{}").await?;
+    assert_eq!(store.running().await?[0].0, example_build("a"), "nothing else has changed");
+    Ok(())
+}
+
 async fn ends_once(store: &dyn StateStore) -> Result<(), StateError> {
     let mut ended = example_build("a");
     ended.state = BuildState::Failed;
@@ -117,6 +128,8 @@ async fn ends_once(store: &dyn StateStore) -> Result<(), StateError> {
     store.end_build(&late).await?;
     assert_eq!(store.build("a").await?.map(|(build, _)| build), Some(ended));
     assert!(store.running().await?.is_empty());
+    store.rewrap_plan("a", b"late").await?;
+    assert_eq!(store.build("a").await?.map(|(build, _)| build.plan_json), Some(b"{}".to_vec()));
     Ok(())
 }
 

@@ -195,6 +195,15 @@ impl StateStore for MemoryState {
         Ok(())
     }
 
+    async fn rewrap_plan(&self, build_id: &str, plan_json: &[u8]) -> Result<(), StateError> {
+        if let Some((known, _)) = self.fenced()?.builds.get_mut(build_id)
+            && may_end(known.state)
+        {
+            known.plan_json = plan_json.to_vec();
+        }
+        Ok(())
+    }
+
     async fn running(&self) -> Result<Vec<BuildWithTasks>, StateError> {
         let builds = &self.kept().builds;
         let running = builds.values().filter(|(build, _)| build.state == BuildState::Running);

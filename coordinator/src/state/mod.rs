@@ -142,6 +142,9 @@ pub trait StateStore: IdentityStore {
     /// Ends a build that is running; one that has ended stays as it is.
     async fn end_build(&self, build: &BuildRecord) -> Result<(), StateError>;
 
+    /// Keeps the plan of a running build under another key; one that has ended stays as it is.
+    async fn rewrap_plan(&self, build_id: &str, plan_json: &[u8]) -> Result<(), StateError>;
+
     /// All builds that are running, with their tasks: what a coordinator starts from.
     async fn running(&self) -> Result<Vec<BuildWithTasks>, StateError>;
 

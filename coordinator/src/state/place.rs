@@ -20,6 +20,11 @@ impl StatePlace {
         matches!(self, Self::Postgres(_))
     }
 
+    /// Whether its name holds a password.
+    pub fn has_password(&self) -> bool {
+        matches!(self, Self::Postgres(url) if url.has_password())
+    }
+
     /// Opens it and brings it up to date.
     pub async fn open(&self, data_dir: &Path) -> Result<SqlState, StateError> {
         match self {

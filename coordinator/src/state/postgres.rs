@@ -33,6 +33,14 @@ const POSTGRES: Dialect = Dialect {
 pub struct PostgresUrl {
     url: Secret,
     shown: String,
+    has_password: bool,
+}
+
+impl PostgresUrl {
+    /// Whether a password is in it.
+    pub fn has_password(&self) -> bool {
+        self.has_password
+    }
 }
 
 /// Why a text is no address of a database. It does not repeat the text, which may hold a password.
@@ -51,7 +59,10 @@ impl FromStr for PostgresUrl {
         let database = options.get_database().unwrap_or(options.get_username());
         let (user, host) = (options.get_username(), options.get_host());
         let shown = format!("postgres://{user}@{host}:{}/{database}", options.get_port());
-        Ok(Self { url: Secret::from(url), shown })
+        let has_password = url::Url::parse(url).is_ok_and(|url| {
+            url.password().is_some() || url.query_pairs().any(|(name, _)| name == "password")
+        });
+        Ok(Self { url: Secret::from(url), shown, has_password })
     }
 }
 
@@ -112,6 +123,13 @@ mod tests {
         let url: PostgresUrl = "postgres://me:hidden-word@db.example:5433/builds".parse().unwrap();
         assert_eq!(format!("{url} {url:?}").matches("hidden-word").count(), 0);
         assert_eq!(url.to_string(), "postgres://me@db.example:5433/builds");
+        assert!(url.has_password());
+        for (text, has_password) in [
+            ("postgres://me@db.example/builds", false),
+            ("postgres://me@db.example/builds?password=hidden-word", true),
+        ] {
+            assert_eq!(PostgresUrl::from_str(text).unwrap().has_password(), has_password, "{text}");
+        }
         let wrong = PostgresUrl::from_str("mysql://me:hidden-word@db.example/builds");
         assert!(!wrong.unwrap_err().to_string().contains("hidden-word"));
     }

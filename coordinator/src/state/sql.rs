@@ -228,6 +228,13 @@ impl StateStore for SqlState {
         Ok(transaction.commit().await?)
     }
 
+    async fn rewrap_plan(&self, build_id: &str, plan_json: &[u8]) -> Result<(), StateError> {
+        let mut transaction = self.begin().await?;
+        let query = "UPDATE builds SET plan_json = $1 WHERE build_id = $2 AND state = 'running'";
+        sqlx::query(query).bind(plan_json).bind(build_id).execute(&mut *transaction).await?;
+        Ok(transaction.commit().await?)
+    }
+
     async fn running(&self) -> Result<Vec<BuildWithTasks>, StateError> {
         let query = "SELECT * FROM builds WHERE state = 'running' ORDER BY created, build_id";
         let rows = sqlx::query(query).fetch_all(&self.readers).await?;

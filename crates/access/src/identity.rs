@@ -7,7 +7,7 @@ use crate::access_file::{Authentication, ServerTable};
 use crate::error::{AccessError, address};
 
 /// Who asks.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) enum Identity {
     /// Nobody in particular, or whom a client certificate names.
     Anonymous,
@@ -18,7 +18,7 @@ pub(crate) enum Identity {
 }
 
 /// A Windows account and how it may prove itself.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Account {
     /// `CORP\name` or `name@realm`.
     pub(crate) user: String,

@@ -5,6 +5,7 @@
 //! many lanes as the limits allow connections.
 
 use std::{
+    fmt,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -42,7 +43,7 @@ const SILENT_TRIES: u32 = 2;
 const HANDSHAKE_LEGS_MAX: usize = 4;
 
 /// A request. Its body is sent again when the server asks for another proof of identity.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Request {
     /// `GET`, `POST`, `PROPFIND` …
     pub method: Method,
@@ -141,7 +142,6 @@ impl Response {
 #[derive(Debug, Clone)]
 pub struct Server(Arc<Inner>);
 
-#[derive(Debug)]
 struct Inner {
     url: Url,
     identity: Identity,
@@ -150,6 +150,13 @@ struct Inner {
     floor: Floor,
     free: Arc<Semaphore>,
     idle: Mutex<Vec<Connection>>,
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Who we are there is nobody's business.
+        f.debug_struct("Server").field("url", &self.address()).finish_non_exhaustive()
+    }
 }
 
 impl Inner {

@@ -74,8 +74,8 @@ impl CertificateKind {
     }
 }
 
-/// A certificate with its key. `Debug` shows no key.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A certificate with its key.
+#[derive(Clone, PartialEq, Eq)]
 pub struct IssuedCertificate {
     /// Who issued it.
     pub kind: CertificateKind,

@@ -131,8 +131,8 @@ mod tests {
     #[test]
     fn the_same_random_numbers_give_the_same_password() {
         let draw = || generate(&mut StdRng::seed_from_u64(11));
-        assert_eq!(draw(), draw());
-        assert_ne!(draw(), generate(&mut StdRng::seed_from_u64(12)));
+        assert!(draw() == draw());
+        assert!(draw() != generate(&mut StdRng::seed_from_u64(12)));
     }
 
     #[test]

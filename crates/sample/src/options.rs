@@ -10,7 +10,7 @@ use crate::{SampleError, identity::SOFTWARE};
 ///
 /// The content depends on `seed` and the sizes alone; the dates in the export and the spec also on
 /// the clock; only the media password is random.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct SampleOptions {
     /// Everything generated comes from it.
     pub seed: u64,
@@ -155,7 +155,7 @@ mod tests {
         for shape in [Shape::Whole, Shape::Software, Shape::Packed] {
             let options = SampleOptions::measuring(3000, shape);
             options.check().unwrap();
-            assert_eq!(all(&options).div_ceil(1 << 20), 3000, "{options:?}");
+            assert_eq!(all(&options).div_ceil(1 << 20), 3000);
         }
         let whole = SampleOptions::measuring(3000, Shape::Whole);
         assert!((59..=60).contains(&(whole.os_bytes * 100 / all(&whole))));

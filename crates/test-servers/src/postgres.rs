@@ -76,6 +76,16 @@ impl Postgres {
         self.wait();
     }
 
+    /// All that is in it, as PostgreSQL's own tool writes it down.
+    pub fn dump(&self) -> String {
+        let address = ["--host", "127.0.0.1", "--port", &self.port.to_string()].map(str::to_owned);
+        let mut dump = binary("pg_dump");
+        dump.args(address).args(["--username", SUPERUSER, "postgres"]);
+        let output = dump.env("PGPASSWORD", PASSWORD).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
     /// What it has logged.
     pub fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()

@@ -13,7 +13,7 @@ const ISSUED: u32 = 1;
 const METHOD: &str = "SMS_Site.SubmitRegistrationRecord";
 
 /// What the site is told.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct RegistrationRecord {
     /// The media ID, `{GUID}`.
     pub sms_id: String,

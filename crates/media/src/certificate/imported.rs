@@ -79,7 +79,6 @@ pub enum ImportError {
 }
 
 /// A certificate taken over, with what is doubtful about it.
-#[derive(Debug)]
 pub struct Imported {
     /// Certificate and key, wrapped for the medium.
     pub certificate: IssuedCertificate,

@@ -14,8 +14,9 @@ use super::ports::free_port;
 const READY_WITHIN: Duration = Duration::from_secs(90);
 
 const IDENTITIES: &str = r#"{"identities":[{"name":"t","credentials":
-[{"accessKey":"test","secretKey":"testtest"}],
+[{"accessKey":"test","secretKey":"SECRET"}],
 "actions":["Admin","Read","Write","List","Tagging"]}]}"#;
+const SECRET: &str = "testtest";
 
 /// The role that may be assumed where there is a token service.
 pub const ROLE: &str = "arn:aws:iam::role/Worker";
@@ -34,23 +35,29 @@ pub struct Seaweed {
     /// Killed by its pid when dropped.
     server: Child,
     folder: tempfile::TempDir,
+    secret: String,
 }
 
 impl Seaweed {
     pub async fn start() -> Self {
-        Self::start_with(None).await
+        Self::start_as(SECRET, None).await
     }
 
     /// The same with a token service, for the role [`ROLE`].
     pub async fn start_with_roles() -> Self {
-        Self::start_with(Some(ROLES)).await
+        Self::start_as(SECRET, Some(ROLES)).await
     }
 
-    async fn start_with(roles: Option<&str>) -> Self {
+    /// With a secret key of one's own choice.
+    pub async fn start_with_secret(secret: &str) -> Self {
+        Self::start_as(secret, None).await
+    }
+
+    async fn start_as(secret: &str, roles: Option<&str>) -> Self {
         let weed = binary();
         let folder = tempfile::tempdir().unwrap();
         let identities = folder.path().join("ids.json");
-        std::fs::write(&identities, IDENTITIES).unwrap();
+        std::fs::write(&identities, IDENTITIES.replace("SECRET", secret)).unwrap();
         let port = free_port();
         let endpoint = format!("http://127.0.0.1:{port}");
         let log = std::fs::File::create(folder.path().join("log")).unwrap();
@@ -84,7 +91,7 @@ impl Seaweed {
             .kill_on_drop(true)
             .spawn()
             .unwrap();
-        let mut this = Self { endpoint, port, server, folder };
+        let mut this = Self { endpoint, port, server, folder, secret: secret.to_owned() };
         this.wait_ready().await;
         this
     }
@@ -109,7 +116,7 @@ impl Seaweed {
             ("AWS_ALLOW_HTTP", "true"),
             ("AWS_REGION", "us-east-1"),
             ("AWS_ACCESS_KEY_ID", "test"),
-            ("AWS_SECRET_ACCESS_KEY", "testtest"),
+            ("AWS_SECRET_ACCESS_KEY", self.secret.as_str()),
         ]
     }
 
@@ -125,7 +132,7 @@ impl Seaweed {
             .with_allow_http(true)
             .with_region("us-east-1")
             .with_access_key_id("test")
-            .with_secret_access_key("testtest")
+            .with_secret_access_key(&self.secret)
             .with_bucket_name(bucket)
             .build()
             .unwrap()
