@@ -109,6 +109,8 @@ pub enum TrustCommand {
     Coordinator(TrustHostArgs),
     /// Make a user's certificate
     User(TrustUserArgs),
+    /// Make a worker's certificate here, for pools whose workers can't be enrolled one by one
+    Worker(TrustWorkerArgs),
     /// Make a one-time token, by which a worker gets its certificate
     Token(TokenArgs),
     /// List workers that were enrolled, and who was revoked
@@ -169,6 +171,28 @@ pub struct TrustUserArgs {
     pub dir: PathBuf,
     /// How long the certificate counts
     #[arg(long, default_value_t = 90, value_name = "DAYS")]
+    pub days: u32,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  prestage trust worker pool-berlin --trust trust.toml --dir pool-berlin\n\n\
+    All workers that show it are one to the coordinator: none of them gives a second opinion on the others."
+)]
+pub struct TrustWorkerArgs {
+    /// The worker's name, or that of its pool
+    pub name: String,
+    /// The trust file, where the authority's key is
+    #[arg(long, env = "PRESTAGE_TRUST", value_name = "FILE")]
+    pub trust: PathBuf,
+    /// The trust zone that it is in [default: default]
+    #[arg(long = "worker-zone", value_name = "ZONE")]
+    pub worker_zone: Option<String>,
+    /// A folder for certificate and key
+    #[arg(long, default_value = ".")]
+    pub dir: PathBuf,
+    /// How long the certificate counts
+    #[arg(long, default_value_t = 30, value_name = "DAYS")]
     pub days: u32,
 }
 

@@ -275,7 +275,8 @@ pub fn client_trust(proof: &ProofArgs, token: Option<PathBuf>) -> Result<ClientT
         _ => return Err(CliError::wrong("a certificate goes with its key", "name both, or none")),
     };
     let authorities = proof.ca.iter().cloned().collect();
-    Ok(ClientTrust { authorities, credentials, token, insecure: proof.insecure })
+    let insecure = proof.insecure;
+    Ok(ClientTrust { authorities, credentials, token, insecure, ..ClientTrust::default() })
 }
 
 /// Bytes of content that a worker with so many threads holds in memory.

@@ -82,7 +82,8 @@ impl Trust {
         authorities.extend(file.authority.also.iter().cloned());
         let (certificate, key) = (file.server.certificate.clone(), file.server.key.clone());
         let credentials = Some(CredentialFiles { certificate, key });
-        ClientTrust { authorities, credentials, ..ClientTrust::default() }
+        let server_name = file.server.name.clone();
+        ClientTrust { authorities, credentials, server_name, ..ClientTrust::default() }
     }
 
     /// Reads who is revoked.

@@ -14,7 +14,10 @@ use time::{Duration, OffsetDateTime};
 use tonic::{Response, Status};
 
 use crate::{
-    args::{RemoteArgs, TokenArgs, TrustCommand, TrustHostArgs, TrustInitArgs, TrustUserArgs},
+    args::{
+        RemoteArgs, TokenArgs, TrustCommand, TrustHostArgs, TrustInitArgs, TrustUserArgs,
+        TrustWorkerArgs,
+    },
     connect::Connection,
     error::CliError,
     output::{Output, list as elements, table, text},
@@ -30,6 +33,7 @@ pub async fn trust(command: TrustCommand, output: Output) -> Result<(), CliError
         TrustCommand::Init(args) => init(&args, output),
         TrustCommand::Coordinator(args) => coordinator(&args, output),
         TrustCommand::User(args) => user(&args, output),
+        TrustCommand::Worker(args) => worker(&args, output),
         TrustCommand::Token(args) => token(&args, output).await,
         TrustCommand::List(args) => list(&args, output).await,
         TrustCommand::Revoke(args) => {
@@ -151,6 +155,14 @@ fn coordinator(args: &TrustHostArgs, output: Output) -> Result<(), CliError> {
 
 fn user(args: &TrustUserArgs, output: Output) -> Result<(), CliError> {
     let identity = Identity::User(names::checked(&args.name)?.to_owned());
+    let made = issue(&args.trust, &identity, &[], Duration::days(args.days.into()))?;
+    made.write(&args.dir, &args.name)?;
+    said(output, &identity, &made, &args.dir, &args.name)
+}
+
+fn worker(args: &TrustWorkerArgs, output: Output) -> Result<(), CliError> {
+    let zone = crate::settings::zone(args.worker_zone.clone())?;
+    let identity = Identity::Worker { zone, name: names::checked(&args.name)?.to_owned() };
     let made = issue(&args.trust, &identity, &[], Duration::days(args.days.into()))?;
     made.write(&args.dir, &args.name)?;
     said(output, &identity, &made, &args.dir, &args.name)

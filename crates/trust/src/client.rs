@@ -30,6 +30,9 @@ pub struct ClientTrust {
     pub credentials: Option<CredentialFiles>,
     /// The file of a token that it shows with each call.
     pub token: Option<PathBuf>,
+    /// The name that a coordinator's certificate must have, whatever address it is called at; none for
+    /// the address.
+    pub server_name: Option<String>,
     /// Whether it may talk to other machines without TLS.
     pub insecure: bool,
 }
@@ -51,6 +54,9 @@ impl ClientTrust {
         host: ServerName<'static>,
         tcp: TcpStream,
     ) -> Result<TlsStream<TcpStream>, TrustError> {
+        let named = self.server_name.clone().map(ServerName::try_from).transpose();
+        let wrong = |_| TrustError::Host(self.server_name.clone().unwrap_or_default());
+        let host = named.map_err(wrong)?.unwrap_or(host);
         let this = self.clone();
         let config = tokio::task::spawn_blocking(move || this.config()).await;
         let config = config.map_err(|error| TrustError::Handshake(error.into()))??;

@@ -41,6 +41,9 @@ pub struct ServerTable {
     pub certificate: PathBuf,
     /// The key, PEM.
     pub key: PathBuf,
+    /// A name that all coordinators' certificates have, where they call each other by addresses that no
+    /// certificate names.
+    pub name: Option<String>,
 }
 
 /// `[authority]`.

@@ -31,7 +31,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 
 {{- define "prestage.coordinatorUrl" -}}
-http://{{ include "prestage.fullname" . }}-coordinator.{{ .Release.Namespace }}.svc:{{ .Values.coordinator.port }}
+{{ include "prestage.scheme" . }}://{{ include "prestage.fullname" . }}-coordinator.{{ .Release.Namespace }}.svc:{{ .Values.coordinator.port }}
 {{- end -}}
 
 {{/* What the pods of coordinators and workers may do: nothing but run. */}}
@@ -115,3 +115,7 @@ scaleDown:
       value: 1
       periodSeconds: 120
 {{- end -}}
+
+{{- define "prestage.scheme" -}}
+{{ if .Values.trust.insecure }}http{{ else }}https{{ end }}
+{{- end }}
