@@ -1,6 +1,9 @@
 //! What operators scale workers by, as a public parser of Prometheus' format reads it.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, dead_code, missing_docs)]
 
+use prestage_test_servers::ports;
+#[path = "../crates/store/tests/support/seaweed.rs"]
+mod seaweed;
 mod support;
 
 use std::{
@@ -10,9 +13,10 @@ use std::{
     process::{Command, Stdio},
 };
 
+use seaweed::Seaweed;
 use support::{
-    Demo,
-    fleet::{saved_plan, service, start_build, wait_until},
+    Demo, command,
+    fleet::{saved_plan, service, service_with, start_build, wait_until},
     ok,
 };
 
@@ -90,6 +94,40 @@ fn queues_tasks_and_bytes_are_counted() {
     assert!(copied > medium * 0.9 && uploaded < medium * 0.1, "{copied} + {uploaded} of {medium}");
     assert_eq!(copied + uploaded, medium, "every byte of the medium went one way");
     assert!(bytes("read") > made, "{fleet:?}");
+}
+
+/// A store that copies parts by itself has most of a medium copied.
+#[test]
+fn what_a_bucket_copies_is_told_from_what_workers_send() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let server = runtime.block_on(Seaweed::start());
+    let demo = Demo::of_mib(120);
+    let plan = saved_plan(&demo, "fast", &[]);
+    let (data, metrics) = (demo.path("data"), free_address());
+    let args = ["coordinator", "--listen", "127.0.0.1:0", "--metrics", &metrics];
+    let places = ["--objects", "s3://packs", "--data-dir", data.to_str().unwrap()];
+    let args = [&args[..], &places[..]].concat();
+    let environment = server.environment();
+    let ready = "coordinator is ready";
+    let (_coordinator, line, _) = service_with(&demo, &args, &environment, ready);
+    let address = line.split("address=").nth(1).unwrap().split(' ').next().unwrap();
+    let url = format!("http://{address}");
+    let args = ["worker", "--coordinator", &url, "--name", "w"];
+    let (_worker, _, _) = service_with(&demo, &args, &environment, "worker is ready");
+    let build = ["build", "--json", "--plan", &plan, "--coordinator", &url];
+    let output = ["--output", "s3://media/w11.wim"];
+    let mut client = command(&demo);
+    client.args(build).args(output).envs(environment);
+    ok(&client.output().unwrap());
+    let verify = ["verify", "--json", "s3://media/w11.wim"];
+    assert_eq!(
+        ok(&command(&demo).args(verify).envs(environment).output().unwrap())["manifest"],
+        "agrees"
+    );
+    let fleet = scrape(&metrics);
+    let bytes = |way: &str| fleet[&format!("prestage_bytes_total{{way={way}}}")];
+    let (copied, uploaded) = (bytes("copied"), bytes("uploaded"));
+    assert!(uploaded > 0.0 && copied > 2.0 * uploaded, "{copied} copied, {uploaded} sent");
 }
 
 #[test]

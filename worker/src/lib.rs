@@ -9,7 +9,6 @@ mod health;
 pub mod identity;
 mod leases;
 pub mod memory;
-pub mod shares;
 mod synchronize;
 pub mod tasks;
 
@@ -22,6 +21,7 @@ use std::{
 use prestage_access::Access;
 use prestage_connect::Coordinators;
 use prestage_proto::v1;
+use prestage_shares::Shares;
 use prestage_store::{Composer, StoreOptions, scrub::scrub_folder};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
@@ -29,7 +29,6 @@ use blame::Machine;
 use disk::Disk;
 use health::Health;
 use memory::Memory;
-use shares::Shares;
 use tasks::PastReads;
 
 pub use synchronize::Worker;

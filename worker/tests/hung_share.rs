@@ -3,44 +3,13 @@
 
 mod support;
 
-use std::{
-    fs::File,
-    os::fd::AsRawFd,
-    path::{Path, PathBuf},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use prestage_access::Floor;
 use prestage_proto::v1::{self, task::Work};
+use prestage_shares::Shares;
 use prestage_store::{ObjectUrl, Objects, PackKey};
-use prestage_worker::shares::Shares;
-use rustix::mount::{MountFlags, UnmountFlags};
-
-/// A FUSE file system whose server never answers: to whoever looks into it, it is an NFS or SMB mount
-/// whose server is gone.
-struct HungMount {
-    at: PathBuf,
-    /// When it is closed, the calls that hang come back with an error.
-    _server: File,
-}
-
-impl HungMount {
-    fn new(at: &Path) -> Self {
-        let server = File::options().read(true).write(true).open("/dev/fuse");
-        let server = server.expect("/dev/fuse is needed, and root");
-        let options = format!("fd={},rootmode=40000,user_id=0,group_id=0", server.as_raw_fd());
-        let options = std::ffi::CString::new(options).unwrap();
-        let flags = MountFlags::empty();
-        rustix::mount::mount("hung", at, "fuse", flags, &*options).expect("run it as root");
-        Self { at: at.to_owned(), _server: server }
-    }
-}
-
-impl Drop for HungMount {
-    fn drop(&mut self) {
-        let _ = rustix::mount::unmount(&self.at, UnmountFlags::DETACH);
-    }
-}
+use prestage_test_servers::hung_mount::HungMount;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_distribution_point_is_read_and_the_reason_is_told() {

@@ -3,6 +3,7 @@
 use prestage_configmgr::content_library::ContentListing;
 use prestage_media::unverified::image_description;
 use prestage_proto::v1::{self, task::Work, task_result};
+use prestage_shares::Shares;
 use prestage_store::{ObjectKey, ObjectUrl, Objects, PackKey};
 
 use crate::plan::{
@@ -50,11 +51,12 @@ pub async fn first_tasks(
 pub(super) async fn pinned_listings(
     plan: &BuildPlan,
     objects: &Objects,
+    shares: &Shares,
 ) -> Result<Vec<ContentListing>, PipelineError> {
     let store = ListingStore::new(objects.clone());
     let mut listings = Vec::with_capacity(plan.contents.len());
     for content in &plan.contents {
-        listings.push(store.pinned(content).await?);
+        listings.push(store.pinned(content, shares).await?);
     }
     Ok(listings)
 }

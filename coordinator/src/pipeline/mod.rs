@@ -20,6 +20,7 @@ use prestage_media::{
 };
 use prestage_proto::v1;
 use prestage_seal::{KeyRing, SealError};
+use prestage_shares::Shares;
 use prestage_store::{
     BuildId, Compose, Composer, ObjectKey, ObjectUrl, Objects, PackKey, PutRule, StoreError,
     StoreOptions, UploadToken,
@@ -63,6 +64,8 @@ pub struct MediaPipeline {
     composer: Arc<Composer>,
     keys: Arc<KeyRing>,
     audit: Audit,
+    /// Calls into the shares of distribution points.
+    shares: Shares,
     /// Whether large files are encoded by several workers.
     shares_files: bool,
     /// What is kept without anybody's asking; none for everything.
@@ -156,7 +159,17 @@ impl MediaPipeline {
         audit: Audit,
         shares_files: bool,
     ) -> Self {
-        Self { objects, composer, keys, audit, shares_files, garbage: None, verify_percent: 0 }
+        let shares = Shares::default();
+        Self {
+            objects,
+            composer,
+            keys,
+            audit,
+            shares,
+            shares_files,
+            garbage: None,
+            verify_percent: 0,
+        }
     }
 
     /// The same, removing from time to time what goes by this policy.
@@ -255,7 +268,7 @@ impl MediaPipeline {
         let keys = listing_keys(plan)?;
         Pin::new(keys.iter().cloned()).put(&self.objects, build).await?;
         wait_for_collectors(&self.objects).await?;
-        let listings = pinned_listings(plan, &self.objects).await?;
+        let listings = pinned_listings(plan, &self.objects, &self.shares).await?;
         let packs = pack_keys(plan, &listings);
         Pin::new(keys.into_iter().chain(packs)).put(&self.objects, build).await?;
         wait_for_collectors(&self.objects).await?;

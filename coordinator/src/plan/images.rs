@@ -1,24 +1,18 @@
 //! What is inside the OS image and the boot image, as far as a plan must know it.
 
-use std::{collections::HashMap, io, ops::Range, sync::Arc};
+use std::{collections::HashMap, io};
 
-use async_trait::async_trait;
-use bytes::Bytes;
-use object_store::{local::LocalFileSystem, path::Path as StorePath};
-use prestage_access::Access;
 use prestage_configmgr::{
     content_library::ListedFile,
-    distribution_point::{ContentPlace, FileOfContent, RemoteFile},
     resolve::{ContentKind, ResolvedContent},
 };
 use prestage_media::boot_files::Architecture;
 use prestage_wim::{
-    ObjectSource, RangeRead, SpliceObstacle, Wim, WimError, codec::Format, metadata::ImageTree,
-    xml::ImageInfo,
+    SpliceObstacle, Wim, WimError, codec::Format, metadata::ImageTree, xml::ImageInfo,
 };
 use sha2::{Digest, Sha256};
 
-use super::{PlannedDriver, PlannedPart, boot_image};
+use super::{PlannedDriver, PlannedPart, boot_image, reading::Reading};
 
 /// The WIM of an image package.
 pub struct ImageFile {
@@ -107,7 +101,7 @@ pub enum ImageError {
 pub async fn look_into(
     content: &ResolvedContent,
     index: u32,
-    access: &Access,
+    reading: Reading<'_>,
 ) -> Result<(ImageFile, ImageTree), ImageError> {
     let files = the_wim(content)?;
     let unreadable = |problems: String| ImageError::Unreadable {
@@ -118,7 +112,7 @@ pub async fn look_into(
     let mut problems = Vec::new();
     for source in &content.sources {
         let looked = async {
-            let wim = open(&source.place, &files, access).await?;
+            let wim = reading.wim(source, &files).await?;
             describe(content, &files, &wim, index).await
         };
         let problem = match looked.await {
@@ -157,45 +151,6 @@ fn the_wim(content: &ResolvedContent) -> Result<Vec<&ListedFile>, ImageError> {
         count => format!("{count} of them ({})", names.join(", ")),
     };
     Err(ImageError::NotOneWim { package: content.content_id.clone(), found, wanted })
-}
-
-async fn open(
-    place: &ContentPlace,
-    files: &[&ListedFile],
-    access: &Access,
-) -> Result<Wim, WimError> {
-    let mut sources: Vec<Arc<dyn RangeRead>> = Vec::with_capacity(files.len());
-    for listed in files {
-        let (path, size, sha256) = (listed.path.clone(), listed.size, listed.sha256);
-        let file = FileOfContent { path, size, sha256 };
-        let Some(path) = place.local_path(&file)? else {
-            sources.push(Arc::new(RemoteWim(place.remote(&file, access)?)));
-            continue;
-        };
-        let path = std::path::absolute(path)?;
-        let path = StorePath::from_absolute_path(path).map_err(object_store::Error::from)?;
-        let source = ObjectSource::open(Arc::new(LocalFileSystem::new()), path).await?;
-        sources.push(Arc::new(source.named(file.path)));
-    }
-    Wim::open_set(sources).await
-}
-
-/// A WIM on a distribution point that is reached over HTTP.
-struct RemoteWim(RemoteFile);
-
-#[async_trait]
-impl RangeRead for RemoteWim {
-    fn size(&self) -> u64 {
-        self.0.size()
-    }
-
-    fn name(&self) -> String {
-        self.0.name().to_owned()
-    }
-
-    async fn read(&self, range: Range<u64>) -> prestage_wim::Result<Bytes> {
-        Ok(self.0.read_range(range).await?)
-    }
 }
 
 /// The outer error is the distribution point's, the inner one the request's.

@@ -1,10 +1,11 @@
 //! Listings of contents, kept in the object store by their digest, so that a plan can name them.
 
 use prestage_configmgr::{
-    content_library::{ContentLibrary, ContentListing},
+    content_library::{ContentListing, LibraryOnShare},
     distribution_point::ContentPlace,
 };
 use prestage_proto::v1;
+use prestage_shares::Shares;
 use prestage_store::{ObjectKey, Objects, PutRule, StoreError};
 
 use super::PlannedContent;
@@ -67,13 +68,18 @@ impl ListingStore {
 
     /// The listing that a plan pins: from the store, else from a distribution point that still has
     /// it as it was.
-    pub async fn pinned(&self, content: &PlannedContent) -> Result<ContentListing, ListingError> {
+    pub async fn pinned(
+        &self,
+        content: &PlannedContent,
+        shares: &Shares,
+    ) -> Result<ContentListing, ListingError> {
         match self.stored(&content.listing).await {
             Err(ListingError::Store(StoreError::Missing { .. })) => {}
             found => return found,
         }
-        let again = list_again(content.clone());
-        let listing = tokio::task::spawn_blocking(again).await.unwrap_or_default();
+        let (content_again, shares) = (content.clone(), shares.clone());
+        let again = tokio::task::spawn_blocking(move || list_again(&content_again, &shares));
+        let listing = again.await.unwrap_or_default();
         let listing = listing.ok_or_else(|| ListingError::Changed {
             content_id: content.content_id.clone(),
             places: content.distribution_points.join(", "),
@@ -108,18 +114,15 @@ fn encode(listing: &ContentListing) -> Result<(String, Vec<u8>), ListingError> {
     Ok((digest, body))
 }
 
-fn list_again(content: PlannedContent) -> impl FnOnce() -> Option<ContentListing> {
-    move || {
-        let mut libraries = content.libraries.iter().filter_map(|place| match place {
-            ContentPlace::Library(library) => Some(library),
-            // Asking again over HTTP would want a runtime; a plan is made again instead.
-            ContentPlace::Http(_) => None,
-        });
-        libraries.find_map(|library| {
-            let listing = ContentLibrary::open(library).ok()?.list(&content.content_id).ok()?;
-            (hex::encode(listing.digest()) == content.listing).then_some(listing)
-        })
-    }
+fn list_again(content: &PlannedContent, shares: &Shares) -> Option<ContentListing> {
+    let mut places = content.distribution_points.iter().zip(&content.libraries);
+    places.find_map(|(point, place)| {
+        // Asking again over HTTP would want a runtime; a plan is made again instead.
+        let ContentPlace::Library(library) = place else { return None };
+        let library = LibraryOnShare::open(library, point, shares).ok()?;
+        let listing = library.list(&content.content_id).ok()?;
+        (hex::encode(listing.digest()) == content.listing).then_some(listing)
+    })
 }
 
 /// Where the listing with this digest lies.

@@ -10,6 +10,7 @@ mod masking;
 mod output;
 mod planner;
 mod problems;
+mod reading;
 mod reencoding;
 mod rewrap;
 mod secrets;

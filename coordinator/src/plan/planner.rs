@@ -1,15 +1,16 @@
 //! Resolving a spec against its site, checking it, and pinning the result.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
 use prestage_access::Access;
 use prestage_configmgr::{
-    ContentRequest, Resolution, Site,
+    ContentRequest, Resolution,
     resolve::{ContentKind, ResolvedContent},
 };
 use prestage_media::{boot_files::Architecture, spec::MediaSpec};
 use prestage_proto::v1;
 use prestage_seal::KeyRing;
+use prestage_shares::Shares;
 use prestage_store::{Objects, PackKey};
 use prestage_wim::{codec::Profile, metadata::ImageTree};
 
@@ -21,6 +22,7 @@ use super::{
     large_files::large_files,
     output::check_output,
     problems::PlanFailure,
+    reading::Reading,
     reencoding::{self, medium_codec},
     secrets::{Generated, GivenSecrets, generate, identity},
     to_wire,
@@ -33,6 +35,7 @@ pub struct MediaPlanner {
     keys: Arc<KeyRing>,
     clock: Arc<dyn Clock>,
     access: Access,
+    shares: Shares,
     run_bytes: u64,
     zone: String,
 }
@@ -48,7 +51,8 @@ impl MediaPlanner {
         run_bytes: u64,
         zone: String,
     ) -> Self {
-        Self { objects, keys, clock, access, run_bytes, zone }
+        let shares = Shares::new(access.floor());
+        Self { objects, keys, clock, access, shares, run_bytes, zone }
     }
 
     /// Plans a medium, or says everything that is wrong with the request.
@@ -64,14 +68,15 @@ impl MediaPlanner {
         check_output(&request.output)?;
         let given = GivenSecrets::new(request.secrets);
         let identity = identity(&spec, &given, now);
-        let resolution =
-            resolve(&spec, request.site, request.strict_package_hash, &self.access).await;
+        let reading = Reading { access: &self.access, shares: &self.shares };
+        let wanted = content_request(&spec, request.strict_package_hash);
+        let resolution = reading.resolve(request.site, wanted).await;
         let (identity, mut resolution) = PlanFailure::both(identity, resolution)?;
         let os_index = spec.os_image.index;
         let boot_index = resolution.boot_image.image_index.unwrap_or(1);
         // Both are looked at before either fails the plan: all problems at once.
-        let os = look_into(&resolution.os_image, os_index, &self.access).await;
-        let boot = look_into(&resolution.boot_image, boot_index, &self.access).await;
+        let os = look_into(&resolution.os_image, os_index, reading).await;
+        let boot = look_into(&resolution.boot_image, boot_index, reading).await;
         let ((os, os_tree), (boot, _)) = match (os, boot) {
             (Ok(os), Ok(boot)) => (os, boot),
             (os, boot) => return Err(PlanFailure::images(os.err(), boot.err())),
@@ -280,23 +285,6 @@ async fn check_tree(
         work.await.map_err(|error| PlanFailure::internal(error.to_string()))?;
     resolution.contents = contents;
     Ok(checked?)
-}
-
-/// Reading a site is blocking work: many small files.
-async fn resolve(
-    spec: &MediaSpec,
-    path: String,
-    strict_package_hash: bool,
-    access: &Access,
-) -> Result<Resolution, PlanFailure> {
-    let content_request = content_request(spec, strict_package_hash);
-    let (task_sequence, points) =
-        (&content_request.task_sequence, &content_request.distribution_points);
-    let site = Site::connect(Path::new(&path), access, task_sequence, points).await?;
-    let work = tokio::task::spawn_blocking(move || {
-        Ok::<_, PlanFailure>(prestage_configmgr::resolve(&site, &content_request)?)
-    });
-    work.await.map_err(|error| PlanFailure::internal(error.to_string()))?
 }
 
 fn content_request(spec: &MediaSpec, strict_package_hash: bool) -> ContentRequest {

@@ -11,6 +11,19 @@ use crate::{
     records::{BuildRecord, BuildState, TaskRecord},
 };
 
+/// A query for builds. Columns are named: with `*`, one that a newer release has added would fail the
+/// prepared statements of coordinators that are running, and any that can't be read would fail the row.
+macro_rules! select_builds {
+    ($which:literal) => {
+        concat!(
+            "SELECT build_id, request_id, name, requester, priority, deadline, plan_json, output, \
+             state, failure, created, ended, report_json, traceparent FROM builds ",
+            $which
+        )
+    };
+}
+pub(super) use select_builds;
+
 pub(super) fn read_event(build_id: &str, row: &AnyRow) -> Result<BuildEvent, StateError> {
     let what: String = row.try_get("event")?;
     let what = serde_json::from_str(&what).map_err(damaged("an event"))?;

@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 
 use super::{
     BuildWithTasks, Candidate, Created, Epoch, Leadership, StateError, StateStore,
-    rows::{damaged, millis, read_build, read_event, read_task},
+    rows::{damaged, millis, read_build, read_event, read_task, select_builds},
 };
 use crate::{
     audit::{AuditEntry, AuditRecord},
@@ -53,10 +53,9 @@ impl SqlState {
     }
 
     async fn tasks(&self, build_id: &str) -> Result<Vec<TaskRecord>, StateError> {
-        let rows = sqlx::query("SELECT * FROM tasks WHERE build_id = $1 ORDER BY task_id")
-            .bind(build_id)
-            .fetch_all(&self.readers)
-            .await?;
+        let query = "SELECT task_id, kind, label, work_key, payload, deps, bytes_total, result, \
+                     generation FROM tasks WHERE build_id = $1 ORDER BY task_id";
+        let rows = sqlx::query(query).bind(build_id).fetch_all(&self.readers).await?;
         rows.iter().map(read_task).collect()
     }
 
@@ -236,13 +235,13 @@ impl StateStore for SqlState {
     }
 
     async fn running(&self) -> Result<Vec<BuildWithTasks>, StateError> {
-        let query = "SELECT * FROM builds WHERE state = 'running' ORDER BY created, build_id";
+        let query = select_builds!("WHERE state = 'running' ORDER BY created, build_id");
         let rows = sqlx::query(query).fetch_all(&self.readers).await?;
         self.with_tasks(rows).await
     }
 
     async fn build(&self, build_id: &str) -> Result<Option<BuildWithTasks>, StateError> {
-        let rows = sqlx::query("SELECT * FROM builds WHERE build_id = $1")
+        let rows = sqlx::query(select_builds!("WHERE build_id = $1"))
             .bind(build_id)
             .fetch_all(&self.readers)
             .await?;
@@ -250,11 +249,11 @@ impl StateStore for SqlState {
     }
 
     async fn list(&self, after: &str, limit: u32) -> Result<Vec<BuildRecord>, StateError> {
-        let rows = sqlx::query(
-            "SELECT * FROM builds WHERE NOT EXISTS (SELECT 1 FROM builds WHERE build_id = $1) \
+        let rows = sqlx::query(select_builds!(
+            "WHERE NOT EXISTS (SELECT 1 FROM builds WHERE build_id = $1) \
              OR (created, build_id) < (SELECT created, build_id FROM builds WHERE build_id = $1) \
-             ORDER BY created DESC, build_id DESC LIMIT $2",
-        )
+             ORDER BY created DESC, build_id DESC LIMIT $2"
+        ))
         .bind(after)
         .bind(i64::from(limit))
         .fetch_all(&self.readers)

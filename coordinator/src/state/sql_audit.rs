@@ -9,6 +9,10 @@ use super::{
 };
 use crate::audit::{AuditEntry, AuditRecord, ChainHash};
 
+/// Columns are named, as in `select_builds`.
+const PAGE: &str = "SELECT number, at, principal, caller, action, target, outcome, detail, previous, \
+                    hash FROM audit WHERE number > $1 ORDER BY number LIMIT $2";
+
 impl SqlState {
     /// Adds an entry at the log's end, which nobody else moves meanwhile. Any coordinator may:
     /// that one has lost the lead is no reason not to say what was asked of it.
@@ -50,7 +54,7 @@ impl SqlState {
         after: u64,
         limit: u32,
     ) -> Result<Vec<AuditEntry>, StateError> {
-        let rows = sqlx::query("SELECT * FROM audit WHERE number > $1 ORDER BY number LIMIT $2")
+        let rows = sqlx::query(PAGE)
             .bind(i64::try_from(after).unwrap_or(i64::MAX))
             .bind(i64::from(limit))
             .fetch_all(&self.readers)

@@ -10,6 +10,16 @@ use super::{
     rows::{from_millis, millis},
 };
 
+/// A query for identities. Columns are named, as in `select_builds`.
+macro_rules! select_identities {
+    ($which:literal) => {
+        concat!(
+            "SELECT identity, key_hash, serial, issued, expires, enrolled_by FROM identities ",
+            $which
+        )
+    };
+}
+
 #[async_trait]
 impl IdentityStore for SqlState {
     async fn add_enrolment(&self, enrolment: &Enrolment) -> Result<(), StateError> {
@@ -56,7 +66,7 @@ impl IdentityStore for SqlState {
         };
         let enrolment = read_enrolment(row)?;
         let identity = worker_identity(&enrolment.zone, applicant.name);
-        let known = sqlx::query("SELECT * FROM identities WHERE identity = $1")
+        let known = sqlx::query(select_identities!("WHERE identity = $1"))
             .bind(&identity)
             .fetch_optional(&mut *transaction)
             .await?;
@@ -89,7 +99,7 @@ impl IdentityStore for SqlState {
     }
 
     async fn identity(&self, identity: &str) -> Result<Option<KnownIdentity>, StateError> {
-        let row = sqlx::query("SELECT * FROM identities WHERE identity = $1")
+        let row = sqlx::query(select_identities!("WHERE identity = $1"))
             .bind(identity)
             .fetch_optional(&self.readers)
             .await?;
@@ -97,7 +107,7 @@ impl IdentityStore for SqlState {
     }
 
     async fn identities(&self) -> Result<Vec<KnownIdentity>, StateError> {
-        let query = sqlx::query("SELECT * FROM identities ORDER BY identity");
+        let query = sqlx::query(select_identities!("ORDER BY identity"));
         query.fetch_all(&self.readers).await?.iter().map(read_identity).collect()
     }
 
@@ -123,7 +133,8 @@ impl IdentityStore for SqlState {
     }
 
     async fn revocations(&self) -> Result<Vec<Revocation>, StateError> {
-        let query = sqlx::query("SELECT * FROM revocations ORDER BY identity");
+        let query =
+            sqlx::query("SELECT identity, at, revoked_by FROM revocations ORDER BY identity");
         let rows = query.fetch_all(&self.readers).await?;
         let revocation = |row: &AnyRow| {
             Ok(Revocation {

@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use prestage_access::Access;
+use prestage_shares::Shares;
 
 use crate::admin_service::{AdminService, AdminServiceAnswers, AdminServiceError, ExportError};
 use crate::site_file::{DistributionPointTable, SiteFile};
@@ -37,6 +38,7 @@ pub struct Site {
     admin_service: AdminServiceAnswers,
     live: Option<String>,
     access: Access,
+    shares: Shares,
     distribution_points: Vec<DistributionPoint>,
     management_points: Vec<ManagementPoint>,
 }
@@ -140,6 +142,18 @@ impl Site {
     /// Who we are to the site's servers.
     pub fn access(&self) -> &Access {
         &self.access
+    }
+
+    /// The same, whose shares are read by the threads of `shares`: a process that opens many sites has
+    /// one such set, so that few threads are left behind at a share that hangs.
+    #[must_use]
+    pub fn with_shares(self, shares: &Shares) -> Self {
+        Self { shares: shares.clone(), ..self }
+    }
+
+    /// The threads by which its shares are read.
+    pub fn shares(&self) -> &Shares {
+        &self.shares
     }
 
     /// The live AdminService that `site.toml` names; `None` if it names a folder.
@@ -258,8 +272,16 @@ impl Described {
     fn with(self, admin_service: AdminServiceAnswers) -> Site {
         let live = self.is_live().then(|| self.admin_service.clone());
         let Self { file, code, distribution_points, management_points, .. } = self;
-        let access = Access::anonymous();
-        Site { file, code, admin_service, live, access, distribution_points, management_points }
+        Site {
+            file,
+            code,
+            admin_service,
+            live,
+            access: Access::anonymous(),
+            shares: Shares::default(),
+            distribution_points,
+            management_points,
+        }
     }
 }
 

@@ -22,6 +22,7 @@ pub mod pack;
 pub mod recipe;
 pub mod scrub;
 pub mod staging;
+mod uploads;
 pub mod view;
 
 pub use chunks::{CHUNK, HEADER_BYTES};
@@ -35,4 +36,5 @@ pub use options::StoreOptions;
 pub use pack::{PackIndex, PackReader, PackWriter};
 pub use recipe::Recipe;
 pub use staging::StagingFile;
+pub use uploads::{Stalled, UploadFloor};
 pub use view::ComposedView;

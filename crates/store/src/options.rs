@@ -12,6 +12,7 @@ use object_store::gcp::{GoogleCloudStorage, GoogleCloudStorageBuilder, GoogleCon
 use crate::error::StoreError;
 use crate::lent::LentCredentials;
 use crate::location::Cloud;
+use crate::uploads::{UploadFloor, WatchedUploads};
 
 /// Settings of the clients, by the names that the clouds' own tools use in the environment
 /// (`AWS_ENDPOINT`, `AWS_ALLOW_HTTP`, `AWS_REGION`, `AWS_ACCESS_KEY_ID`, …;
@@ -27,10 +28,11 @@ pub struct StoreOptions {
     no_part_copy: bool,
     /// What S3 is reached with in place of credentials among the settings.
     lent: Option<LentCredentials>,
+    upload_floor: UploadFloor,
 }
 
-/// Most seconds that one request may take, with its body: 16 MiB of an upload at 140 KiB/s. Requests are
-/// sent again, so a server or a line that died without a word costs minutes and no build.
+/// Most seconds that one request may take. Requests are sent again, so a server or a line that died without
+/// a word costs minutes and no build. Of an upload it is the time for the answer alone.
 const REQUEST_SECONDS: &str = "120 seconds";
 const PART_COPY: &str = "PRESTAGE_S3_PART_COPY";
 /// Settings of S3 that say where it is and how it is spoken to, and nothing of who speaks.
@@ -105,6 +107,12 @@ impl StoreOptions {
         self.settings.get(name).map(String::as_str)
     }
 
+    /// The same with another floor for the progress of uploads.
+    #[must_use]
+    pub fn with_upload_floor(self, upload_floor: UploadFloor) -> Self {
+        Self { upload_floor, ..self }
+    }
+
     /// Whether the S3 server may be asked to copy parts by itself.
     pub(crate) fn part_copy(&self) -> bool {
         !self.no_part_copy
@@ -125,6 +133,7 @@ impl StoreOptions {
 
     fn s3_builder(&self) -> AmazonS3Builder {
         let limited = AmazonS3Builder::new()
+            .with_http_connector(WatchedUploads(self.upload_floor))
             .with_config(AmazonS3ConfigKey::Client(ClientConfigKey::Timeout), REQUEST_SECONDS);
         let builder = self
             .settings_of("AWS_")
@@ -165,6 +174,7 @@ impl StoreOptions {
 
     fn azure_builder(&self) -> MicrosoftAzureBuilder {
         let limited = MicrosoftAzureBuilder::new()
+            .with_http_connector(WatchedUploads(self.upload_floor))
             .with_config(AzureConfigKey::Client(ClientConfigKey::Timeout), REQUEST_SECONDS);
         self.settings_of("AZURE_")
             .fold(limited, |builder, (key, value)| builder.with_config(key, value))
@@ -185,6 +195,7 @@ impl StoreOptions {
 
     fn google_builder(&self) -> GoogleCloudStorageBuilder {
         let limited = GoogleCloudStorageBuilder::new()
+            .with_http_connector(WatchedUploads(self.upload_floor))
             .with_config(GoogleConfigKey::Client(ClientConfigKey::Timeout), REQUEST_SECONDS);
         self.settings_of("GOOGLE_")
             .fold(limited, |builder, (key, value)| builder.with_config(key, value))

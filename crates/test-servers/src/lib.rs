@@ -5,6 +5,7 @@
 
 pub mod admin_service;
 pub mod apache;
+pub mod hung_mount;
 pub mod iis;
 pub mod kerberos;
 pub mod oidc;

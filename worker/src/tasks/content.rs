@@ -10,6 +10,7 @@ use std::{
 use prestage_access::Access;
 use prestage_configmgr::distribution_point::{ContentPlace, FileOfContent, RemoteFile};
 use prestage_proto::v1;
+use prestage_shares::{NoThread, Shares};
 use prestage_wim::{RangeRead, codec::FileToEncode};
 use tokio::runtime::Handle;
 
@@ -18,7 +19,6 @@ use super::{
     error::{SourceAttempt, TaskError},
     ranges::{RemoteRanges, ShareRanges},
 };
-use crate::shares::{NoThread, Shares};
 
 /// Why one distribution point could not give a content.
 pub enum SourceProblem {
@@ -151,7 +151,7 @@ impl FileAt {
         let (place, file, access) = (self.place.clone(), self.file.clone(), self.access.clone());
         let runtime = self.runtime.clone();
         let open = move || place.open(&file, offset, bytes, &access, &runtime);
-        self.shares.open(&self.distribution_point, bytes, &self.runtime, open)
+        self.shares.open(&self.distribution_point, bytes, open)
     }
 
     /// It to be read by ranges.
@@ -159,9 +159,8 @@ impl FileAt {
         let Some(path) = self.local_path().await? else {
             return Ok(Arc::new(RemoteRanges(self.remote()?)));
         };
-        let (shares, point) = (self.shares.clone(), self.distribution_point.clone());
-        let (file, size) = shares.open_file(&point, path).await?;
-        Ok(Arc::new(ShareRanges { shares, point, file, size, name: self.file.path.clone() }))
+        let file = self.shares.open_file(&self.distribution_point, path).await?;
+        Ok(Arc::new(ShareRanges { file, name: self.file.path.clone() }))
     }
 
     /// It over HTTP.

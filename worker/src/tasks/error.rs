@@ -1,6 +1,7 @@
 //! Why a task failed, and the one place that says so to people and to the scheduler.
 
 use prestage_proto::v1;
+use prestage_shares::NoThread;
 use prestage_store::{
     StoreError,
     compose::ComposeError,
@@ -8,7 +9,7 @@ use prestage_store::{
 };
 use prestage_wim::WimError;
 
-use crate::{disk::NoRoom, shares::NoThread};
+use crate::disk::NoRoom;
 
 /// Why a task failed.
 #[derive(Debug, thiserror::Error)]

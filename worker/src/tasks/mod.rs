@@ -32,6 +32,7 @@ use std::{
 
 use prestage_access::Access;
 use prestage_proto::v1::{self, task::Work, task_result};
+use prestage_shares::Shares;
 use prestage_store::{
     Composer, ObjectUrl, Objects, PackKey, StoreOptions, keys::KeyError, pack::PackIndex,
 };
@@ -45,7 +46,6 @@ pub use past_reads::PastReads;
 use crate::{
     disk::{Disk, Room},
     memory::Memory,
-    shares::Shares,
 };
 use encode::MadePack;
 

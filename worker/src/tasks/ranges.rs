@@ -1,24 +1,17 @@
 //! Files of distribution points, read by ranges.
 
-use std::{fs::File, io, ops::Range, sync::Arc};
+use std::ops::Range;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use prestage_configmgr::distribution_point::RemoteFile;
+use prestage_shares::ShareFile;
 use prestage_wim::RangeRead;
-
-use crate::shares::Shares;
 
 /// A file on a share, read by ranges.
 pub struct ShareRanges {
-    /// Its threads.
-    pub shares: Shares,
-    /// The distribution point's name.
-    pub point: String,
     /// The open file.
-    pub file: Arc<File>,
-    /// Its bytes.
-    pub size: u64,
+    pub file: ShareFile,
     /// Its path inside the content.
     pub name: String,
 }
@@ -26,7 +19,7 @@ pub struct ShareRanges {
 #[async_trait]
 impl RangeRead for ShareRanges {
     fn size(&self) -> u64 {
-        self.size
+        self.file.size()
     }
 
     fn name(&self) -> String {
@@ -34,8 +27,7 @@ impl RangeRead for ShareRanges {
     }
 
     async fn read(&self, range: Range<u64>) -> prestage_wim::Result<Bytes> {
-        let bytes = usize::try_from(range.end - range.start).map_err(io::Error::other)?;
-        Ok(self.shares.read_at(&self.point, self.file.clone(), range.start, bytes).await?)
+        Ok(self.file.read(range).await?)
     }
 }
 

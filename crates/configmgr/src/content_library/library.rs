@@ -11,6 +11,9 @@ use super::verifying::VerifyingReader;
 use crate::ini::Ini;
 use crate::text;
 
+/// Called after each look at a file or folder: whoever waits for a share sees that it answers.
+pub(super) type Looked<'a> = &'a dyn Fn();
+
 /// What `PkgLib` says of a package: which content is current.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PackageEntry {
@@ -57,23 +60,28 @@ pub struct ContentLibrary {
 impl ContentLibrary {
     /// Opens the library in folder `root` (an `SCCMContentLib`).
     pub fn open(root: &Path) -> Result<Self, LibraryError> {
-        let pkg_lib = part(root, "PkgLib")?;
-        let data_lib = part(root, "DataLib")?;
+        Self::open_watched(root, &|| ())
+    }
+
+    /// The same, which calls `looked` after each look at a file or folder.
+    pub(super) fn open_watched(root: &Path, looked: Looked<'_>) -> Result<Self, LibraryError> {
+        let pkg_lib = part(root, "PkgLib", looked)?;
+        let data_lib = part(root, "DataLib", looked)?;
         let mut packages = HashMap::new();
-        for (name, path, is_folder) in entries(&pkg_lib)? {
+        for (name, path, is_folder) in entries(&pkg_lib, looked)? {
             if let (Some(id), false) = (without_ini(&name), is_folder) {
                 packages.insert(id.to_ascii_uppercase(), path);
             }
         }
         let (mut content_folders, mut content_inis) = (HashMap::new(), HashMap::new());
-        for (name, path, is_folder) in entries(&data_lib)? {
+        for (name, path, is_folder) in entries(&data_lib, looked)? {
             if is_folder {
                 content_folders.insert(name.to_ascii_uppercase(), path);
             } else if let Some(id) = without_ini(&name) {
                 content_inis.insert(id.to_ascii_uppercase(), path);
             }
         }
-        let file_libs = file_libs(root);
+        let file_libs = file_libs(root, looked);
         Ok(Self { root: root.to_owned(), file_libs, packages, content_folders, content_inis })
     }
 
@@ -109,6 +117,15 @@ impl ContentLibrary {
     /// Lists a content from `DataLib`. Each file is checked to be in a `FileLib` with its size, not
     /// for its bytes: that is [`VerifyingReader`]'s work when they are read.
     pub fn list(&self, content_id: &str) -> Result<ContentListing, LibraryError> {
+        self.list_watched(content_id, &|| ())
+    }
+
+    /// The same, which calls `looked` after each look at a file or folder.
+    pub(super) fn list_watched(
+        &self,
+        content_id: &str,
+        looked: Looked<'_>,
+    ) -> Result<ContentListing, LibraryError> {
         let key = content_id.to_ascii_uppercase();
         let Some(folder) = self.content_folders.get(&key) else {
             return Err(LibraryError::NoContent {
@@ -120,9 +137,10 @@ impl ContentLibrary {
             Some(path) => read_ini(path)?.get("Info", "Hash").map(str::to_owned),
             None => None,
         };
-        let (files, directories) = listing_reader::read(content_id, folder)?;
+        let (files, directories) = listing_reader::read(content_id, folder, looked)?;
         for file in &files {
             self.check_stored(content_id, file)?;
+            looked();
         }
         ContentListing::new(content_id.to_owned(), files, directories, hash)
     }
@@ -166,7 +184,9 @@ pub fn open_file(
 fn find_stored(library: &Path, sha256: &[u8; 32], file: &str) -> Result<PathBuf, LibraryError> {
     let own = [library.join("FileLib")];
     match stored(library, &own, sha256, file) {
-        Err(LibraryError::FileMissing { .. }) => stored(library, &file_libs(library), sha256, file),
+        Err(LibraryError::FileMissing { .. }) => {
+            stored(library, &file_libs(library, &|| ()), sha256, file)
+        }
         found => found,
     }
 }
@@ -195,7 +215,7 @@ fn stored(
 
 /// The library's own `FileLib` first, then those of sibling folders `SCCMContentLib<D>` (or the share
 /// name with `$`), which hold `FileLib` only. What cannot be listed counts as not there.
-fn file_libs(root: &Path) -> Vec<PathBuf> {
+fn file_libs(root: &Path, looked: Looked<'_>) -> Vec<PathBuf> {
     let mut libraries = vec![root.to_owned()];
     let beside = root.parent().map(|parent| match parent.as_os_str().is_empty() {
         true => Path::new("."),
@@ -214,7 +234,7 @@ fn file_libs(root: &Path) -> Vec<PathBuf> {
         siblings.sort();
         libraries.extend(siblings);
     }
-    libraries.iter().filter_map(|library| part(library, "FileLib").ok()).collect()
+    libraries.iter().filter_map(|library| part(library, "FileLib", looked).ok()).collect()
 }
 
 fn is_drive_library(name: &str) -> bool {
@@ -224,12 +244,12 @@ fn is_drive_library(name: &str) -> bool {
 }
 
 /// The folder `name` in `root`, whatever its case.
-fn part(root: &Path, name: &'static str) -> Result<PathBuf, LibraryError> {
+fn part(root: &Path, name: &'static str, looked: Looked<'_>) -> Result<PathBuf, LibraryError> {
     let exact = root.join(name);
     if exact.is_dir() {
         return Ok(exact);
     }
-    entries(root)?
+    entries(root, looked)?
         .into_iter()
         .find(|(found, _, is_folder)| *is_folder && found.eq_ignore_ascii_case(name))
         .map(|(_, path, _)| path)
@@ -237,12 +257,16 @@ fn part(root: &Path, name: &'static str) -> Result<PathBuf, LibraryError> {
 }
 
 /// Name, path and whether it is a folder, of all in `folder` with a Unicode name.
-fn entries(folder: &Path) -> Result<Vec<(String, PathBuf, bool)>, LibraryError> {
+fn entries(
+    folder: &Path,
+    looked: Looked<'_>,
+) -> Result<Vec<(String, PathBuf, bool)>, LibraryError> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).map_err(LibraryError::io(folder))? {
         let path = entry.map_err(LibraryError::io(folder))?.path();
         if let Some(name) = path.file_name().and_then(|name| name.to_str()) {
             let is_folder = path.is_dir();
+            looked();
             found.push((name.to_owned(), path, is_folder));
         }
     }

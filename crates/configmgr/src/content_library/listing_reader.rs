@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::error::LibraryError;
-use super::library::{read_ini, without_ini};
+use super::library::{Looked, read_ini, without_ini};
 use super::listing::ListedFile;
 use super::names::{NameProblem, check_path};
 use crate::ini::Ini;
@@ -14,6 +14,7 @@ use crate::ini::Ini;
 pub(super) fn read(
     content_id: &str,
     folder: &Path,
+    looked: Looked<'_>,
 ) -> Result<(Vec<ListedFile>, Vec<String>), LibraryError> {
     let (mut files, mut directories) = (Vec::new(), Vec::new());
     let mut stack: Vec<(PathBuf, String)> = vec![(folder.to_owned(), String::new())];
@@ -37,6 +38,7 @@ pub(super) fn read(
             } else {
                 return Err(LibraryError::Stray { path });
             }
+            looked();
         }
     }
     Ok((files, directories))

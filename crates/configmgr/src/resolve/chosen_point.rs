@@ -1,10 +1,11 @@
 //! A distribution point that the spec chose, opened in the way that the site file names.
 
 use prestage_access::Access;
+use prestage_shares::Shares;
 use tokio::runtime::Handle;
 
 use super::resolution::ContentKind;
-use crate::content_library::{ContentLibrary, ContentListing, LibraryError, PackageEntry};
+use crate::content_library::{ContentListing, LibraryError, LibraryOnShare, PackageEntry};
 use crate::distribution_point::{ContentPlace, HttpLibrary, NamedContent, Shown};
 use crate::site::DistributionPoint;
 
@@ -16,7 +17,7 @@ pub(super) struct ChosenPoint {
 }
 
 pub(super) enum Library {
-    Local(ContentLibrary),
+    Local(LibraryOnShare),
     Http(HttpLibrary),
 }
 
@@ -26,17 +27,21 @@ impl ChosenPoint {
     pub(super) fn open(
         point: &DistributionPoint,
         access: &Access,
+        shares: &Shares,
     ) -> Option<(Self, Option<String>)> {
         let by_path = point.content_library.clone().map(ContentPlace::Library);
         let address = point.url.as_deref().map(|url| ContentPlace::new(url.trim()));
         let address = address.filter(|place| matches!(place, ContentPlace::Http(_)));
         let mut places = by_path.into_iter().chain(address);
         let mut named = places.next()?;
-        let mut library = Library::open(&named, access).map_err(|error| error.to_string());
+        let open = |place: &ContentPlace| {
+            Library::open(place, &point.name, access, shares).map_err(|error| error.to_string())
+        };
+        let mut library = open(&named);
         let mut trouble = None;
         if let (Err(error), Some(other)) = (&library, places.next()) {
             trouble = Some(format!("its address is used instead of its content library: {error}"));
-            library = Library::open(&other, access).map_err(|error| error.to_string());
+            library = open(&other);
             named = other;
         }
         if let Err(error) = &library {
@@ -70,9 +75,16 @@ impl ChosenPoint {
 }
 
 impl Library {
-    fn open(place: &ContentPlace, access: &Access) -> Result<Self, LibraryError> {
+    fn open(
+        place: &ContentPlace,
+        name: &str,
+        access: &Access,
+        shares: &Shares,
+    ) -> Result<Self, LibraryError> {
         match place {
-            ContentPlace::Library(folder) => ContentLibrary::open(folder).map(Self::Local),
+            ContentPlace::Library(folder) => {
+                LibraryOnShare::open(folder, name, shares).map(Self::Local)
+            }
             ContentPlace::Http(url) => {
                 let runtime = Handle::try_current().map_err(|error| LibraryError::Remote {
                     address: url.to_string(),

@@ -58,7 +58,8 @@ impl Holdings {
             if points.iter().any(|chosen| chosen.name == point.name) {
                 continue;
             }
-            let Some((chosen, trouble)) = ChosenPoint::open(point, site.access()) else {
+            let Some((chosen, trouble)) = ChosenPoint::open(point, site.access(), site.shares())
+            else {
                 problems.push(Problem::DistributionPointAddress {
                     name: point.name.clone(),
                     url: point.url.clone().unwrap_or_default(),

@@ -4,6 +4,7 @@ use crate::error::StoreError;
 use crate::keys::KeyError;
 use crate::location::UrlError;
 use crate::recipe::TilingError;
+use crate::uploads::Stalled;
 
 /// A step of a composition failed.
 #[derive(Debug, thiserror::Error)]
@@ -100,6 +101,16 @@ pub enum ComposeError {
         /// What happened; the address is taken out, for it is signed.
         source: reqwest::Error,
     },
+    /// The server stopped taking an upload's bytes, or does not answer it.
+    #[error("gave up the request to {action} {dst}: {source}; check the network")]
+    Stalled {
+        /// What was asked for, as a verb.
+        action: String,
+        /// The output's address.
+        dst: String,
+        /// How far it came.
+        source: Stalled,
+    },
     /// The output is there but not what was composed.
     #[error("{dst} has {found} bytes instead of {expected}; remove it and build again")]
     Size {
@@ -115,14 +126,16 @@ pub enum ComposeError {
 impl ComposeError {
     /// Whether the same request should be sent again at once: no client library did so already.
     pub(super) fn is_worth_repeating(&self) -> bool {
-        matches!(self, Self::Unreachable { .. } | Self::Refused { .. }) && self.is_transient()
+        let sent_once =
+            matches!(self, Self::Unreachable { .. } | Self::Stalled { .. } | Self::Refused { .. });
+        sent_once && self.is_transient()
     }
 
     /// Whether the same step may succeed later without anybody's doing.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Store(error) => error.is_transient(),
-            Self::Unreachable { .. } => true,
+            Self::Unreachable { .. } | Self::Stalled { .. } => true,
             Self::Refused { status, code, .. } => is_transient_refusal(*status, code),
             _ => false,
         }

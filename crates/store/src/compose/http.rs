@@ -10,6 +10,7 @@ use object_store::PutPayload;
 use serde::Deserialize;
 
 use super::error::ComposeError;
+use crate::uploads::{Sent, Stalled, UploadFloor, counted, while_it_gets_on};
 
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 /// A server may be silent for long while it copies a gibibyte.
@@ -42,13 +43,14 @@ impl Http {
         step: &Step,
         request: Request<PutPayload>,
     ) -> Result<Answer, ComposeError> {
+        let (request, progress) = streamed(request);
         let sent = async {
-            let request = request.map(streamed).try_into()?;
-            let answer = self.client()?.execute(request).await?;
+            let answer = self.client()?.execute(request.try_into()?).await?;
             let status = answer.status().as_u16();
             Ok(Answer { status, body: limited(answer).await? })
         };
-        sent.await.map_err(|source| step.unreachable(source))
+        let sent = while_it_gets_on(sent, progress, UploadFloor::default(), ANSWER_WITHIN).await;
+        sent.map_err(|stalled| step.stalled(stalled))?.map_err(|source| step.unreachable(source))
     }
 
     fn client(&self) -> Result<&reqwest::Client, reqwest::Error> {
@@ -66,11 +68,16 @@ impl Http {
 
 /// The pieces of a body are sent as they are, without being put together first. Whoever asks has
 /// set the length.
-fn streamed(body: PutPayload) -> reqwest::Body {
-    match body.content_length() {
+fn streamed(request: Request<PutPayload>) -> (Request<reqwest::Body>, Sent) {
+    let (head, body) = request.into_parts();
+    let bytes = body.content_length();
+    let pieces = stream::iter(body.into_iter().map(std::io::Result::Ok));
+    let (pieces, sent) = counted(bytes as u64, pieces);
+    let body = match bytes {
         0 => reqwest::Body::from(Bytes::new()),
-        _ => reqwest::Body::wrap_stream(stream::iter(body.into_iter().map(std::io::Result::Ok))),
-    }
+        _ => reqwest::Body::wrap_stream(pieces),
+    };
+    (Request::from_parts(head, body), sent)
 }
 
 async fn limited(mut answer: reqwest::Response) -> Result<Vec<u8>, reqwest::Error> {
@@ -104,6 +111,10 @@ impl Step {
     pub fn unsendable(&self, source: http::Error) -> ComposeError {
         let message = source.to_string();
         self.refused(0, Refusal { code: None, message: Some(message) })
+    }
+
+    fn stalled(&self, source: Stalled) -> ComposeError {
+        ComposeError::Stalled { action: self.action.clone(), dst: self.dst.clone(), source }
     }
 
     fn unreachable(&self, source: reqwest::Error) -> ComposeError {

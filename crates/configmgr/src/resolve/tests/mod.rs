@@ -1,4 +1,5 @@
 mod exports;
+mod hung_share;
 
 use std::fs;
 use std::path::PathBuf;
