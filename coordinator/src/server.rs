@@ -1,6 +1,10 @@
 //! A coordinator put together: on a socket, or inside a process with a pipe for a network.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use hyper_util::rt::TokioIo;
 use prestage_access::Access;
@@ -303,6 +307,14 @@ fn lending(settings: &CoordinatorSettings) -> Result<Option<Lending>, Coordinato
     let options = StoreOptions::from_env();
     let lender = Lender::new(role, LENT_FOR, &options)?;
     Ok(Some(Lending::new(lender, options.shown(), LENT_FOR)))
+}
+
+/// The keys that a setting names, or the one in the data folder.
+pub fn seal_keys(named: &[KeySource], data_dir: &Path) -> Vec<KeySource> {
+    match named {
+        [] => vec![KeySource::File(data_dir.join("seal.key"))],
+        named => named.to_vec(),
+    }
 }
 
 fn new_id() -> String {
