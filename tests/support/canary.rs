@@ -3,7 +3,7 @@
 
 use std::{
     fs::{self, File},
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Output, Stdio},
 };
 
@@ -416,7 +416,7 @@ fn der(path: &Path) -> Vec<u8> {
 }
 
 /// The last bytes of an RSA key: of its last private number.
-fn end_of_key(path: &PathBuf) -> Vec<u8> {
+fn end_of_key(path: &Path) -> Vec<u8> {
     let der = der(path);
     der[der.len() - 40..].to_vec()
 }

@@ -13,6 +13,7 @@
 
 use std::{process::Stdio, time::Duration};
 
+use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
     process::{Child, ChildStdin, Command},
@@ -75,11 +76,20 @@ impl KeyCommand {
         if let Some(path) = std::env::var_os("PATH") {
             command.env("PATH", path);
         }
+        // A group of its own: what a script has started ends with it.
+        command.process_group(0);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let child = command
             .spawn()
             .map_err(|error| self.failed(verb, format!("can't be started: {error}")))?;
+        let group = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
         let answered = timeout(self.within, converse(child, input)).await;
+        if answered.is_err()
+            && let Some(group) = group
+        {
+            // It may have ended just now.
+            let _ = kill_process_group(group, Signal::KILL);
+        }
         let late = || format!("did not end within {} s", self.within.as_secs_f32());
         let answered = answered.map_err(|_| self.failed(verb, late()))?;
         let Conversation { ended, answer, complaint } =
@@ -177,7 +187,7 @@ mod tests {
     async fn one_that_hangs_is_ended() {
         let folder = tempfile::tempdir().unwrap();
         let pid = folder.path().join("pid");
-        let mut hanging = shell(&format!("echo $$ > {}; exec sleep 600", pid.display()));
+        let mut hanging = shell(&format!("sleep 600 & echo $! > {}; wait", pid.display()));
         hanging.within = Duration::from_secs(2);
         let error = hanging.name().await.unwrap_err().to_string();
         assert!(error.contains("did not end within 2 s"), "{error}");

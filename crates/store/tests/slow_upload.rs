@@ -126,7 +126,7 @@ async fn upload(
     let over_the_line = Objects::open_with(&url, &options).await.unwrap();
     let (key, body) = (ObjectKey::new("slow").unwrap(), body());
     let start = Instant::now();
-    let put = over_the_line.put_small(&key, body.clone().into(), PutRule::Overwrite);
+    let put = over_the_line.put_small(&key, body.clone(), PutRule::Overwrite);
     let _ = put.await.unwrap();
     let took = start.elapsed();
     let stored = server.open("s3://packs").await.get(&key, u64::MAX).await.unwrap();

@@ -289,8 +289,8 @@ impl fmt::Debug for VariableValue {
     }
 }
 
-/// The prestart command.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// The prestart command. Values of variables may stand in its line, so `Debug` does not show it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Prestart {
     /// The command line.
@@ -299,6 +299,12 @@ pub struct Prestart {
     /// The package that holds what the command needs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub package: Option<PackageId>,
+}
+
+impl std::fmt::Debug for Prestart {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Prestart").field("package", &self.package).finish_non_exhaustive()
+    }
 }
 
 /// How hard new content is compressed.

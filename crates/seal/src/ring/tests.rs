@@ -56,7 +56,7 @@ async fn opens_only_with_its_key_and_context() {
 async fn a_rotation_wraps_the_data_key_anew_and_leaves_the_secret_alone() {
     let folder = tempfile::tempdir().unwrap();
     let (old, new) = (file(folder.path(), "old"), file(folder.path(), "new"));
-    let sealed = ring(&[old.clone()]).await.seal(b"secret", CONTEXT).await.unwrap();
+    let sealed = ring(std::slice::from_ref(&old)).await.seal(b"secret", CONTEXT).await.unwrap();
     let both = ring(&[new.clone(), old]).await;
     assert_eq!(both.unseal(&sealed, CONTEXT).await.unwrap().expose(), b"secret");
     let rewrapped = both.rewrap(&sealed, CONTEXT).await.unwrap().unwrap();
@@ -75,7 +75,7 @@ async fn a_rotation_wraps_the_data_key_anew_and_leaves_the_secret_alone() {
 async fn a_program_keeps_its_key_to_itself() {
     let folder = tempfile::tempdir().unwrap();
     let (program, old) = (program(folder.path()), file(folder.path(), "old"));
-    let in_file = ring(&[old.clone()]).await.seal(b"secret", CONTEXT).await.unwrap();
+    let in_file = ring(std::slice::from_ref(&old)).await.seal(b"secret", CONTEXT).await.unwrap();
     let ring = ring(&[program.clone(), old]).await;
     let sealed = ring.seal(b"secret", CONTEXT).await.unwrap();
     assert_eq!(ring.unseal(&sealed, CONTEXT).await.unwrap().expose(), b"secret");
