@@ -47,6 +47,10 @@ fleet *ARGS:
 fuzz SECONDS='60' *TARGETS:
     ./fuzz.sh {{SECONDS}} {{TARGETS}}
 
+# Licences, banned libraries, sources and advisories of dependencies
+deny:
+    ./deny.sh
+
 # Build the sample medium into ./sample-out
 sample:
     ./sample.sh

