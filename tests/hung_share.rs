@@ -26,7 +26,7 @@ fn a_medium_is_planned_and_built_from_the_other_one() {
     let build = [OsStr::new("build"), spec.as_os_str(), OsStr::new("--json")];
     let patience = PATIENCE.map(OsStr::new);
     let built = ok(&prestage(&demo, [&build[..], &places[..], &patience[..]].concat()));
-    let warnings = built["warnings"].to_string();
+    let warnings = built["report"]["warnings"].to_string();
     assert!(warnings.contains("dp1") && warnings.contains("the share does not answer"), "{built}");
     let verified =
         ok(&prestage(&demo, [OsStr::new("verify"), output.as_os_str(), OsStr::new("--json")]));

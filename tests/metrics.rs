@@ -96,7 +96,7 @@ fn queues_tasks_and_bytes_are_counted() {
     assert!(bytes("read") > made, "{fleet:?}");
 }
 
-/// A store that copies parts by itself has most of a medium copied.
+/// A store that copies parts by itself has all of a medium copied.
 #[test]
 fn what_a_bucket_copies_is_told_from_what_workers_send() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
@@ -127,7 +127,8 @@ fn what_a_bucket_copies_is_told_from_what_workers_send() {
     let fleet = scrape(&metrics);
     let bytes = |way: &str| fleet[&format!("prestage_bytes_total{{way={way}}}")];
     let (copied, uploaded) = (bytes("copied"), bytes("uploaded"));
-    assert!(uploaded > 0.0 && copied > 2.0 * uploaded, "{copied} copied, {uploaded} sent");
+    // The glue is an object of the same server, so all of the medium is copied there.
+    assert!(copied > 0.0 && uploaded == 0.0, "{copied} copied, {uploaded} sent");
 }
 
 #[test]
