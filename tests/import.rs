@@ -65,4 +65,9 @@ fn standard_input_is_read_and_other_text_refused() {
     let arguments: [&OsStr; 2] = ["import-cmdlet".as_ref(), script.as_os_str()];
     let said = refused(&prestage(&demo, arguments), 2);
     assert!(said.contains("no New-CMPrestageMedia") && said.contains("other.ps1"), "{said}");
+    // The command stands within what was read of it before: it must not count.
+    let long = format!("{SCRIPT}{}", " ".repeat(4 << 20));
+    std::fs::write(&script, long).unwrap();
+    let said = refused(&prestage(&demo, arguments), 2);
+    assert!(said.contains("more than 4194304 bytes"), "{said}");
 }

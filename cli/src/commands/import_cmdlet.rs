@@ -43,15 +43,19 @@ fn not_carried(draft: &Draft) -> Vec<Value> {
 /// Scripts are UTF-8, or what Windows' editors write besides.
 fn read(path: &Path) -> Result<String, CliError> {
     let mut bytes = Vec::new();
+    // One byte more shows a script that is too long.
+    let most = SCRIPT_BYTES_MAX + 1;
     let got = match path == Path::new("-") {
-        true => io::stdin().take(SCRIPT_BYTES_MAX).read_to_end(&mut bytes),
-        false => std::fs::File::open(path)
-            .and_then(|file| file.take(SCRIPT_BYTES_MAX).read_to_end(&mut bytes)),
+        true => io::stdin().take(most).read_to_end(&mut bytes),
+        false => std::fs::File::open(path).and_then(|file| file.take(most).read_to_end(&mut bytes)),
     };
     let wrong = |problem: String| {
         CliError::wrong(format!("{} can't be read: {problem}", path.display()), "name the script")
     };
     got.map_err(|error| wrong(error.to_string()))?;
+    if bytes.len() as u64 > SCRIPT_BYTES_MAX {
+        return Err(wrong(format!("it has more than {SCRIPT_BYTES_MAX} bytes")));
+    }
     prestage_configmgr::text::decode(&bytes).map_err(|error| wrong(error.to_string()))
 }
 

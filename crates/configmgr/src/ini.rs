@@ -1,5 +1,8 @@
 //! INI text as the content library keeps it: sections and keys, compared without case.
 
+/// An INI of `PkgLib` or `DataLib` has some hundred bytes.
+pub(crate) const INI_BYTES_MAX: usize = 1 << 20;
+
 /// A parsed INI text. Later keys of the same name are kept after earlier ones.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Ini {

@@ -18,6 +18,7 @@ mod site;
 mod site_file;
 pub mod task_sequence;
 pub mod text;
+mod whole_file;
 mod xml;
 
 pub use resolve::{ContentRequest, Resolution, ResolveErrors, resolve};

@@ -1,7 +1,6 @@
 //! A site: what `site.toml` says of it, and what its AdminService answers, now or when it was exported.
 
 use std::collections::HashSet;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -11,6 +10,10 @@ use prestage_shares::Shares;
 use crate::admin_service::{AdminService, AdminServiceAnswers, AdminServiceError, ExportError};
 use crate::site_file::{DistributionPointTable, SiteFile};
 use crate::text::{self, DecodeError};
+use crate::whole_file::read_whole;
+
+/// A `site.toml` has some KiB, with thousands of distribution points some hundred.
+const SITE_FILE_BYTES_MAX: u64 = 4 << 20;
 
 /// A distribution point that `site.toml` names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -308,7 +311,8 @@ fn place(base: &Path, path: &str) -> PathBuf {
 }
 
 fn read(file: &Path) -> Result<SiteFile, SiteError> {
-    let bytes = fs::read(file).map_err(|source| SiteError::Io { path: file.to_owned(), source })?;
+    let bytes = read_whole(file, SITE_FILE_BYTES_MAX)
+        .map_err(|source| SiteError::Io { path: file.to_owned(), source })?;
     let text = text::decode(&bytes)
         .map_err(|source| SiteError::Encoding { path: file.to_owned(), source })?;
     toml::from_str(&text).map_err(|error| {

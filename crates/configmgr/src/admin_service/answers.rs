@@ -11,6 +11,10 @@ use serde_json::{Map, Value};
 use super::error::ExportError;
 use super::row::{Origin, Record, Row};
 use crate::text;
+use crate::whole_file::read_whole;
+
+/// An exported class has all rows of a site in one file.
+const FILE_BYTES_MAX: u64 = 1 << 30;
 
 /// Answers, found by what they answer: class and key are compared without case. In the names of files,
 /// quotes and other characters may be percent-encoded, a numeric key may be quoted or not.
@@ -205,8 +209,8 @@ fn percent_decoded(name: &str) -> String {
 }
 
 fn read_json(path: &Path) -> Result<Value, ExportError> {
-    let bytes =
-        fs::read(path).map_err(|source| ExportError::Io { path: path.to_owned(), source })?;
+    let bytes = read_whole(path, FILE_BYTES_MAX)
+        .map_err(|source| ExportError::Io { path: path.to_owned(), source })?;
     let text = text::decode(&bytes)
         .map_err(|source| ExportError::Encoding { path: path.to_owned(), source })?;
     serde_json::from_str(&text).map_err(|error| ExportError::Json {

@@ -8,8 +8,9 @@ use super::error::LibraryError;
 use super::listing::{ContentListing, ListedFile};
 use super::listing_reader;
 use super::verifying::VerifyingReader;
-use crate::ini::Ini;
+use crate::ini::{INI_BYTES_MAX, Ini};
 use crate::text;
+use crate::whole_file::read_whole;
 
 /// Called after each look at a file or folder: whoever waits for a share sees that it answers.
 pub(super) type Looked<'a> = &'a dyn Fn();
@@ -281,7 +282,7 @@ pub(crate) fn without_ini(name: &str) -> Option<&str> {
 }
 
 pub(super) fn read_ini(path: &Path) -> Result<Ini, LibraryError> {
-    let bytes = fs::read(path).map_err(LibraryError::io(path))?;
+    let bytes = read_whole(path, INI_BYTES_MAX as u64).map_err(LibraryError::io(path))?;
     let text = text::decode(&bytes)
         .map_err(|source| LibraryError::Encoding { path: path.to_owned(), source })?;
     Ok(Ini::parse(&text))

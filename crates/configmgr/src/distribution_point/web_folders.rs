@@ -10,7 +10,7 @@ use url::Url;
 
 use super::folder_listing::{Entry, filetime, of_multistatus, of_page};
 use crate::content_library::LibraryError;
-use crate::ini::Ini;
+use crate::ini::{INI_BYTES_MAX, Ini};
 use crate::text;
 
 /// What clients call themselves (reference: section 4.3).
@@ -20,8 +20,6 @@ const PROPFIND: &str =
     "<?xml version=\"1.0\" encoding=\"utf-8\"?><propfind xmlns=\"DAV:\"><allprop/></propfind>";
 /// A folder's listing may have a hundred thousand entries.
 const LISTING_BYTES_MAX: usize = 64 << 20;
-/// An INI of DataLib has some hundred bytes.
-const INI_BYTES_MAX: usize = 1 << 20;
 
 /// A distribution point's web server.
 #[derive(Debug, Clone)]
