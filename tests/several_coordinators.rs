@@ -239,6 +239,6 @@ fn what_is_wrong_with_the_state_is_told_without_its_password() {
     assert!(told.contains("postgres://user@host/database") && !told.contains(PASSWORD), "{told}");
     // Nobody else could reach it.
     let state = postgres.url_without_password();
-    let args = ["coordinator", "--listen", "0.0.0.0:0", "--state", &state];
+    let args = ["coordinator", "--insecure", "--listen", "0.0.0.0:0", "--state", &state];
     assert!(support::refused(&prestage(&demo, args), 2).contains("--advertise"));
 }
