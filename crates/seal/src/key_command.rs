@@ -11,7 +11,7 @@
 //! So no key is ever among arguments, in an environment or in a file. The program has no environment
 //! but `PATH`: what this process has there may be secret.
 
-use std::{process::Stdio, time::Duration};
+use std::{io::ErrorKind, process::Stdio, time::Duration};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::{
@@ -122,9 +122,12 @@ async fn converse(mut child: Child, input: &[u8]) -> std::io::Result<Conversatio
     let complaint = hear(stderr, COMPLAINT_BYTES_MAX);
     let (told, answer, complaint, ended) = tokio::join!(told, answer, complaint, child.wait());
     let conversation = Conversation { ended: ended?, answer: answer?, complaint: complaint? };
-    // One that fails need not have listened.
-    if conversation.ended.success() {
-        told?;
+    // One that fails need not have listened; one that ended well is judged by its answer.
+    match told {
+        Err(error) if conversation.ended.success() && error.kind() != ErrorKind::BrokenPipe => {
+            return Err(error);
+        }
+        _ => {}
     }
     Ok(conversation)
 }
@@ -219,7 +222,7 @@ mod tests {
 
     #[tokio::test]
     async fn it_has_no_environment_but_the_path() {
-        // SAFETY is not asked for: the variables of the test's own process are enough.
+        // The variables of the test's own process are enough.
         assert!(std::env::var_os("CARGO_MANIFEST_DIR").is_some());
         let seen = shell("env | cut -d= -f1 | sort | tr '\\n' ' '").name().await.unwrap();
         let own = ["PATH", "PWD", "OLDPWD", "SHLVL", "_"];
