@@ -58,14 +58,28 @@ fn check_volumes(task: &v1::AssembleTask, assembled: &v1::AssembleResult) -> Res
     let asked = folder(&task.output);
     let first = assembled.volumes.first().ok_or_else(elsewhere)?;
     same(&task.output, &first.output, "a medium for another place")?;
+    if task.split_bytes == 0 && assembled.volumes.len() > 1 {
+        return Err(elsewhere());
+    }
     for volume in &assembled.volumes {
         let goes_to = UploadToken::from(volume.upload.clone()).output().ok();
         let is_there = goes_to.is_some() && goes_to == ObjectUrl::parse(&volume.output).ok();
         if folder(&volume.output) != asked || !is_there {
             return Err(elsewhere());
         }
+        check_ranges(&volume.parts)?;
     }
     Ok(())
+}
+
+/// Ranges of parts follow on one another: merges are made of them as they are.
+fn check_ranges(ranges: &[v1::PartRange]) -> Result<(), NotAsked> {
+    let is_range = |range: &v1::PartRange| range.first <= range.last;
+    let follows = |two: &[v1::PartRange]| two[0].last.checked_add(1) == Some(two[1].first);
+    if ranges.iter().all(is_range) && ranges.windows(2).all(follows) {
+        return Ok(());
+    }
+    Err(NotAsked { what: "a medium whose parts don't follow on one another".into() })
 }
 
 /// All parts of the range, each once.
@@ -133,6 +147,17 @@ mod tests {
         {
             assert!(!fits(merge(), parts(volume, numbers)), "{volume} {numbers:?}");
         }
+    }
+
+    #[test]
+    fn ranges_follow_on_one_another() {
+        let range = |&(first, last): &(u32, u32)| v1::PartRange { first, last, bytes: 1 };
+        let check = |ranges: &[(u32, u32)]| {
+            check_ranges(&ranges.iter().map(range).collect::<Vec<_>>()).is_ok()
+        };
+        assert!(check(&[(0, 3), (4, 4), (5, 9)]) && check(&[]));
+        assert!(!check(&[(3, 0)]) && !check(&[(0, 3), (3, 5)]) && !check(&[(0, 3), (5, 6)]));
+        assert!(!check(&[(0, u32::MAX), (0, 1)]));
     }
 
     #[test]
