@@ -4,6 +4,7 @@
 //! locked and the database has one writer. What takes long (listing contents, composing) is done
 //! elsewhere.
 
+mod ending;
 mod reap;
 
 use std::{
@@ -17,13 +18,14 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::Span;
 
+use ending::Cancelling;
+
 use crate::{
     CoordinatorError,
-    build_log::build_log,
     clock::Clock,
     events::{BuildEvent, Happening},
     numbers,
-    pipeline::{MediaPipeline, PipelineError, Results, assembled},
+    pipeline::{MediaPipeline, PipelineError, Results},
     records::{BuildRecord, BuildState, NewTask},
     rewrap::rewrap_running,
     schedule::{BuildOrder, Policy, Scheduler, TaskRef, Wait, task_statuses},
@@ -38,9 +40,6 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Waits that end by themselves are looked at this often.
 const TICK_MAX: Duration = Duration::from_secs(1);
-
-/// A cancellation is answered after this time at the latest.
-const CANCEL_MAX: Duration = Duration::from_secs(10);
 
 /// What the engine is asked to do.
 pub(crate) enum Command {
@@ -77,12 +76,6 @@ pub(crate) enum Cancelled {
     NotRunning,
     /// It has ended; these workers have not confirmed that they stopped.
     Ended { stopping: Vec<String> },
-}
-
-struct Cancelling {
-    build_id: String,
-    until: Duration,
-    reply: Reply<Cancelled>,
 }
 
 type Reply<T> = oneshot::Sender<Result<T, StateError>>;
@@ -456,90 +449,6 @@ impl Engine {
         }
     }
 
-    async fn fail(&mut self, task: &TaskRef, failure: v1::Failure) -> Result<(), StateError> {
-        tracing::warn!(task = task.to_wire(), what = failure.what, "a task failed for good");
-        self.end(&task.build_id, BuildState::Failed, Some(failure), Vec::new()).await
-    }
-
-    async fn cancel(&mut self, build_id: String, reply: Reply<Cancelled>) {
-        if !self.builds.contains_key(&build_id) {
-            let _ = reply.send(Ok(Cancelled::NotRunning));
-            return;
-        }
-        if let Err(error) = self.end(&build_id, BuildState::Cancelled, None, Vec::new()).await {
-            let _ = reply.send(Err(error));
-            return;
-        }
-        let until = self.clock.monotonic() + CANCEL_MAX;
-        self.cancelling.push(Cancelling { build_id, until, reply });
-        self.confirm_cancelled();
-    }
-
-    /// Answers cancellations whose workers have stopped, and those that took too long.
-    fn confirm_cancelled(&mut self) {
-        let now = self.clock.monotonic();
-        for waiting in std::mem::take(&mut self.cancelling) {
-            let stopping = self.scheduler.stopping(&waiting.build_id);
-            if stopping.is_empty() || now >= waiting.until {
-                let _ = waiting.reply.send(Ok(Cancelled::Ended { stopping }));
-            } else {
-                self.cancelling.push(waiting);
-            }
-        }
-    }
-
-    async fn end(
-        &mut self,
-        build_id: &str,
-        state: BuildState,
-        failure: Option<v1::Failure>,
-        report_json: Vec<u8>,
-    ) -> Result<(), StateError> {
-        let Some(live) = self.builds.get(build_id) else {
-            return Ok(());
-        };
-        let ended = Some(self.clock.now());
-        let record = BuildRecord { state, failure, ended, report_json, ..live.record.clone() };
-        // Nobody hears of it before it is durable, but nobody works on it any more either.
-        if let Err(error) = self.store.end_build(&record).await {
-            self.owed.insert(build_id.to_owned(), record);
-            return Err(error);
-        }
-        self.ended(build_id, record);
-        Ok(())
-    }
-
-    fn ended(&mut self, build_id: &str, record: BuildRecord) {
-        let state = record.state;
-        numbers::count_build(state);
-        let mut open = Vec::new();
-        if state != BuildState::Done
-            && let Some(assembled) = assembled(&results(&self.scheduler, build_id))
-        {
-            open.extend(assembled.volumes.iter().map(|volume| volume.upload.clone()));
-        }
-        self.give_up(build_id.to_owned(), open);
-        if state == BuildState::Done {
-            self.keep_log(build_id.to_owned(), record.output.clone());
-        }
-        self.show_record(build_id, record);
-        self.builds.remove(build_id);
-        self.scheduler.remove_build(build_id, self.clock.monotonic());
-        self.wake_workers();
-    }
-
-    async fn pay_what_is_owed(&mut self) {
-        for (build_id, record) in std::mem::take(&mut self.owed) {
-            match self.store.end_build(&record).await {
-                Ok(()) => self.ended(&build_id, record),
-                Err(error) => {
-                    tracing::error!(build_id, %error, "the end of a build can't be written down");
-                    self.owed.insert(build_id, record);
-                }
-            }
-        }
-    }
-
     /// A pack that two workers don't agree on is nobody's any more.
     fn quarantine(&mut self, pack_key: String) {
         numbers::count_poisoned();
@@ -548,34 +457,6 @@ impl Engine {
             tracing::error!(pack_key, "two workers made different packs: it is removed");
             if let Err(error) = pipeline.quarantine(&pack_key).await {
                 tracing::error!(pack_key, %error, "a poisoned pack could not be removed");
-            }
-        });
-    }
-
-    /// Frees what a build held, away from the engine: a store may take its time.
-    fn give_up(&mut self, build_id: String, uploads: Vec<String>) {
-        let (pipeline, now) = (self.pipeline.clone(), self.clock.now());
-        self.clean_up.spawn(async move {
-            if let Err(error) = pipeline.give_up(&build_id, uploads, now).await {
-                tracing::warn!(build_id, %error, "what the build left could not be removed");
-            }
-        });
-    }
-
-    /// The log beside the medium. The one that `prestage log` gives does not depend on it.
-    fn keep_log(&mut self, build_id: String, output: String) {
-        let (store, pipeline) = (self.store.clone(), self.pipeline.clone());
-        self.clean_up.spawn(async move {
-            let kept = async {
-                let Some((build, tasks)) = store.build(&build_id).await? else {
-                    return Ok(());
-                };
-                let events = store.events(&build_id).await?;
-                pipeline.keep_log(&output, &build_log(&build, &tasks, &events)).await?;
-                Ok::<_, CoordinatorError>(())
-            };
-            if let Err(error) = kept.await {
-                tracing::warn!(build_id, %error, "the log could not be written beside the medium");
             }
         });
     }

@@ -6,8 +6,8 @@ use std::{collections::BTreeSet, time::Duration};
 
 use prestage_store::{ObjectUrl, UploadToken};
 
-use super::{Engine, assembled, results};
-use crate::state::StateError;
+use super::{Engine, results};
+use crate::{pipeline::assembled, state::StateError};
 
 /// How often they are looked for.
 const INTERVAL: Duration = Duration::from_secs(3600);

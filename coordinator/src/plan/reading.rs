@@ -1,17 +1,15 @@
 //! Reading a site and its distribution points while planning. A share that hangs costs its patience, no more.
 
-use std::{io, ops::Range, path::Path, sync::Arc};
+use std::{io, path::Path, sync::Arc};
 
-use async_trait::async_trait;
-use bytes::Bytes;
 use prestage_access::Access;
 use prestage_configmgr::{
     ContentRequest, Resolution, Site,
     content_library::ListedFile,
-    distribution_point::{ContentPlace, FileOfContent, RemoteFile},
+    distribution_point::{ContentPlace, FileOfContent, RemoteRanges, ShareRanges},
     resolve::ContentSource,
 };
-use prestage_shares::{ShareFile, Shares};
+use prestage_shares::Shares;
 use prestage_wim::{RangeRead, Wim, WimError};
 
 use super::PlanFailure;
@@ -59,52 +57,13 @@ impl Reading<'_> {
         let file = FileOfContent { path, size, sha256 };
         let (point, place) = (&source.distribution_point, source.place.clone());
         if let ContentPlace::Http(_) = place {
-            return Ok(Arc::new(RemoteWim(place.remote(&file, self.access)?)));
+            return Ok(Arc::new(RemoteRanges(place.remote(&file, self.access)?)));
         }
         let name = file.path.clone();
         let looked = self.shares.call(point, move |_| place.local_path(&file)).await??;
         let path = looked.ok_or_else(|| io::Error::other("it lies in no folder"))?;
         let file = self.shares.open_file(point, path).await?;
-        Ok(Arc::new(ShareWim { file, name }))
-    }
-}
-
-/// A WIM on a share.
-struct ShareWim {
-    file: ShareFile,
-    name: String,
-}
-
-#[async_trait]
-impl RangeRead for ShareWim {
-    fn size(&self) -> u64 {
-        self.file.size()
-    }
-
-    fn name(&self) -> String {
-        self.name.clone()
-    }
-
-    async fn read(&self, range: Range<u64>) -> prestage_wim::Result<Bytes> {
-        Ok(self.file.read(range).await?)
-    }
-}
-
-/// A WIM on a distribution point that is reached over HTTP.
-struct RemoteWim(RemoteFile);
-
-#[async_trait]
-impl RangeRead for RemoteWim {
-    fn size(&self) -> u64 {
-        self.0.size()
-    }
-
-    fn name(&self) -> String {
-        self.0.name().to_owned()
-    }
-
-    async fn read(&self, range: Range<u64>) -> prestage_wim::Result<Bytes> {
-        Ok(self.0.read_range(range).await?)
+        Ok(Arc::new(ShareRanges { file, name }))
     }
 }
 

@@ -15,7 +15,12 @@ use tonic::Status;
 use super::convert::timestamp;
 use crate::pipeline::scope_of;
 
-type LeaseId = (String, u32);
+/// A task's id and the generation of its lease.
+pub(super) type LeaseId = (String, u32);
+
+pub(super) fn lease_id(lease: &v1::Lease) -> LeaseId {
+    (lease.task_id.clone(), lease.generation)
+}
 
 /// Lends access to the object store.
 #[derive(Debug)]
@@ -43,7 +48,7 @@ impl Lending {
     }
 
     fn is_due(&self, lease: &v1::Lease, now: OffsetDateTime) -> bool {
-        let until = self.lent().get(&(lease.task_id.clone(), lease.generation)).copied();
+        let until = self.lent().get(&lease_id(lease)).copied();
         until.is_none_or(|until| until - now < self.life / 2)
     }
 
@@ -54,17 +59,11 @@ impl Lending {
         if scope.is_empty() {
             return Ok(());
         }
-        // Seen in the store's own log: which lease it was.
-        let session: String = lease.task_id.chars().rev().take(48).collect();
-        let session: String =
-            session.chars().rev().map(|c| if c == '/' { '.' } else { c }).collect();
-        let session = format!("{session}.{}", lease.generation);
-        let lent = self.lender.lend(&scope, &session).await.map_err(|error| {
+        let lent = self.lender.lend(&scope, &session_of(lease)).await.map_err(|error| {
             tracing::error!(%error, "a worker can't be lent access to the object store");
             Status::unavailable(error.to_string())
         })?;
-        let id = (lease.task_id.clone(), lease.generation);
-        self.lent().insert(id, lent.until);
+        self.lent().insert(lease_id(lease), lent.until);
         lease.access = Some(self.access(lent));
         Ok(())
     }
@@ -82,4 +81,12 @@ impl Lending {
     fn lent(&self) -> MutexGuard<'_, HashMap<LeaseId, OffsetDateTime>> {
         self.lent.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What the store's own log calls a lease: the end of its task's id, which tells tasks apart, and the
+/// generation.
+fn session_of(lease: &v1::Lease) -> String {
+    let id = lease.task_id.replace('/', ".");
+    let start = id.char_indices().rev().nth(47).map_or(0, |(start, _)| start);
+    format!("{}.{}", &id[start..], lease.generation)
 }

@@ -9,6 +9,7 @@ use governor::{
     middleware::NoOpMiddleware,
     state::keyed::HashMapStateStore,
 };
+use prestage_trust::Role;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
@@ -71,7 +72,6 @@ impl<C: Clock + Clone> Rates<C> {
 
     /// Counts a call of somebody who is known, or of nobody at an address.
     pub fn count(&self, caller: &str, is_known: bool, rule: Rule) -> Result<(), Status> {
-        use prestage_trust::Role;
         let limiter = match rule {
             _ if !is_known => &self.strangers,
             Rule::Has(Role::Work) => &self.work,
@@ -99,7 +99,6 @@ fn too_many(wait: Duration) -> Status {
 #[cfg(test)]
 mod tests {
     use governor::clock::FakeRelativeClock;
-    use prestage_trust::Role;
 
     use super::*;
 

@@ -9,7 +9,7 @@ use tonic::{Request, Response, Status};
 use super::{
     authorize::Caller,
     leaders::{Leaders, Way, forwarded},
-    lending::Lending,
+    lending::{LeaseId, Lending, lease_id},
 };
 use crate::{clock::Clock, engine::Command, schedule::Policy};
 
@@ -43,19 +43,18 @@ impl WorkApi {
         &self,
         mut leases: Vec<v1::Lease>,
         request: &v1::SynchronizeRequest,
+        known: &BTreeSet<LeaseId>,
     ) -> Result<Vec<v1::Lease>, Status> {
-        let id = |lease: &v1::Lease| (lease.task_id.clone(), lease.generation);
         let finished = request.finished.iter().map(|task| (task.task_id.clone(), task.generation));
         let finished: BTreeSet<_> = finished.collect();
         if let Some(lending) = &self.lending {
             let (mut ended, mut open): (Vec<_>, Vec<_>) =
-                leases.into_iter().partition(|lease| finished.contains(&id(lease)));
+                leases.into_iter().partition(|lease| finished.contains(&lease_id(lease)));
             lending.lend(&mut open, self.clock.now()).await?;
             open.append(&mut ended);
             leases = open;
         }
-        let known = known_to_worker(request);
-        for lease in leases.iter_mut().filter(|lease| known.contains(&id(lease))) {
+        for lease in leases.iter_mut().filter(|lease| known.contains(&lease_id(lease))) {
             lease.task = bytes::Bytes::new();
         }
         Ok(leases)
@@ -114,12 +113,11 @@ impl WorkerService for WorkApi {
             let asked = request.clone();
             let desired = engine.ask(|reply| Command::Synchronize { request: asked, reply });
             let desired = desired.await?;
-            let wanted: BTreeSet<(String, u32)> =
-                desired.iter().map(|lease| (lease.task_id.clone(), lease.generation)).collect();
+            let wanted: BTreeSet<LeaseId> = desired.iter().map(lease_id).collect();
             let over = tokio::time::Instant::now() >= deadline;
             if wanted != known || over {
                 let lease_ttl_ms = self.policy.lease_ttl.as_millis().try_into().unwrap_or(u32::MAX);
-                let desired = self.handed_out(desired, &request).await?;
+                let desired = self.handed_out(desired, &request, &known).await?;
                 return Ok(Response::new(v1::SynchronizeResponse { desired, lease_ttl_ms }));
             }
             tokio::select! {
@@ -133,7 +131,7 @@ impl WorkerService for WorkApi {
 }
 
 /// The leases that the worker knows it has: an answer that says the same can wait.
-fn known_to_worker(request: &v1::SynchronizeRequest) -> BTreeSet<(String, u32)> {
+fn known_to_worker(request: &v1::SynchronizeRequest) -> BTreeSet<LeaseId> {
     let running = request.running.iter().map(|task| (task.task_id.clone(), task.generation));
     let finished = request.finished.iter().map(|task| (task.task_id.clone(), task.generation));
     running.chain(finished).collect()

@@ -3,15 +3,19 @@
 use std::{
     fmt::Write as _,
     fs,
-    net::TcpStream,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use tempfile::TempDir;
 
-use crate::{kerberos::Realm, ports::free_port, tls::Root};
+use crate::{
+    kerberos::Realm,
+    ports::free_port,
+    ready::{becomes_ready, listens},
+    tls::Root,
+};
 
 const MODULES: &str = "/usr/lib/apache2/modules";
 const READY_WITHIN: Duration = Duration::from_secs(30);
@@ -93,17 +97,9 @@ impl Apache {
             server.unwrap_or_else(|error| panic!("apache2: {error}: run ./setup.sh tests"));
         let scheme = if settings.tls.is_some() { "https" } else { "http" };
         let mut this = Self { address: format!("{scheme}://localhost:{port}"), server, folder };
-        this.wait(port);
+        let is_ready = becomes_ready(&mut this.server, READY_WITHIN, || listens(port));
+        assert!(is_ready, "apache2: {}", this.log());
         this
-    }
-
-    fn wait(&mut self, port: u16) {
-        let started = Instant::now();
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            let ended = self.server.try_wait().unwrap();
-            assert!(ended.is_none() && started.elapsed() < READY_WITHIN, "apache2: {}", self.log());
-            std::thread::sleep(Duration::from_millis(20));
-        }
     }
 
     /// The requests that it has answered, a line each.

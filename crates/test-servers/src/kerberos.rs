@@ -2,15 +2,17 @@
 
 use std::{
     fs,
-    net::TcpStream,
     path::PathBuf,
     process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use tempfile::TempDir;
 
-use crate::ports::free_port;
+use crate::{
+    ports::free_port,
+    ready::{becomes_ready, listens},
+};
 
 const REALM: &str = "CORP.EXAMPLE";
 const READY_WITHIN: Duration = Duration::from_secs(30);
@@ -79,11 +81,7 @@ impl Realm {
             .spawn()
             .unwrap();
         let mut this = Self { kdc: format!("tcp://127.0.0.1:{port}"), server, folder };
-        let started = Instant::now();
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(this.server.try_wait().unwrap().is_none() && started.elapsed() < READY_WITHIN);
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        assert!(becomes_ready(&mut this.server, READY_WITHIN, || listens(port)));
         this
     }
 

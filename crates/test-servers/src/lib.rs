@@ -11,4 +11,5 @@ pub mod kerberos;
 pub mod oidc;
 pub mod ports;
 pub mod postgres;
+mod ready;
 pub mod tls;

@@ -3,14 +3,16 @@
 
 use std::{
     fs,
-    net::TcpStream,
     process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use tempfile::TempDir;
 
-use crate::ports::free_port;
+use crate::{
+    ports::free_port,
+    ready::{becomes_ready, listens},
+};
 
 const READY_WITHIN: Duration = Duration::from_secs(60);
 /// Nobody listens there: the code is taken from the redirect.
@@ -39,18 +41,9 @@ impl OidcProvider {
             .spawn();
         let server = server.unwrap_or_else(|error| panic!("python3: {error}"));
         let mut this = Self { issuer: format!("http://localhost:{port}"), server, folder };
-        this.wait(port);
+        let is_ready = becomes_ready(&mut this.server, READY_WITHIN, || listens(port));
+        assert!(is_ready, "run ./setup.sh tests\n{}", this.log());
         this
-    }
-
-    fn wait(&mut self, port: u16) {
-        let started = Instant::now();
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            let ended = self.server.try_wait().unwrap();
-            let waits = ended.is_none() && started.elapsed() < READY_WITHIN;
-            assert!(waits, "run ./setup.sh tests\n{}", self.log());
-            std::thread::sleep(Duration::from_millis(50));
-        }
     }
 
     /// An ID token for a user, made for this client.

@@ -2,16 +2,18 @@
 
 use std::{
     fs,
-    net::TcpStream,
     os::unix::fs::{PermissionsExt, chown},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use tempfile::TempDir;
 
-use crate::ports::free_port;
+use crate::{
+    ports::free_port,
+    ready::{becomes_ready, listens},
+};
 
 const BINARIES: &str = "/usr/lib/postgresql";
 const SUPERUSER: &str = "prestage";
@@ -92,18 +94,12 @@ impl Postgres {
     }
 
     fn wait(&mut self) {
-        let started = Instant::now();
-        while !self.is_ready() {
-            let ended = self.server.try_wait().unwrap();
-            assert!(ended.is_none() && started.elapsed() < READY_WITHIN, "{}", self.log());
-            std::thread::sleep(Duration::from_millis(50));
-        }
-    }
-
-    fn is_ready(&self) -> bool {
-        let address = ["--host", "127.0.0.1", "--port", &self.port.to_string()].map(str::to_owned);
-        TcpStream::connect(("127.0.0.1", self.port)).is_ok()
-            && binary("pg_isready").args(address).output().unwrap().status.success()
+        let port = self.port;
+        let is_ready = becomes_ready(&mut self.server, READY_WITHIN, || {
+            let address = ["--host", "127.0.0.1", "--port", &port.to_string()].map(str::to_owned);
+            listens(port) && binary("pg_isready").args(address).output().unwrap().status.success()
+        });
+        assert!(is_ready, "{}", self.log());
     }
 
     /// The server's violent end: SIGQUIT ends all its processes at once; SIGKILL would leave some.

@@ -8,7 +8,9 @@ use std::{
 };
 
 use prestage_access::Access;
-use prestage_configmgr::distribution_point::{ContentPlace, FileOfContent, RemoteFile};
+use prestage_configmgr::distribution_point::{
+    ContentPlace, FileOfContent, RemoteFile, RemoteRanges, ShareRanges,
+};
 use prestage_proto::v1;
 use prestage_shares::{NoThread, Shares};
 use prestage_wim::{RangeRead, codec::FileToEncode};
@@ -17,7 +19,6 @@ use tokio::runtime::Handle;
 use super::{
     PastReads, Tools,
     error::{SourceAttempt, TaskError},
-    ranges::{RemoteRanges, ShareRanges},
 };
 
 /// Why one distribution point could not give a content.

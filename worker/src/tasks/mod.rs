@@ -15,7 +15,6 @@ mod merge;
 mod owners;
 mod past_reads;
 mod publish;
-mod ranges;
 mod reencode;
 mod run;
 mod sink;

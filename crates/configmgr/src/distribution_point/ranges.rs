@@ -1,12 +1,13 @@
-//! Files of distribution points, read by ranges.
+//! Files of distribution points, read by ranges: what a WIM there is opened from.
 
 use std::ops::Range;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use prestage_configmgr::distribution_point::RemoteFile;
 use prestage_shares::ShareFile;
 use prestage_wim::RangeRead;
+
+use super::RemoteFile;
 
 /// A file on a share, read by ranges.
 pub struct ShareRanges {
