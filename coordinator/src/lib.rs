@@ -25,4 +25,6 @@ mod trust;
 
 pub use plan::{RUN_BYTES, ZONE_DEFAULT};
 pub use schedule::Policy;
-pub use server::{Coordinator, CoordinatorError, CoordinatorSettings, in_process, seal_keys};
+pub use server::{
+    Coordinator, CoordinatorError, CoordinatorSettings, Surroundings, in_process, seal_keys,
+};

@@ -14,7 +14,7 @@ use prestage_proto::v1::{
 };
 use prestage_seal::{KeyRing, KeySource, SealError};
 use prestage_store::{
-    Composer, ObjectUrl, Objects, StoreError, StoreOptions,
+    ObjectUrl, Objects, StoreError, StoreOptions,
     gc::GarbagePolicy,
     lent::{LendError, Lender},
     location::UrlError,
@@ -132,6 +132,30 @@ pub enum CoordinatorError {
     InUse(PathBuf),
 }
 
+/// What a coordinator finds around it.
+pub struct Surroundings {
+    /// Where time comes from.
+    pub clock: Arc<dyn Clock>,
+    /// How object stores are reached.
+    pub store_options: StoreOptions,
+    /// The state, which others may share; none for the one that the settings name.
+    pub state: Option<Arc<dyn StateStore>>,
+    /// Makes the ids of builds and candidates: none is ever made twice.
+    pub new_id: Arc<dyn Fn() -> String + Send + Sync>,
+}
+
+impl Surroundings {
+    /// Those of this process: the machine's clock, the environment, random ids.
+    pub fn of_this_process() -> Self {
+        Self {
+            clock: Arc::new(SystemClock::new()),
+            store_options: StoreOptions::from_env(),
+            state: None,
+            new_id: Arc::new(|| uuid::Uuid::new_v4().simple().to_string()),
+        }
+    }
+}
+
 /// A coordinator that is ready to serve.
 pub struct Coordinator {
     media: MediaApi,
@@ -153,6 +177,16 @@ impl Coordinator {
         settings: &CoordinatorSettings,
         shutdown: CancellationToken,
     ) -> Result<Self, CoordinatorError> {
+        Self::open_in(Surroundings::of_this_process(), settings, shutdown).await
+    }
+
+    /// The same in other surroundings than this process's.
+    pub async fn open_in(
+        around: Surroundings,
+        settings: &CoordinatorSettings,
+        shutdown: CancellationToken,
+    ) -> Result<Self, CoordinatorError> {
+        let Surroundings { clock, store_options, state, new_id } = around;
         let data_dir = std::path::absolute(&settings.data_dir)
             .and_then(|path| make_private(&path).map(|()| path))
             .map_err(|problem| CoordinatorError::DataDir {
@@ -165,19 +199,21 @@ impl Coordinator {
             "" => ObjectUrl::Local(data_dir.join("objects")),
             url => ObjectUrl::parse(url)?,
         };
-        let objects = Objects::open_with(&url, &StoreOptions::from_env()).await?;
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let objects = Objects::open_with(&url, &store_options).await?;
         objects.scrub(clock.now().into()).await?;
         let keys = Arc::new(KeyRing::open(&seal_keys(&settings.seal_keys, &data_dir)).await?);
         for (place, (id, source)) in keys.keys().enumerate() {
             tracing::debug!(key = %id, %source, current = place == 0, "seal key");
         }
-        let store: Arc<dyn StateStore> = Arc::new(settings.state.open(&data_dir).await?);
-        let composer = Arc::new(Composer::new(StoreOptions::from_env()));
+        let is_shared = state.is_some() || settings.state.is_shared();
+        let store: Arc<dyn StateStore> = match state {
+            Some(state) => state,
+            None => Arc::new(settings.state.open(&data_dir).await?),
+        };
         let (key, audit) = (keys.clone(), Audit::new(store.clone(), clock.clone()));
         let pipeline = MediaPipeline::new(
             objects.clone(),
-            composer,
+            store_options.clone(),
             key,
             audit.clone(),
             settings.shares_files,
@@ -193,8 +229,8 @@ impl Coordinator {
             settings.zone.clone(),
         ));
         let candidacy = Candidacy {
-            candidate: candidate(settings),
-            terms: if settings.state.is_shared() { Terms::SHARED } else { Terms::ALONE },
+            candidate: candidate(settings, is_shared.then(&*new_id)),
+            terms: if is_shared { Terms::SHARED } else { Terms::ALONE },
             store: store.clone(),
             pipeline: pipeline.clone(),
             clock: clock.clone(),
@@ -216,12 +252,11 @@ impl Coordinator {
             clock: clock.clone(),
             zone: settings.zone.clone(),
         };
-        let new_id = Arc::new(new_id);
         let work = WorkApi::new(
             leaders.clone(),
             settings.policy,
             settings.zone.clone(),
-            lending(settings)?,
+            lending(settings, &store_options)?,
             clock.clone(),
         );
         let registrar = Registrar::new(settings.access.clone(), keys, audit.clone());
@@ -300,12 +335,14 @@ impl Coordinator {
 }
 
 /// What lends workers their access, if that is wanted.
-fn lending(settings: &CoordinatorSettings) -> Result<Option<Lending>, CoordinatorError> {
+fn lending(
+    settings: &CoordinatorSettings,
+    options: &StoreOptions,
+) -> Result<Option<Lending>, CoordinatorError> {
     let Some(role) = &settings.worker_role else {
         return Ok(None);
     };
-    let options = StoreOptions::from_env();
-    let lender = Lender::new(role, LENT_FOR, &options)?;
+    let lender = Lender::new(role, LENT_FOR, options)?;
     Ok(Some(Lending::new(lender, options.shown(), LENT_FOR)))
 }
 
@@ -317,13 +354,10 @@ pub fn seal_keys(named: &[KeySource], data_dir: &Path) -> Vec<KeySource> {
     }
 }
 
-fn new_id() -> String {
-    uuid::Uuid::new_v4().simple().to_string()
-}
-
-fn candidate(settings: &CoordinatorSettings) -> Candidate {
+/// One of several is told by an id.
+fn candidate(settings: &CoordinatorSettings, id: Option<String>) -> Candidate {
     // Whoever holds the lock of a data folder follows at once on the process that held it before.
-    let name = if settings.state.is_shared() { new_id() } else { "the data folder".to_owned() };
+    let name = id.unwrap_or_else(|| "the data folder".to_owned());
     Candidate { name, address: settings.advertise.clone() }
 }
 

@@ -12,6 +12,7 @@ use std::{
 };
 
 use prestage_proto::v1;
+use prestage_threads::{Stopped, off_thread};
 use tokio::{
     task::JoinHandle,
     time::{Instant, sleep_until},
@@ -52,7 +53,7 @@ pub struct Health {
 struct Rest {
     until: Instant,
     /// It may hang with the disk, so there is one at a time.
-    trial: Option<JoinHandle<io::Result<()>>>,
+    trial: Option<JoinHandle<Result<io::Result<()>, Stopped>>>,
 }
 
 impl Health {
@@ -96,15 +97,18 @@ impl Health {
             let folder = self.staging.clone();
             let trial = rest
                 .trial
-                .get_or_insert_with(|| tokio::task::spawn_blocking(move || try_disk(&folder)));
+                .get_or_insert_with(|| tokio::spawn(off_thread(move || try_disk(&folder))));
             let tried = trial.await;
             self.rest = None;
             match tried {
-                Ok(Ok(())) => {
+                Ok(Ok(Ok(()))) => {
                     tracing::info!("this worker takes tasks again");
                     return;
                 }
-                Ok(Err(error)) => self.rest(&format!("the staging folder can't be used: {error}")),
+                Ok(Ok(Err(error))) => {
+                    self.rest(&format!("the staging folder can't be used: {error}"))
+                }
+                Ok(Err(error)) => self.rest(&error.to_string()),
                 Err(error) => self.rest(&error.to_string()),
             }
         }

@@ -13,6 +13,7 @@ use metrics::{counter, histogram};
 use prestage_proto::v1::{self, finished::Outcome};
 use prestage_store::{Composer, StoreOptions, lent::LentCredentials};
 use prestage_telemetry::Number;
+use prestage_threads::AsyncSide;
 use prestage_wim::codec::Progress;
 use prost::Message;
 use tokio::task::{Id, JoinError, JoinSet};
@@ -215,7 +216,7 @@ async fn run(
         remarks: Arc::default(),
         pool: shared.pool,
         progress,
-        runtime: tokio::runtime::Handle::current(),
+        runtime: AsyncSide::current(),
     };
     tasks::run(task, tools).await
 }

@@ -88,8 +88,17 @@ pub(crate) struct Shared {
 }
 
 impl Worker {
-    /// A worker that talks to one of the coordinators.
+    /// A worker that talks to one of the coordinators, and reaches stores as the environment says.
     pub fn new(
+        coordinators: impl Into<Coordinators>,
+        settings: WorkerSettings,
+    ) -> Result<Self, WorkerError> {
+        Self::reaching(StoreOptions::from_env(), coordinators, settings)
+    }
+
+    /// The same, reaching stores as `store_options` say.
+    pub fn reaching(
+        store_options: StoreOptions,
         coordinators: impl Into<Coordinators>,
         settings: WorkerSettings,
     ) -> Result<Self, WorkerError> {
@@ -104,8 +113,8 @@ impl Worker {
             .build()?;
         let shared = Shared {
             pool: Arc::new(pool),
-            composer: Arc::new(Composer::new(StoreOptions::from_env())),
-            store_options: StoreOptions::from_env(),
+            composer: Arc::new(Composer::new(store_options.clone())),
+            store_options,
             disk: Disk::new(staging.clone(), settings.staging_bytes),
             memory: Memory::new(settings.memory_bytes, settings.slots),
             machine: Machine { name: settings.name.clone(), staging, sole: settings.sole },

@@ -31,10 +31,10 @@ async fn candidacy(folder: &Path, store: &MemoryState, name: &str, terms: Terms)
     let objects = Objects::open_with(&url, &StoreOptions::default()).await.unwrap();
     let keys = seal_keys(&[], folder);
     let keys = KeyRing::open(&keys).await.unwrap();
-    let composer = Arc::new(Composer::new(StoreOptions::default()));
     let clock = Arc::new(SystemClock::new());
     let audit = Audit::new(Arc::new(store.clone()), clock.clone());
-    let pipeline = MediaPipeline::new(objects, composer, Arc::new(keys), audit, false);
+    let pipeline =
+        MediaPipeline::new(objects, StoreOptions::default(), Arc::new(keys), audit, false);
     Candidacy {
         candidate: candidate(name),
         terms,

@@ -62,6 +62,8 @@ const LOG_SUFFIX: &str = ".log";
 pub struct MediaPipeline {
     objects: Objects,
     composer: Arc<Composer>,
+    /// How the stores of outputs are reached.
+    store_options: StoreOptions,
     keys: Arc<KeyRing>,
     audit: Audit,
     /// Calls into the shares of distribution points.
@@ -150,11 +152,12 @@ impl From<PipelineError> for v1::Failure {
 }
 
 impl MediaPipeline {
-    /// A pipeline over the coordinator's object store and keys. `shares_files` lets several workers
-    /// encode one large file; the bytes don't depend on it.
+    /// A pipeline over the coordinator's object store and keys. It reaches the stores of outputs as
+    /// `store_options` say. `shares_files` lets several workers encode one large file; the bytes don't
+    /// depend on it.
     pub fn new(
         objects: Objects,
-        composer: Arc<Composer>,
+        store_options: StoreOptions,
         keys: Arc<KeyRing>,
         audit: Audit,
         shares_files: bool,
@@ -162,7 +165,8 @@ impl MediaPipeline {
         let shares = Shares::default();
         Self {
             objects,
-            composer,
+            composer: Arc::new(Composer::new(store_options.clone())),
+            store_options,
             keys,
             audit,
             shares,
@@ -209,7 +213,8 @@ impl MediaPipeline {
         plan_json: &[u8],
         output: &str,
     ) -> Result<Option<Vec<u8>>, PipelineError> {
-        let Some(medium) = unchanged_medium(plan_json, plan, output).await else {
+        let Some(medium) = unchanged_medium(plan_json, plan, output, &self.store_options).await
+        else {
             return Ok(None);
         };
         let content = ContentBytes { reused: plan.totals.content_bytes, ..ContentBytes::default() };
@@ -309,7 +314,7 @@ impl MediaPipeline {
     /// Writes the log of a build beside its medium: `<medium>.log`.
     pub async fn keep_log(&self, output: &str, log: &[LogEntry]) -> Result<(), PipelineError> {
         let output = ObjectUrl::parse(output).map_err(StoreError::from)?;
-        let (objects, medium) = Objects::open_around(&output, &StoreOptions::from_env()).await?;
+        let (objects, medium) = Objects::open_around(&output, &self.store_options).await?;
         let key = ObjectKey::new(format!("{medium}{LOG_SUFFIX}"))?;
         let body = build_log::to_file(log).into();
         objects.put_small(&key, body, PutRule::Overwrite).await?;

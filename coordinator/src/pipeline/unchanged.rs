@@ -20,8 +20,13 @@ struct WrittenManifest {
 
 /// The medium of exactly this plan at `output`, if it is there whole. Its content is not read
 /// again: that is what `prestage verify` is for. Anything unusual means that it is built anew.
-pub async fn unchanged_medium(plan_json: &[u8], plan: &BuildPlan, output: &str) -> Option<Medium> {
-    match look(plan_json, plan, output).await {
+pub async fn unchanged_medium(
+    plan_json: &[u8],
+    plan: &BuildPlan,
+    output: &str,
+    options: &StoreOptions,
+) -> Option<Medium> {
+    match look(plan_json, plan, output, options).await {
         Ok(medium) => medium,
         Err(error) => {
             tracing::debug!(output, %error, "no medium of this plan is there");
@@ -34,9 +39,10 @@ async fn look(
     plan_json: &[u8],
     plan: &BuildPlan,
     output: &str,
+    options: &StoreOptions,
 ) -> Result<Option<Medium>, StoreError> {
     let url = ObjectUrl::parse(output)?;
-    let (objects, key) = Objects::open_around(&url, &StoreOptions::from_env()).await?;
+    let (objects, key) = Objects::open_around(&url, options).await?;
     let manifest = ObjectKey::new(format!("{key}{MANIFEST_SUFFIX}"))?;
     let manifest = objects.get(&manifest, MANIFEST_BYTES_MAX).await?;
     let Ok(manifest) = serde_json::from_slice::<WrittenManifest>(&manifest) else {

@@ -173,7 +173,7 @@ async fn describe(
     }
     let metadata = wim.metadata(index).await?;
     let blobs = wim.blobs_by_sha1();
-    let parsed = tokio::task::spawn_blocking(move || {
+    let parsed = prestage_threads::off_thread(move || {
         let tree = ImageTree::parse(metadata)?;
         let bytes = content_bytes(&tree, &blobs);
         Ok::<_, WimError>((tree, bytes))

@@ -56,7 +56,7 @@ impl ListingStore {
     /// Keeps a listing.
     pub async fn keep(&self, listing: &ContentListing) -> Result<(), ListingError> {
         let listing = listing.clone();
-        let encoding = tokio::task::spawn_blocking(move || encode(&listing)).await;
+        let encoding = prestage_threads::off_thread(move || encode(&listing)).await;
         let (digest, body) = encoding.map_err(|error| ListingError::Damaged {
             digest: "of a content".into(),
             problem: error.to_string(),
@@ -78,7 +78,7 @@ impl ListingStore {
             found => return found,
         }
         let (content_again, shares) = (content.clone(), shares.clone());
-        let again = tokio::task::spawn_blocking(move || list_again(&content_again, &shares));
+        let again = prestage_threads::off_thread(move || list_again(&content_again, &shares));
         let listing = again.await.unwrap_or_default();
         let listing = listing.ok_or_else(|| ListingError::Changed {
             content_id: content.content_id.clone(),

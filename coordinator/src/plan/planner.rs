@@ -277,7 +277,7 @@ async fn check_tree(
     resolution: &mut Resolution,
 ) -> Result<(), PlanFailure> {
     let contents = std::mem::take(&mut resolution.contents);
-    let work = tokio::task::spawn_blocking(move || {
+    let work = prestage_threads::off_thread(move || {
         let checked = check_collisions(tree, architecture, &contents);
         (contents, checked)
     });

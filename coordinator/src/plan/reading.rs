@@ -33,7 +33,7 @@ impl Reading<'_> {
         let (task_sequence, points) = (&request.task_sequence, &request.distribution_points);
         let site = Site::connect(Path::new(&site), self.access, task_sequence, points).await?;
         let site = site.with_shares(self.shares);
-        let work = tokio::task::spawn_blocking(move || {
+        let work = prestage_threads::off_thread(move || {
             Ok::<_, PlanFailure>(prestage_configmgr::resolve(&site, &request)?)
         });
         work.await.map_err(|error| PlanFailure::internal(error.to_string()))?

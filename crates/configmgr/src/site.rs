@@ -105,7 +105,7 @@ pub enum SiteError {
     AdminService(#[from] AdminServiceError),
     /// The work was broken off.
     #[error("reading the site was broken off: {0}")]
-    Stopped(#[from] tokio::task::JoinError),
+    Stopped(#[from] prestage_threads::Stopped),
 }
 
 impl Site {
@@ -132,9 +132,9 @@ impl Site {
         distribution_points: &[String],
     ) -> Result<Self, SiteError> {
         let path = path.to_owned();
-        let described = tokio::task::spawn_blocking(move || Described::read(&path)).await??;
+        let described = prestage_threads::off_thread(move || Described::read(&path)).await??;
         if !described.is_live() {
-            let opened = tokio::task::spawn_blocking(move || described.open_folder()).await??;
+            let opened = prestage_threads::off_thread(move || described.open_folder()).await??;
             return Ok(Self { access: access.clone(), ..opened });
         }
         let service = AdminService::new(&described.admin_service, access)?;

@@ -71,12 +71,7 @@ pub struct Coordinators {
 
 impl From<Channel> for Coordinators {
     fn from(channel: Channel) -> Self {
-        Self {
-            channels: [channel].into(),
-            at: Arc::default(),
-            patience: Duration::ZERO,
-            trust: Arc::default(),
-        }
+        Self::reached_by([channel])
     }
 }
 
@@ -88,6 +83,16 @@ impl Coordinators {
         let channels = channels.collect::<Result<_, _>>()?;
         let trust = Arc::new(trust);
         Ok(Self { channels, at: Arc::default(), patience: Duration::ZERO, trust })
+    }
+
+    /// Those at the ends of channels.
+    pub fn reached_by(channels: impl IntoIterator<Item = Channel>) -> Self {
+        Self {
+            channels: channels.into_iter().collect(),
+            at: Arc::default(),
+            patience: Duration::ZERO,
+            trust: Arc::default(),
+        }
     }
 
     /// The same, asking again and again for so long if none of several answers: one may be taking

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use prestage_threads::Stopped;
+
 use crate::keys::KeyError;
 use crate::location::UrlError;
 
@@ -148,12 +150,9 @@ pub(crate) async fn off_thread<T: Send + 'static, E: From<StoreError> + Send + '
     place: impl Into<String>,
     work: impl FnOnce() -> Result<T, E> + Send + 'static,
 ) -> Result<T, E> {
-    match tokio::task::spawn_blocking(work).await {
+    match prestage_threads::off_thread(work).await {
         Ok(done) => done,
-        Err(join) => match join.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            Err(_) => Err(StoreError::Stopped { place: place.into() }.into()),
-        },
+        Err(Stopped) => Err(StoreError::Stopped { place: place.into() }.into()),
     }
 }
 

@@ -36,5 +36,5 @@ pub use options::StoreOptions;
 pub use pack::{PackIndex, PackReader, PackWriter};
 pub use recipe::Recipe;
 pub use staging::StagingFile;
-pub use uploads::{Stalled, UploadFloor};
+pub use uploads::{Stalled, Transport, UploadFloor};
 pub use view::ComposedView;

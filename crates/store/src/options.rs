@@ -12,7 +12,7 @@ use object_store::gcp::{GoogleCloudStorage, GoogleCloudStorageBuilder, GoogleCon
 use crate::error::StoreError;
 use crate::lent::LentCredentials;
 use crate::location::Cloud;
-use crate::uploads::{UploadFloor, WatchedUploads};
+use crate::uploads::{Transport, UploadFloor, WatchedUploads};
 
 /// Settings of the clients, by the names that the clouds' own tools use in the environment
 /// (`AWS_ENDPOINT`, `AWS_ALLOW_HTTP`, `AWS_REGION`, `AWS_ACCESS_KEY_ID`, …;
@@ -29,6 +29,8 @@ pub struct StoreOptions {
     /// What S3 is reached with in place of credentials among the settings.
     lent: Option<LentCredentials>,
     upload_floor: UploadFloor,
+    /// Where requests to buckets go, if that is not a network.
+    transport: Option<Transport>,
 }
 
 /// Most seconds that one request may take. Requests are sent again, so a server or a line that died without
@@ -113,6 +115,20 @@ impl StoreOptions {
         Self { upload_floor, ..self }
     }
 
+    /// The same, whose requests to buckets go another way than over a network.
+    #[must_use]
+    pub fn with_transport(self, transport: Transport) -> Self {
+        Self { transport: Some(transport), ..self }
+    }
+
+    pub(crate) fn transport(&self) -> Option<&Transport> {
+        self.transport.as_ref()
+    }
+
+    fn connector(&self) -> WatchedUploads {
+        WatchedUploads { floor: self.upload_floor, transport: self.transport.clone() }
+    }
+
     /// Whether the S3 server may be asked to copy parts by itself.
     pub(crate) fn part_copy(&self) -> bool {
         !self.no_part_copy
@@ -133,7 +149,7 @@ impl StoreOptions {
 
     fn s3_builder(&self) -> AmazonS3Builder {
         let limited = AmazonS3Builder::new()
-            .with_http_connector(WatchedUploads(self.upload_floor))
+            .with_http_connector(self.connector())
             .with_config(AmazonS3ConfigKey::Client(ClientConfigKey::Timeout), REQUEST_SECONDS);
         let builder = self
             .settings_of("AWS_")
@@ -174,7 +190,7 @@ impl StoreOptions {
 
     fn azure_builder(&self) -> MicrosoftAzureBuilder {
         let limited = MicrosoftAzureBuilder::new()
-            .with_http_connector(WatchedUploads(self.upload_floor))
+            .with_http_connector(self.connector())
             .with_config(AzureConfigKey::Client(ClientConfigKey::Timeout), REQUEST_SECONDS);
         self.settings_of("AZURE_")
             .fold(limited, |builder, (key, value)| builder.with_config(key, value))
@@ -195,7 +211,7 @@ impl StoreOptions {
 
     fn google_builder(&self) -> GoogleCloudStorageBuilder {
         let limited = GoogleCloudStorageBuilder::new()
-            .with_http_connector(WatchedUploads(self.upload_floor))
+            .with_http_connector(self.connector())
             .with_config(GoogleConfigKey::Client(ClientConfigKey::Timeout), REQUEST_SECONDS);
         self.settings_of("GOOGLE_")
             .fold(limited, |builder, (key, value)| builder.with_config(key, value))

@@ -133,19 +133,48 @@ pub(crate) async fn while_it_gets_on<T>(
     answered.map_err(|_| Stalled::Answer(answer_within.as_secs_f32()))
 }
 
+/// How requests travel where it is not over a network: to a store within this process.
+#[derive(Clone, Debug)]
+pub struct Transport(Arc<HttpClient>);
+
+impl Transport {
+    /// By this service.
+    pub fn new(service: impl HttpService) -> Self {
+        Self(Arc::new(HttpClient::new(service)))
+    }
+
+    pub(crate) fn client(&self) -> &HttpClient {
+        &self.0
+    }
+}
+
+impl PartialEq for Transport {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Transport {}
+
 /// Makes clients of the client library that hold uploads to a floor.
 #[derive(Debug)]
-pub(crate) struct WatchedUploads(pub UploadFloor);
+pub(crate) struct WatchedUploads {
+    pub floor: UploadFloor,
+    pub transport: Option<Transport>,
+}
 
 impl HttpConnector for WatchedUploads {
     fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
+        if let Some(transport) = &self.transport {
+            return Ok(transport.client().clone());
+        }
         let others = ReqwestConnector::default().connect(options)?;
         let uploads = client::for_uploads(options).map_err(|source| {
             let source = Box::new(source.without_url());
             object_store::Error::Generic { store: "HTTP client", source }
         })?;
         let answer_within = client::time_for_answers(options);
-        Ok(HttpClient::new(Uploads { others, uploads, floor: self.0, answer_within }))
+        Ok(HttpClient::new(Uploads { others, uploads, floor: self.floor, answer_within }))
     }
 }
 

@@ -82,7 +82,7 @@ impl<'a> ResourceReader<'a> {
         };
         // A chunk of 64 MiB takes longer than the executor should wait.
         let (out, decompressor) = if self.chunks.chunk_bytes > READ_BYTES {
-            tokio::task::spawn_blocking(work).await.map_err(std::io::Error::other)?
+            prestage_threads::off_thread(work).await.map_err(std::io::Error::other)?
         } else {
             work()
         };

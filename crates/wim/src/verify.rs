@@ -163,7 +163,7 @@ async fn verify_integrity(part: &Part, parallel: usize) -> Result<u64> {
             let range = start..(start + chunk).min(end);
             async move {
                 let bytes = read_structure(&**source, "integrity chunk", range).await?;
-                let hashing = tokio::task::spawn_blocking(move || Sha1Hash::of(&bytes));
+                let hashing = prestage_threads::off_thread(move || Sha1Hash::of(&bytes));
                 let actual = hashing.await.map_err(std::io::Error::other)?;
                 if actual == expected {
                     return Ok(());

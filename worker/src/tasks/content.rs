@@ -4,7 +4,7 @@ use std::{
     io::{self, Read},
     path::PathBuf,
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use prestage_access::Access;
@@ -13,8 +13,9 @@ use prestage_configmgr::distribution_point::{
 };
 use prestage_proto::v1;
 use prestage_shares::{NoThread, Shares};
+use prestage_threads::AsyncSide;
 use prestage_wim::{RangeRead, codec::FileToEncode};
-use tokio::runtime::Handle;
+use tokio::time::Instant;
 
 use super::{
     PastReads, Tools,
@@ -90,7 +91,7 @@ pub struct FileAt {
     past_reads: PastReads,
     access: Access,
     shares: Shares,
-    runtime: Handle,
+    runtime: AsyncSide,
 }
 
 impl FileAt {
@@ -137,11 +138,12 @@ impl FileAt {
         let paced = match self.place {
             // Its server holds itself to limits, and to the floor.
             ContentPlace::Http(_) => {
-                self.place.open(&self.file, offset, bytes, &self.access, &self.runtime)?
+                self.place.open(&self.file, offset, bytes, &self.access, self.runtime.handle())?
             }
             ContentPlace::Library(_) => {
                 let opened = self.open_share(offset, bytes)?;
-                let paced = self.access.paced(&self.distribution_point, opened, &self.runtime);
+                let paced =
+                    self.access.paced(&self.distribution_point, opened, self.runtime.handle());
                 paced.map_err(io::Error::other)?
             }
         };
@@ -150,7 +152,7 @@ impl FileAt {
 
     fn open_share(&self, offset: u64, bytes: u64) -> io::Result<Box<dyn Read + Send>> {
         let (place, file, access) = (self.place.clone(), self.file.clone(), self.access.clone());
-        let runtime = self.runtime.clone();
+        let runtime = self.runtime.handle().clone();
         let open = move || place.open(&file, offset, bytes, &access, &runtime);
         self.shares.open(&self.distribution_point, bytes, open)
     }

@@ -35,6 +35,7 @@ use prestage_shares::Shares;
 use prestage_store::{
     Composer, ObjectUrl, Objects, PackKey, StoreOptions, keys::KeyError, pack::PackIndex,
 };
+use prestage_threads::AsyncSide;
 use prestage_wim::codec::Progress;
 use rayon::ThreadPool;
 
@@ -78,7 +79,7 @@ pub struct Tools {
     /// Of the present task.
     pub progress: Arc<Progress>,
     /// For the few small reads that blocking tasks make.
-    pub runtime: tokio::runtime::Handle,
+    pub runtime: AsyncSide,
 }
 
 impl Tools {
@@ -234,12 +235,8 @@ async fn off_thread<T: Send + 'static>(
 ) -> Result<T, TaskError> {
     let tools = tools.clone();
     let span = tracing::Span::current();
-    let running = tokio::task::spawn_blocking(move || span.in_scope(|| work(&tools)));
-    match running.await {
-        Ok(done) => done,
-        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-        Err(_) => Err(TaskError::Cancelled),
-    }
+    let running = prestage_threads::off_thread(move || span.in_scope(|| work(&tools)));
+    running.await.unwrap_or(Err(TaskError::Cancelled))
 }
 
 /// Opens the store that a task names.

@@ -4,8 +4,10 @@ use std::{
     collections::HashMap,
     io::{self, Read},
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
+
+use tokio::time::Instant;
 
 /// For so long after a failure a distribution point is tried after all others.
 const MISTRUST: Duration = Duration::from_secs(120);

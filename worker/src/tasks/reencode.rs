@@ -38,7 +38,7 @@ pub fn reencode(
     // The rest is the unpacker's, for the batch that is taken and the one that is made.
     let windows = windows.min(memory.bytes() / 2);
     let ahead = (memory.bytes() - windows) / 2;
-    let (pool, runtime) = (tools.pool.clone(), tools.runtime.clone());
+    let (pool, runtime) = (tools.pool.clone(), tools.runtime.handle().clone());
     let unpacker = Unpacker::new(opened.wim.clone(), pool, runtime, ahead);
     unpacker.sort(&mut wanted);
     let files = unpacker.files(&wanted);

@@ -13,6 +13,7 @@ use prestage_store::{
     CHUNK,
     pack::{PackReadError, PackReader, ResourceEntry},
 };
+use prestage_threads::AsyncSide;
 use prestage_wim::codec::{Codec, ResourceSink, RunToJoin};
 
 use super::{
@@ -125,7 +126,7 @@ fn to_join(
 /// A range of a pack, every byte checked against the pack's index.
 struct RunBytes {
     pack: PackReader,
-    runtime: tokio::runtime::Handle,
+    runtime: AsyncSide,
     at: u64,
     end: u64,
     /// The rest of the chunk that `at` is in.

@@ -33,7 +33,7 @@ pub fn tools(staging: PathBuf, objects: Objects) -> Tools {
         staging,
         pool: Arc::new(pool),
         progress: Arc::new(Progress::default()),
-        runtime: tokio::runtime::Handle::current(),
+        runtime: prestage_threads::AsyncSide::current(),
     }
 }
 

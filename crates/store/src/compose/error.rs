@@ -99,7 +99,7 @@ pub enum ComposeError {
         /// The output's address.
         dst: String,
         /// What happened; the address is taken out, for it is signed.
-        source: reqwest::Error,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The server stopped taking an upload's bytes, or does not answer it.
     #[error("gave up the request to {action} {dst}: {source}; check the network")]

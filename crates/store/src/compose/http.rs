@@ -1,5 +1,6 @@
 //! Requests that the client library has no call for: sent as they are, told apart in errors.
 
+use std::error::Error;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -7,10 +8,12 @@ use bytes::Bytes;
 use futures::stream;
 use http::Request;
 use object_store::PutPayload;
+use object_store::client::{HttpError, HttpRequestBody};
 use serde::Deserialize;
 
 use super::error::ComposeError;
-use crate::uploads::{Sent, Stalled, UploadFloor, counted, while_it_gets_on};
+use crate::options::StoreOptions;
+use crate::uploads::{Sent, Stalled, Transport, UploadFloor, counted, while_it_gets_on};
 
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 /// A server may be silent for long while it copies a gibibyte.
@@ -21,6 +24,7 @@ const ANSWER_LIMIT: usize = 16 * 1024 * 1024;
 /// Sends the requests; connections are used again.
 #[derive(Debug, Default)]
 pub(super) struct Http {
+    transport: Option<Transport>,
     client: OnceLock<reqwest::Client>,
 }
 
@@ -37,12 +41,20 @@ pub(super) struct Answer {
 }
 
 impl Http {
+    /// Sends them as `options` say.
+    pub fn of(options: &StoreOptions) -> Self {
+        Self { transport: options.transport().cloned(), client: OnceLock::new() }
+    }
+
     /// Sends a request; any answer is good enough here.
     pub async fn send(
         &self,
         step: &Step,
         request: Request<PutPayload>,
     ) -> Result<Answer, ComposeError> {
+        if let Some(transport) = &self.transport {
+            return given(transport, request).await.map_err(|source| step.unreachable(source));
+        }
         let (request, progress) = streamed(request);
         let sent = async {
             let answer = self.client()?.execute(request.try_into()?).await?;
@@ -50,7 +62,8 @@ impl Http {
             Ok(Answer { status, body: limited(answer).await? })
         };
         let sent = while_it_gets_on(sent, progress, UploadFloor::default(), ANSWER_WITHIN).await;
-        sent.map_err(|stalled| step.stalled(stalled))?.map_err(|source| step.unreachable(source))
+        sent.map_err(|stalled| step.stalled(stalled))?
+            .map_err(|source: reqwest::Error| step.unreachable(source.without_url()))
     }
 
     fn client(&self) -> Result<&reqwest::Client, reqwest::Error> {
@@ -64,6 +77,12 @@ impl Http {
             .build()?;
         Ok(self.client.get_or_init(|| client))
     }
+}
+
+async fn given(transport: &Transport, request: Request<PutPayload>) -> Result<Answer, HttpError> {
+    let answer = transport.client().execute(request.map(HttpRequestBody::from)).await?;
+    let status = answer.status().as_u16();
+    Ok(Answer { status, body: answer.into_body().bytes().await?.into() })
 }
 
 /// The pieces of a body are sent as they are, without being put together first. Whoever asks has
@@ -117,12 +136,9 @@ impl Step {
         ComposeError::Stalled { action: self.action.clone(), dst: self.dst.clone(), source }
     }
 
-    fn unreachable(&self, source: reqwest::Error) -> ComposeError {
-        ComposeError::Unreachable {
-            action: self.action.clone(),
-            dst: self.dst.clone(),
-            source: source.without_url(),
-        }
+    fn unreachable(&self, source: impl Error + Send + Sync + 'static) -> ComposeError {
+        let source = Box::new(source);
+        ComposeError::Unreachable { action: self.action.clone(), dst: self.dst.clone(), source }
     }
 }
 

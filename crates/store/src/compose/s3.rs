@@ -39,7 +39,7 @@ pub(super) struct S3Parts {
 impl S3Parts {
     pub fn new(options: &StoreOptions) -> Self {
         let (server, part_copy) = (options.s3_server(), options.part_copy());
-        Self { server, part_copy, http: Http::default() }
+        Self { server, part_copy, http: Http::of(options) }
     }
 
     pub fn part_rules(&self, from: &Objects) -> PartRules {
