@@ -38,7 +38,7 @@ use crate::{
     registrar::Registrar,
     schedule::Policy,
     service::{
-        AuditApi, AuthorizeLayer, Authorizer, Leaders, Lending, MESSAGE_BYTES_MAX, MediaApi,
+        AuditApi, AuthorizeLayer, Authorizer, Leaders, Lending, MESSAGE_BYTES_MAX, MediaApi, Reach,
         STATUS_BYTES_MAX, TrustApi, WorkApi, connections, with_introspection,
     },
     state::{Candidate, StateError, StatePlace, StateStore},
@@ -142,6 +142,8 @@ pub struct Surroundings {
     pub state: Option<Arc<dyn StateStore>>,
     /// Makes the ids of builds and candidates: none is ever made twice.
     pub new_id: Arc<dyn Fn() -> String + Send + Sync>,
+    /// How other coordinators are reached; none for TCP.
+    pub reach: Option<Reach>,
 }
 
 impl Surroundings {
@@ -152,6 +154,7 @@ impl Surroundings {
             store_options: StoreOptions::from_env(),
             state: None,
             new_id: Arc::new(|| uuid::Uuid::new_v4().simple().to_string()),
+            reach: None,
         }
     }
 }
@@ -186,7 +189,7 @@ impl Coordinator {
         settings: &CoordinatorSettings,
         shutdown: CancellationToken,
     ) -> Result<Self, CoordinatorError> {
-        let Surroundings { clock, store_options, state, new_id } = around;
+        let Surroundings { clock, store_options, state, new_id, reach } = around;
         let data_dir = std::path::absolute(&settings.data_dir)
             .and_then(|path| make_private(&path).map(|()| path))
             .map_err(|problem| CoordinatorError::DataDir {
@@ -242,7 +245,7 @@ impl Coordinator {
             trust.read_revocations(&*store).await?;
             tokio::spawn(trust.clone().keep_up(store.clone(), shutdown.clone()));
         }
-        let leaders = Leaders::new(role, trust.clone());
+        let leaders = Leaders::new(role, trust.clone(), reach);
         let authorizer = Authorizer::new(trust.clone(), clock.clone(), audit.clone());
         let trust_api = TrustApi {
             leaders: leaders.clone(),

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use prestage_seal::KeyRing;
-use prestage_store::{Composer, ObjectUrl, Objects, StoreOptions};
+use prestage_store::{ObjectUrl, Objects, StoreOptions};
 
 use super::*;
 use crate::{

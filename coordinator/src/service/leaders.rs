@@ -36,6 +36,9 @@ const OF_THE_CONNECTION: [&str; 4] =
     ["grpc-encoding", "grpc-accept-encoding", "authorization", ON_BEHALF_OF];
 const CONNECT_WITHIN: Duration = Duration::from_secs(2);
 
+/// Another way to coordinators than over TCP.
+pub type Reach = Arc<dyn Fn(Endpoint) -> Channel + Send + Sync>;
+
 /// Knows who is active.
 #[derive(Clone)]
 pub(crate) struct Leaders {
@@ -43,6 +46,7 @@ pub(crate) struct Leaders {
     /// To the leader that was needed last.
     channel: Arc<Mutex<Option<(String, Channel)>>>,
     trust: Option<Arc<Trust>>,
+    reach: Option<Reach>,
 }
 
 /// Where a call is answered.
@@ -54,8 +58,12 @@ pub(crate) enum Way {
 }
 
 impl Leaders {
-    pub fn new(role: watch::Receiver<Role>, trust: Option<Arc<Trust>>) -> Self {
-        Self { role, channel: Arc::default(), trust }
+    pub fn new(
+        role: watch::Receiver<Role>,
+        trust: Option<Arc<Trust>>,
+        reach: Option<Reach>,
+    ) -> Self {
+        Self { role, channel: Arc::default(), trust, reach }
     }
 
     /// What this coordinator works with if it is active.
@@ -96,14 +104,21 @@ impl Leaders {
         })?;
         let endpoint =
             endpoint.connect_timeout(CONNECT_WITHIN).http2_max_header_list_size(STATUS_BYTES_MAX);
+        let channel = match &self.reach {
+            Some(reach) => reach(endpoint),
+            None => self.over_tcp(endpoint, address)?,
+        };
+        *known = Some((address.to_owned(), channel.clone()));
+        Ok(channel)
+    }
+
+    fn over_tcp(&self, endpoint: Endpoint, address: &str) -> Result<Channel, Status> {
         // Whoever started this one without a trust file has chosen so.
         let plainly = || ClientTrust { insecure: true, ..ClientTrust::default() };
         let shown = self.trust.as_ref().map_or_else(plainly, |trust| trust.as_client());
-        let channel = channel_to(endpoint, &shown).map_err(|error| {
+        channel_to(endpoint, &shown).map_err(|error| {
             Status::unavailable(format!("the active coordinator's address '{address}': {error}"))
-        })?;
-        *known = Some((address.to_owned(), channel.clone()));
-        Ok(channel)
+        })
     }
 }
 
@@ -192,7 +207,7 @@ mod tests {
 
     fn standby(leader: &str) -> (watch::Sender<Role>, Leaders) {
         let (role, seen) = watch::channel(Role::Standby { leader: leader.into() });
-        (role, Leaders::new(seen, None))
+        (role, Leaders::new(seen, None, None))
     }
 
     fn refused(way: Result<Way, Status>) -> String {

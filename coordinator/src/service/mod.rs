@@ -25,6 +25,7 @@ pub use convert::{build_message, timestamp};
 pub use details::{failure_of, status_of};
 pub(crate) use health::with_introspection;
 pub(crate) use leaders::Leaders;
+pub use leaders::Reach;
 pub(crate) use lending::Lending;
 pub use media::MediaApi;
 pub use rules::{RULES, Rule};

@@ -1,0 +1,123 @@
+//! The system's random numbers, drawn from the seed.
+//!
+//! Ids, keys, the order of hash maps and the choices of the async runtime all begin with `getrandom`. In this
+//! program that is the function below, so each of them is the same in each run of a seed.
+
+use std::{
+    cell::Cell,
+    hash::{DefaultHasher, Hash, Hasher},
+    io,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+/// No seed is set yet: numbers are the system's.
+const UNSET: u64 = 0;
+
+static SEED: AtomicU64 = AtomicU64::new(UNSET);
+
+thread_local! {
+    /// Where this thread is in its own row of numbers.
+    static AT: Cell<u64> = const { Cell::new(UNSET) };
+}
+
+/// Does something, all random numbers of which follow from `seed`: on a thread of its own, since what a thread has
+/// drawn already, the keys of its hash maps among it, stays.
+///
+/// # Errors
+/// The system gives no thread.
+pub fn with_seed<T: Send>(seed: u64, work: impl FnOnce() -> T + Send) -> io::Result<T> {
+    SEED.store(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1, Ordering::SeqCst);
+    std::thread::scope(|scope| {
+        let seeded = move || {
+            // It begins with the time and the thread's number. What it gives to other threads are names of
+            // files only.
+            fastrand::seed(seed);
+            work()
+        };
+        let thread = std::thread::Builder::new().name("simulation".into());
+        let done = thread.spawn_scoped(scope, seeded)?.join();
+        Ok(done.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    })
+}
+
+/// Threads that run beside each other have rows of their own, by name, so that it does not matter who
+/// draws first.
+fn next(seed: u64) -> u64 {
+    let at = AT.try_with(Cell::get).unwrap_or(UNSET);
+    let at = if at == UNSET { beginning(seed) } else { at };
+    let at = at.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let _ = AT.try_with(|cell| cell.set(at));
+    // SplitMix64.
+    let mixed = (at ^ (at >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
+}
+
+fn beginning(seed: u64) -> u64 {
+    // Its keys are fixed, unlike those of a hash map.
+    let mut hasher = DefaultHasher::new();
+    seed.hash(&mut hasher);
+    std::thread::current().name().unwrap_or("main").hash(&mut hasher);
+    hasher.finish() | 1
+}
+
+fn fill(buffer: &mut [u8]) {
+    let seed = SEED.load(Ordering::SeqCst);
+    if seed == UNSET {
+        let mut filled = 0;
+        while filled < buffer.len() {
+            let rest = &mut buffer[filled..];
+            filled += rustix::rand::getrandom(rest, rustix::rand::GetRandomFlags::empty())
+                .unwrap_or_default();
+        }
+        return;
+    }
+    for piece in buffer.chunks_mut(8) {
+        piece.copy_from_slice(&next(seed).to_le_bytes()[..piece.len()]);
+    }
+}
+
+/// In place of the C library's.
+///
+/// # Safety
+/// `buffer` is null or has room for `bytes`.
+#[allow(unsafe_code)]
+#[unsafe(no_mangle)]
+unsafe extern "C" fn getrandom(buffer: *mut u8, bytes: usize, _flags: u32) -> isize {
+    if buffer.is_null() || bytes == 0 {
+        return 0;
+    }
+    // SAFETY: whoever calls says that the buffer has room for so many bytes; they need not be initialised to be
+    // written.
+    fill(unsafe { std::slice::from_raw_parts_mut(buffer, bytes) });
+    bytes.cast_signed()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::HashSet, hash::RandomState};
+
+    /// In a process of its own, since a seed is for a whole process.
+    fn drawn(seed: u64) -> Vec<String> {
+        let draw = || {
+            let ids = [uuid(), uuid()];
+            let order: HashSet<u32, RandomState> = (0..100).collect();
+            let order = order.into_iter().map(|number| number.to_string());
+            ids.into_iter().chain(order).collect()
+        };
+        super::with_seed(seed, draw).unwrap()
+    }
+
+    fn uuid() -> String {
+        use rand::TryRng;
+        format!("{:x}", rand::rngs::SysRng.try_next_u64().unwrap())
+    }
+
+    #[test]
+    fn everything_random_follows_from_the_seed() {
+        let first = drawn(5);
+        assert_eq!(first, drawn(5));
+        assert_ne!(first[0], first[1]);
+        assert_ne!(first, drawn(6));
+    }
+}
