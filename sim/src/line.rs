@@ -211,5 +211,6 @@ fn response(answer: Answer) -> HttpResponse {
             response.headers_mut().insert(name, value);
         }
     }
+    response.headers_mut().extend(answer.metadata);
     response
 }

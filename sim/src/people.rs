@@ -19,6 +19,8 @@ use crate::{
 
 /// How often somebody looks.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// After so many looks somebody wonders what it is that takes so long.
+const LOOKS_WITHOUT_A_WORD: u32 = 60;
 /// An answer that takes longer is none.
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 /// A cancellation is answered within this time by the coordinator, and the way there and back takes some.
@@ -155,12 +157,16 @@ impl Person {
 
     /// Looks at a build until it has ended.
     async fn looks(&self, build_id: &str) -> v1::Build {
-        loop {
+        for look in 1u32.. {
+            sleep(LOOK_EVERY).await;
             let request = v1::GetBuildRequest { build_id: build_id.to_owned() };
             let asked = async { self.client.clone().get_build(request).await };
             match self.answered("look", asked).await {
                 Ok(v1::GetBuildResponse { build: Some(build) }) => {
                     self.judges(&build);
+                    if look % LOOKS_WITHOUT_A_WORD == 0 {
+                        self.wonders(&build);
+                    }
                     if build.state() != v1::BuildState::Running {
                         return build;
                     }
@@ -168,7 +174,16 @@ impl Person {
                 Ok(_) => {}
                 Err(status) => self.is_told("look", &status),
             }
-            sleep(LOOK_EVERY).await;
+        }
+        v1::Build::default()
+    }
+
+    /// Writes down what a build waits for.
+    fn wonders(&self, build: &v1::Build) {
+        let open = build.tasks.iter().filter(|task| task.state() != v1::TaskState::Done);
+        for task in open {
+            let (id, state, waits) = (&task.task_id, task.state(), &task.waiting_for);
+            self.notes(format_args!("{id} is {state:?} {} {waits}", task.worker));
         }
     }
 

@@ -5,7 +5,11 @@ use std::{collections::BTreeMap, path::Path, time::Duration};
 use bytes::Bytes;
 use prestage_coordinator::state::StateStore;
 use prestage_proto::v1::BuildState;
-use prestage_store::{Composer, ObjectUrl, Objects, compose::Compose};
+use prestage_store::{
+    Composer, ObjectUrl, Objects,
+    compose::Compose,
+    gc::{Collection, GarbagePolicy},
+};
 
 use crate::{
     broken,
@@ -143,6 +147,11 @@ async fn tidy_up(fleet: &Fleet) -> Result<(), Box<dyn std::error::Error>> {
     let later = (fleet.world.now() + FORGOTTEN).into();
     let day = FORGOTTEN / 2;
     let uploads = composer.reap_uploads(&objects, day, later).await?;
+    // Pins of builds that never came to be last longest.
+    let month = fleet.world.now() + 20 * FORGOTTEN;
+    let all = GarbagePolicy::default();
+    let collection = Collection::begin(&objects, "later", &all, month.into()).await?;
+    let _ = collection.end().await?;
     let media = ObjectUrl::parse(&format!("s3://{MEDIA}"))?;
     let _ = composer.reap(&media, &[], day, later).await?;
     fleet.world.note("people", format_args!("{uploads} uploads of packs were given up"));

@@ -7,7 +7,7 @@
 use std::{collections::BTreeMap, ops::Range};
 
 use bytes::{Bytes, BytesMut};
-use http::{Method, request::Parts};
+use http::{HeaderName, HeaderValue, Method, request::Parts};
 use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
 use time::{
@@ -35,12 +35,14 @@ struct Object {
     body: Bytes,
     etag: String,
     modified: OffsetDateTime,
+    metadata: Vec<(HeaderName, HeaderValue)>,
 }
 
 struct Upload {
     bucket: String,
     key: String,
     initiated: OffsetDateTime,
+    metadata: Vec<(HeaderName, HeaderValue)>,
     parts: BTreeMap<u32, (Bytes, String)>,
 }
 
@@ -50,6 +52,8 @@ pub struct Answer {
     pub status: u16,
     /// Its headers.
     pub headers: Vec<(&'static str, String)>,
+    /// What was to be kept with the object.
+    pub metadata: Vec<(HeaderName, HeaderValue)>,
     /// Its body.
     pub body: Bytes,
     /// The object that is another one now.
@@ -126,7 +130,7 @@ impl Store {
             "HEAD" => Bytes::new(),
             _ => object.body.slice(range),
         };
-        Answer { status, headers, body, changed: None }
+        Answer { status, headers, body, metadata: object.metadata.clone(), changed: None }
     }
 
     fn put(&mut self, asked: &Asked<'_>) -> Answer {
@@ -139,13 +143,18 @@ impl Store {
         {
             return refused(412, "PreconditionFailed");
         }
-        let etag = self.store(asked, asked.body.clone());
+        let etag = self.store(asked, asked.body.clone(), asked.metadata());
         Answer { headers: vec![("etag", etag)], changed: Some(asked.name()), ..done("") }
     }
 
-    fn store(&mut self, asked: &Asked<'_>, body: Bytes) -> String {
+    fn store(
+        &mut self,
+        asked: &Asked<'_>,
+        body: Bytes,
+        metadata: Vec<(HeaderName, HeaderValue)>,
+    ) -> String {
         let etag = format!("\"{}\"", self.number());
-        let object = Object { body, etag: etag.clone(), modified: asked.now };
+        let object = Object { body, etag: etag.clone(), modified: asked.now, metadata };
         self.objects.insert(asked.name(), object);
         etag
     }
@@ -213,8 +222,9 @@ impl Store {
     fn create_upload(&mut self, asked: &Asked<'_>) -> Answer {
         let id = format!("upload-{}", self.number());
         let (bucket, key) = asked.name();
-        let parts = BTreeMap::new();
-        self.uploads.insert(id.clone(), Upload { bucket, key, initiated: asked.now, parts });
+        let (initiated, metadata) = (asked.now, asked.metadata());
+        let upload = Upload { bucket, key, initiated, metadata, parts: BTreeMap::new() };
+        self.uploads.insert(id.clone(), upload);
         let inside = element("UploadId", &id);
         done(&format!("<InitiateMultipartUploadResult>{inside}</InitiateMultipartUploadResult>"))
     }
@@ -333,10 +343,11 @@ impl Store {
             }
             whole.extend_from_slice(body);
         }
+        let metadata = upload.metadata.clone();
         if let Some(id) = asked.query.get("uploadId") {
             self.uploads.remove(id);
         }
-        let etag = element("ETag", &self.store(asked, whole.freeze()));
+        let etag = element("ETag", &self.store(asked, whole.freeze(), metadata));
         let answer =
             format!("<CompleteMultipartUploadResult>{etag}</CompleteMultipartUploadResult>");
         Answer { changed: Some(asked.name()), ..done(&answer) }
@@ -371,7 +382,7 @@ impl Store {
     /// Puts an object there, as somebody who does not ask us.
     pub fn place(&mut self, bucket: &str, key: &str, body: Bytes, modified: OffsetDateTime) {
         let etag = format!("\"{}\"", self.number());
-        let object = Object { body, etag, modified };
+        let object = Object { body, etag, modified, metadata: Vec::new() };
         self.objects.insert((bucket.to_owned(), key.to_owned()), object);
     }
 
@@ -398,6 +409,12 @@ impl Object {
 impl Asked<'_> {
     fn name(&self) -> (String, String) {
         (self.bucket.clone(), self.key.clone())
+    }
+
+    fn metadata(&self) -> Vec<(HeaderName, HeaderValue)> {
+        let headers = self.head.headers.iter();
+        let kept = headers.filter(|(name, _)| name.as_str().starts_with("x-amz-meta-"));
+        kept.map(|(name, value)| (name.clone(), value.clone())).collect()
     }
 
     fn header(&self, name: &str) -> Option<&str> {
@@ -427,7 +444,8 @@ fn range_of(header: &str, whole: usize) -> Option<Range<usize>> {
 }
 
 fn done(body: &str) -> Answer {
-    Answer { status: 200, headers: Vec::new(), body: body.to_owned().into(), changed: None }
+    let (headers, metadata) = (Vec::new(), Vec::new());
+    Answer { status: 200, headers, metadata, body: body.to_owned().into(), changed: None }
 }
 
 /// The store says no, in XML.

@@ -8,10 +8,11 @@ use std::{
     fs,
     io::{self, Read, Seek, Write},
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use prestage_proto::v1;
+use prestage_store::scrub::scrub_folder;
 use prestage_threads::{Stopped, off_thread};
 use tokio::{
     task::JoinHandle,
@@ -135,9 +136,10 @@ pub fn sign_of(failure: &v1::Failure, subject: &str) -> Sign {
     }
 }
 
-/// Writes, reads and removes a file.
+/// Writes, reads and removes a file, and what could not be removed while the disk was broken.
 fn try_disk(folder: &Path) -> io::Result<()> {
     fs::create_dir_all(folder)?;
+    scrub_folder(folder, SystemTime::now()).map_err(io::Error::other)?;
     let mut file = tempfile::Builder::new().prefix("trial-").suffix(".tmp").tempfile_in(folder)?;
     let written = vec![0x5a; TRIAL_BYTES];
     file.write_all(&written)?;

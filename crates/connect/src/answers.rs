@@ -1,6 +1,17 @@
 //! What counts as no answer.
 
+use std::error::Error as StdError;
+
 use tonic::{Code, Status, body::Body, transport::Error};
+
+/// Nobody answered: callers may ask again, and are told why, down to the cause.
+pub(crate) fn no_answer(error: &Error) -> Status {
+    let mut cause: &dyn StdError = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    Status::unavailable(format!("no coordinator answers: {cause}"))
+}
 
 /// Whether nobody was reached, or one who can't help at the moment. Whatever else a coordinator says
 /// is its answer.

@@ -31,7 +31,7 @@ use tonic::{
 };
 use tower::{Service, ServiceExt};
 
-use answers::did_not_answer;
+use answers::{did_not_answer, no_answer};
 
 pub use secure::{ChannelError, channel_to};
 
@@ -192,7 +192,10 @@ impl Service<http::Request<Body>> for Coordinators {
                 return Ok(status.into_http());
             }
             match body.collect().await {
-                Ok(body) => this.ask_patiently(Asked { head, body: body.to_bytes() }).await,
+                Ok(body) => {
+                    let answer = this.ask_patiently(Asked { head, body: body.to_bytes() }).await;
+                    Ok(answer.unwrap_or_else(|error| no_answer(&error).into_http()))
+                }
                 Err(status) => Ok(Status::into_http(status)),
             }
         })

@@ -14,6 +14,7 @@ use std::{
     pin::{Pin, pin},
     sync::{
         Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
         mpsc::{Receiver, SyncSender, sync_channel},
     },
     task::{Context, Poll, Waker},
@@ -50,6 +51,9 @@ struct Pauses {
     waker: Waker,
 }
 
+/// Threads that were begun.
+static BEGUN: AtomicU64 = AtomicU64::new(0);
+
 thread_local! {
     static PAUSES: RefCell<Option<Pauses>> = const { RefCell::new(None) };
 }
@@ -76,7 +80,10 @@ impl<T: Send + 'static> Line<T> {
             // Nobody may be there to be told.
             let _ = say.send(Said::Ended(ended));
         };
-        let thread = std::thread::Builder::new().name("lockstep".into()).spawn(run).ok();
+        // By number, so that whatever is drawn from a thread's name is drawn anew on each.
+        let number = BEGUN.fetch_add(1, Ordering::Relaxed);
+        let thread = std::thread::Builder::new().name(format!("lockstep-{number}"));
+        let thread = thread.spawn(run).ok();
         Self { go_on: Some(go_on), said: Mutex::new(said), thread }
     }
 }
