@@ -61,7 +61,13 @@ mod tests {
             format!("{:?}", CreateEnrolmentResponse { token: hunter(), expires: None }),
             format!(
                 "{:?}",
-                StoreAccess { secret_key: hunter(), session_token: hunter(), ..Default::default() }
+                StoreAccess {
+                    secret_key: hunter(),
+                    session_token: hunter(),
+                    access_token: hunter(),
+                    signatures: [("packs/x".to_owned(), hunter())].into(),
+                    ..Default::default()
+                }
             ),
         ];
         assert!(shown.iter().all(|shown| !shown.contains("hunter2")), "{shown:?}");

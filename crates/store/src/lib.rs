@@ -8,6 +8,7 @@
 //! that the assemble task writes. The [`recipe`] lists those copies, [`compose`] carries them out.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod azure_account;
 pub mod chunks;
 pub mod compose;
 pub mod error;

@@ -21,10 +21,12 @@ use object_store::{
 };
 
 use crate::chunks::HEADER_BYTES;
+use crate::azure_account::AzureAccount;
 use crate::error::{StoreError, off_thread};
 use crate::keys::{ObjectKey, STAGING_FOLDER};
+use crate::lent::LentBlobs;
 use crate::location::{Cloud, ObjectUrl, UrlError};
-use crate::options::{AzureAccount, StoreOptions};
+use crate::options::StoreOptions;
 use crate::pack::UPLOAD_BYTES;
 
 /// An open object store. Cheap to clone.
@@ -44,8 +46,13 @@ pub(crate) enum StoreKind {
     Local(PathBuf),
     /// A bucket, and which server holds it.
     S3 { client: Arc<AmazonS3>, bucket: String, server: String },
-    /// A container, and the account that it is in.
-    Azure { client: Arc<MicrosoftAzure>, container: String, account: AzureAccount },
+    /// A container, the account that it is in, and what of it was lent, if its blobs are.
+    Azure {
+        client: Arc<MicrosoftAzure>,
+        container: String,
+        account: AzureAccount,
+        lent: Option<LentBlobs>,
+    },
     /// A bucket, and the address of the JSON API.
     Google { client: Arc<GoogleCloudStorage>, bucket: String, server: String },
 }
@@ -288,7 +295,14 @@ impl Objects {
 
     /// Removes an object. One that isn't there is removed already.
     pub async fn delete(&self, key: &ObjectKey) -> Result<(), StoreError> {
-        match self.store.delete(&self.store_path(key)?).await {
+        let path = self.store_path(key)?;
+        let deleted = match &self.kind {
+            StoreKind::Azure { lent: Some(lent), container, account, .. } => {
+                lent.delete(&account.blob_url(container, &path)?).await
+            }
+            _ => self.store.delete(&path).await,
+        };
+        match deleted {
             Ok(()) | Err(RequestError::NotFound { .. }) => Ok(()),
             Err(source) => Err(self.failed("remove", key, source)),
         }
@@ -388,8 +402,8 @@ fn open_bucket(
         }
         Cloud::Azure => {
             let client = Arc::new(options.azure(bucket)?);
-            let account = options.azure_account();
-            (client.clone(), StoreKind::Azure { client, container: name, account })
+            let (account, lent) = (options.azure_account(), options.azure_lent()?);
+            (client.clone(), StoreKind::Azure { client, container: name, account, lent })
         }
         Cloud::Google => {
             let client = Arc::new(options.google(bucket)?);

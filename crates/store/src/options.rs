@@ -9,8 +9,9 @@ use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::azure::{AzureConfigKey, MicrosoftAzure, MicrosoftAzureBuilder};
 use object_store::gcp::{GoogleCloudStorage, GoogleCloudStorageBuilder, GoogleConfigKey};
 
+use crate::azure_account::AzureAccount;
 use crate::error::StoreError;
-use crate::lent::LentCredentials;
+use crate::lent::{LentBlobs, LentCredentials, SignedRequests, credentials::{OfGoogle, OfS3}};
 use crate::location::Cloud;
 use crate::uploads::{Transport, UploadFloor, WatchedUploads};
 
@@ -26,7 +27,7 @@ use crate::uploads::{Transport, UploadFloor, WatchedUploads};
 pub struct StoreOptions {
     settings: BTreeMap<String, String>,
     no_part_copy: bool,
-    /// What S3 is reached with in place of credentials among the settings.
+    /// What clouds are reached with in place of credentials among the settings.
     lent: Option<LentCredentials>,
     upload_floor: UploadFloor,
     /// Where requests to buckets go, if that is not a network.
@@ -37,8 +38,8 @@ pub struct StoreOptions {
 /// a word costs minutes and no build. Of an upload it is the time for the answer alone.
 const REQUEST_SECONDS: &str = "120 seconds";
 const PART_COPY: &str = "PRESTAGE_S3_PART_COPY";
-/// Settings of S3 that say where it is and how it is spoken to, and nothing of who speaks.
-const SHOWN: [&str; 9] = [
+/// Settings that say where a store is and how it is spoken to, and nothing of who speaks.
+const SHOWN: [&str; 16] = [
     "AWS_ENDPOINT",
     "AWS_ENDPOINT_URL",
     "AWS_ENDPOINT_URL_S3",
@@ -48,7 +49,16 @@ const SHOWN: [&str; 9] = [
     "AWS_VIRTUAL_HOSTED_STYLE_REQUEST",
     "AWS_TIMEOUT",
     PART_COPY,
+    ACCOUNT,
+    ACCOUNT_ENDPOINT,
+    "AZURE_ALLOW_HTTP",
+    "AZURE_TIMEOUT",
+    "GOOGLE_BASE_URL",
+    "GOOGLE_ALLOW_HTTP",
+    "GOOGLE_TIMEOUT",
 ];
+const ACCOUNT: &str = "AZURE_STORAGE_ACCOUNT_NAME";
+const ACCOUNT_ENDPOINT: &str = "AZURE_STORAGE_ENDPOINT";
 const PREFIXES: [&str; 4] = ["AWS_", "AZURE_", "AZURITE_", "GOOGLE_"];
 
 impl StoreOptions {
@@ -76,16 +86,17 @@ impl StoreOptions {
     }
 
     /// The same store, reached by somebody who was lent access: with these settings and credentials in
-    /// place of any of one's own for S3.
+    /// place of any of one's own, in those clouds that they are for.
     #[must_use]
     pub fn lent(
         mut self,
         settings: impl IntoIterator<Item = (String, String)>,
         credentials: LentCredentials,
     ) -> Self {
-        self.settings.retain(|name, _| !name.starts_with("AWS_"));
-        let given = settings.into_iter().filter(|(name, _)| SHOWN.contains(&name.as_str()));
-        for (name, value) in given {
+        let is_lent = |name: &str| cloud_of(name).is_some_and(|cloud| credentials.has(cloud));
+        self.settings.retain(|name, _| !is_lent(name));
+        let given = settings.into_iter();
+        for (name, value) in given.filter(|(name, _)| is_lent(name) && SHOWN.contains(&&**name)) {
             match name.as_str() {
                 PART_COPY => self.no_part_copy = value == "false",
                 _ => drop(self.settings.insert(name, value)),
@@ -94,14 +105,33 @@ impl StoreOptions {
         Self { lent: Some(credentials), ..self }
     }
 
-    /// How S3 is reached, without who we are there: for somebody who is lent access.
+    /// How stores are reached, without who we are there: for somebody who is lent access.
     pub fn shown(&self) -> BTreeMap<String, String> {
         let shown = self.settings.iter().filter(|(name, _)| SHOWN.contains(&name.as_str()));
         let mut shown: BTreeMap<_, _> = shown.map(|(n, v)| (n.clone(), v.clone())).collect();
         if self.no_part_copy {
             shown.insert(PART_COPY.to_owned(), "false".to_owned());
         }
+        // The account can be named in several ways.
+        let account = self.azure_account();
+        if !account.name.is_empty() {
+            if account.service.starts_with("http://") {
+                shown.insert("AZURE_ALLOW_HTTP".to_owned(), "true".to_owned());
+            }
+            shown.insert(ACCOUNT.to_owned(), account.name);
+            shown.insert(ACCOUNT_ENDPOINT.to_owned(), account.service);
+        }
         shown
+    }
+
+    /// Whether anything is set for a cloud.
+    pub fn names(&self, cloud: Cloud) -> bool {
+        self.settings.keys().any(|name| cloud_of(name) == Some(cloud))
+    }
+
+    /// What was lent in a cloud.
+    fn lent_in(&self, cloud: Cloud) -> Option<&LentCredentials> {
+        self.lent.as_ref().filter(|lent| lent.has(cloud))
     }
 
     /// One of the settings.
@@ -154,8 +184,8 @@ impl StoreOptions {
         let builder = self
             .settings_of("AWS_")
             .fold(limited, |builder, (key, value)| builder.with_config(key, value));
-        match &self.lent {
-            Some(lent) => builder.with_credentials(Arc::new(lent.clone())),
+        match self.lent_in(Cloud::S3) {
+            Some(lent) => builder.with_credentials(Arc::new(OfS3(lent.clone()))),
             None => builder,
         }
     }
@@ -163,7 +193,28 @@ impl StoreOptions {
     /// A client for the Azure container. Nothing is sent yet.
     pub(crate) fn azure(&self, container: &str) -> Result<MicrosoftAzure, StoreError> {
         let builder = self.azure_builder().with_container_name(container);
+        let builder = match self.signed_requests() {
+            Some(signed) => builder.with_http_connector(signed).with_skip_signature(true),
+            None => builder,
+        };
         builder.build().map_err(not_open(Cloud::Azure, container))
+    }
+
+    /// What was lent of Azure.
+    pub(crate) fn azure_lent(&self) -> Result<Option<LentBlobs>, StoreError> {
+        let blobs = self.signed_requests().map(|signed| LentBlobs::new(&signed)).transpose();
+        blobs.map_err(not_open(Cloud::Azure, ""))
+    }
+
+    fn signed_requests(&self) -> Option<SignedRequests> {
+        let lent = self.lent_in(Cloud::Azure)?.clone();
+        let (account, upload_floor) = (self.azure_account(), self.upload_floor);
+        Some(SignedRequests { lent, account, upload_floor })
+    }
+
+    /// The key of the Azure account.
+    pub(crate) fn azure_key(&self) -> Option<String> {
+        self.azure_builder().get_config_value(&AzureConfigKey::AccessKey)
     }
 
     /// The Azure account that the containers are in, and its address, as the client takes them.
@@ -213,8 +264,13 @@ impl StoreOptions {
         let limited = GoogleCloudStorageBuilder::new()
             .with_http_connector(self.connector())
             .with_config(GoogleConfigKey::Client(ClientConfigKey::Timeout), REQUEST_SECONDS);
-        self.settings_of("GOOGLE_")
-            .fold(limited, |builder, (key, value)| builder.with_config(key, value))
+        let builder = self
+            .settings_of("GOOGLE_")
+            .fold(limited, |builder, (key, value)| builder.with_config(key, value));
+        match self.lent_in(Cloud::Google) {
+            Some(lent) => builder.with_credentials(Arc::new(OfGoogle(lent.clone()))),
+            None => builder,
+        }
     }
 
     /// The settings that a client knows. The environment may hold those of other tools, so unknown
@@ -226,17 +282,20 @@ impl StoreOptions {
     }
 }
 
+/// The cloud that a setting is for.
+fn cloud_of(name: &str) -> Option<Cloud> {
+    let begins = |prefixes: &[&str]| prefixes.iter().any(|prefix| name.starts_with(prefix));
+    match name {
+        PART_COPY => Some(Cloud::S3),
+        _ if begins(&["AWS_"]) => Some(Cloud::S3),
+        _ if begins(&["AZURE_", "AZURITE_"]) => Some(Cloud::Azure),
+        _ if begins(&["GOOGLE_"]) => Some(Cloud::Google),
+        _ => None,
+    }
+}
+
 /// Azurite's account when none is named.
 const EMULATOR_ACCOUNT: &str = "devstoreaccount1";
-
-/// An Azure storage account.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct AzureAccount {
-    /// Its name, which goes into signatures.
-    pub name: String,
-    /// Address of its blob service, without a slash at the end.
-    pub service: String,
-}
 
 fn not_open(cloud: Cloud, bucket: &str) -> impl FnOnce(object_store::Error) -> StoreError {
     let url = format!("{}://{bucket}", cloud.scheme());
@@ -253,89 +312,5 @@ impl fmt::Debug for StoreOptions {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn debug_shows_no_value() {
-        let options =
-            StoreOptions::from_pairs([("AWS_SECRET_ACCESS_KEY", "hunter2"), ("HOME", "/root")]);
-        let shown = format!("{options:?}");
-        assert!(shown.contains("AWS_SECRET_ACCESS_KEY"));
-        assert!(!shown.contains("hunter2"));
-        assert!(!shown.contains("HOME"));
-    }
-
-    #[test]
-    fn whoever_is_lent_access_is_told_where_and_not_who() {
-        let own = StoreOptions::from_pairs([
-            ("AWS_ENDPOINT", "http://a"),
-            ("AWS_ACCESS_KEY_ID", "me"),
-            ("AWS_SECRET_ACCESS_KEY", "hunter2"),
-            ("AWS_SESSION_TOKEN", "hunter3"),
-            ("PRESTAGE_S3_PART_COPY", "false"),
-        ]);
-        let shown = own.shown();
-        let expected = [("AWS_ENDPOINT", "http://a"), ("PRESTAGE_S3_PART_COPY", "false")];
-        let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        assert_eq!(shown, expected.into());
-        let theirs = StoreOptions::from_pairs([("AWS_ENDPOINT", "http://b"), ("AZURE_X", "y")]);
-        let mut given = shown;
-        given.insert("AWS_ACCESS_KEY_ID".into(), "smuggled".into());
-        let theirs = theirs.lent(given, LentCredentials::new("id", "hunter4", "token"));
-        assert_eq!(theirs.s3_server(), "http://a ");
-        assert!(!theirs.part_copy() && theirs.value("AWS_ACCESS_KEY_ID").is_none());
-        assert_eq!(theirs.value("AZURE_X"), Some("y"), "other clouds are as they were");
-        assert!(!format!("{theirs:?}").contains("hunter"));
-    }
-
-    #[test]
-    fn the_server_is_told_by_endpoint_and_region() {
-        let a = StoreOptions::from_pairs([("AWS_ENDPOINT", "http://a")]);
-        let b = StoreOptions::from_pairs([("AWS_ENDPOINT", "http://b")]);
-        assert_ne!(a.s3_server(), b.s3_server());
-        assert_eq!(a.s3_server(), a.clone().s3_server());
-    }
-
-    #[test]
-    fn requests_are_limited_as_the_environment_says() {
-        let seconds = |pairs: &[(&str, &str)]| {
-            let options = StoreOptions::from_pairs(pairs.iter().copied());
-            let timeout = |value: Option<String>| value.unwrap();
-            [
-                timeout(
-                    options
-                        .s3_builder()
-                        .get_config_value(&AmazonS3ConfigKey::Client(ClientConfigKey::Timeout)),
-                ),
-                timeout(
-                    options
-                        .azure_builder()
-                        .get_config_value(&AzureConfigKey::Client(ClientConfigKey::Timeout)),
-                ),
-                timeout(
-                    options
-                        .google_builder()
-                        .get_config_value(&GoogleConfigKey::Client(ClientConfigKey::Timeout)),
-                ),
-            ]
-        };
-        assert_eq!(seconds(&[]), ["120 seconds"; 3]);
-        let slow_line = "15 minutes";
-        let own = ["AWS_TIMEOUT", "AZURE_TIMEOUT", "GOOGLE_TIMEOUT"].map(|name| (name, slow_line));
-        assert_eq!(seconds(&own), [slow_line; 3]);
-    }
-
-    #[test]
-    fn the_azure_account_is_where_the_client_takes_it() {
-        let account = |pairs: &[(&str, &str)]| {
-            StoreOptions::from_pairs(pairs.iter().copied()).azure_account().service
-        };
-        let name = ("AZURE_STORAGE_ACCOUNT_NAME", "acme");
-        assert_eq!(account(&[name]), "https://acme.blob.core.windows.net");
-        let endpoint = ("AZURE_STORAGE_ENDPOINT", "http://here:1/acme/");
-        assert_eq!(account(&[name, endpoint]), "http://here:1/acme");
-        let emulator = ("AZURE_STORAGE_USE_EMULATOR", "true");
-        assert_eq!(account(&[emulator]), "http://127.0.0.1:10000/devstoreaccount1");
-    }
-}
+#[path = "options_tests.rs"]
+mod tests;

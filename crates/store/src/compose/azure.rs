@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use async_trait::async_trait;
 
 use super::PartRules;
-use super::azure_blocks::{Block, Blocks};
+use super::azure_blocks::{BlobAccess, Block, Blocks};
 use super::cloud::{AT_ONCE, InPlace, Output, PartStore};
 use super::error::ComposeError;
 use super::http::Http;
@@ -31,8 +31,9 @@ pub(super) struct AzureParts {
 impl AzureParts {
     fn blocks<'a>(&'a self, output: &'a Output) -> Result<Blocks<'a>, ComposeError> {
         match output.kind() {
-            StoreKind::Azure { client, container, account } => {
-                Ok(Blocks { http: &self.http, client, container, account, output })
+            StoreKind::Azure { client, container, account, lent } => {
+                let access = BlobAccess { client, container, account, lent: lent.as_ref() };
+                Ok(Blocks { http: &self.http, access, output })
             }
             _ => Err(output.strange()),
         }

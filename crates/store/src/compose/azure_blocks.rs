@@ -21,9 +21,9 @@ use super::Part;
 use super::cloud::{ID_METADATA, Output};
 use super::error::ComposeError;
 use super::http::{Answer, Http, Step};
-use crate::location::UrlError;
+use crate::azure_account::AzureAccount;
 use crate::objects::StoreKind;
-use crate::options::AzureAccount;
+use crate::lent::LentBlobs;
 
 /// How long Azure may read a source; it reads at once.
 const SIGNED_FOR: Duration = Duration::from_secs(15 * 60);
@@ -31,10 +31,28 @@ const SIGNED_FOR: Duration = Duration::from_secs(15 * 60);
 /// The blocks of one output.
 pub(super) struct Blocks<'a> {
     pub http: &'a Http,
+    pub access: BlobAccess<'a>,
+    pub output: &'a Output,
+}
+
+/// A container, and what opens its blobs.
+pub(super) struct BlobAccess<'a> {
     pub client: &'a Arc<MicrosoftAzure>,
     pub container: &'a str,
     pub account: &'a AzureAccount,
-    pub output: &'a Output,
+    pub lent: Option<&'a LentBlobs>,
+}
+
+impl BlobAccess<'_> {
+    async fn credential(&self, path: &StorePath) -> object_store::Result<Arc<AzureCredential>> {
+        let Some(lent) = self.lent else {
+            return self.client.credentials().get_credential().await;
+        };
+        let blob = format!("{}/{path}", self.container);
+        let credential = lent.credentials.of_blob(&blob).map(Arc::new);
+        let source = "nothing is lent of it".into();
+        credential.ok_or(object_store::Error::PermissionDenied { path: blob, source })
+    }
 }
 
 /// One part as a block.
@@ -123,15 +141,16 @@ impl Blocks<'_> {
     /// An address of the source that Azure may read, if it holds the source and we can give one.
     async fn source_url(&self, part: &Part) -> Result<Option<Url>, ComposeError> {
         let objects = &part.source.objects;
-        let StoreKind::Azure { client, container, account } = objects.kind() else {
+        let StoreKind::Azure { client, container, account, lent } = objects.kind() else {
             return Ok(None);
         };
-        if account != self.account {
+        if account != self.access.account {
             return Ok(None);
         }
         let path = objects.store_path(&part.source.key)?;
-        if let AzureCredential::SASToken(pairs) = &*self.credential(client).await? {
-            let mut url = self.blob_url(container, &path)?;
+        let source = BlobAccess { client, container, account, lent: lent.as_ref() };
+        if let AzureCredential::SASToken(pairs) = &*self.credential(&source, &path).await? {
+            let mut url = account.blob_url(container, &path)?;
             url.query_pairs_mut().extend_pairs(pairs);
             return Ok(Some(url));
         }
@@ -139,22 +158,12 @@ impl Blocks<'_> {
         Ok(client.signed_url(Method::GET, &path, SIGNED_FOR).await.ok())
     }
 
-    fn blob_url(&self, container: &str, path: &StorePath) -> Result<Url, ComposeError> {
-        let bad = || UrlError::Path { url: self.account.service.clone() };
-        let mut url = Url::parse(&self.account.service).map_err(|_| bad())?;
-        let mut names = url.path_segments_mut().map_err(|()| bad())?;
-        names.pop_if_empty().push(container);
-        names.extend(path.parts().map(|part| part.as_ref().to_owned()));
-        drop(names);
-        Ok(url)
-    }
-
     fn request<V: AsRef<str>>(
         &self,
         method: Method,
         query: &[(&str, V)],
     ) -> Result<Builder, ComposeError> {
-        let mut url = self.blob_url(self.container, &self.output.path)?;
+        let mut url = self.access.account.blob_url(self.access.container, &self.output.path)?;
         url.query_pairs_mut().extend_pairs(query);
         Ok(Request::builder().method(method).uri(url.as_str()))
     }
@@ -169,8 +178,8 @@ impl Blocks<'_> {
             .header(header::CONTENT_LENGTH, body.content_length())
             .body(HttpRequestBody::empty());
         let mut request = request.map_err(|source| step.unsendable(source))?;
-        let credential = self.credential(self.client).await?;
-        let authorizer = AzureAuthorizer::new(&credential, &self.account.name);
+        let credential = self.credential(&self.access, &self.output.path).await?;
+        let authorizer = AzureAuthorizer::new(&credential, &self.access.account.name);
         let signed = authorizer.try_authorize(&mut request);
         signed.map_err(|source| self.output.failed("sign a request for", source))?;
         // Signatures cover the headers alone.
@@ -179,9 +188,10 @@ impl Blocks<'_> {
 
     async fn credential(
         &self,
-        client: &MicrosoftAzure,
+        access: &BlobAccess<'_>,
+        path: &StorePath,
     ) -> Result<Arc<AzureCredential>, ComposeError> {
-        let credential = client.credentials().get_credential().await;
+        let credential = access.credential(path).await;
         credential.map_err(|source| self.output.failed("get credentials for", source))
     }
 

@@ -27,6 +27,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(200);
 
 /// Composes outputs in local folders and in buckets, from packs in either.
 pub struct Composer {
+    /// Where compositions in buckets are named by what was lent: see [`Composer::under`].
+    lease: Option<String>,
     buckets: Buckets,
     s3: S3Parts,
     azure: AzureParts,
@@ -41,7 +43,15 @@ impl Composer {
             azure: AzureParts::default(),
             google: GoogleParts::default(),
             buckets: Buckets::new(options),
+            lease: None,
         }
+    }
+
+    /// The same for a lease (its name, which no other has): the ids of its compositions follow from that, so
+    /// that whoever lends access knows what they will be. A lease opens one composition of an output.
+    #[must_use]
+    pub fn under(self, lease: String) -> Self {
+        Self { lease: Some(lease), ..self }
     }
 
     /// Gives up uploads of packs and glue that killed workers left open in `objects` longer ago than
@@ -163,14 +173,13 @@ impl Compose for Composer {
                 OpenUpload::Local(upload).token()
             }
             ObjectUrl::Bucket { cloud, bucket, key } => {
-                let upload = CloudUpload {
-                    cloud: *cloud,
-                    bucket: bucket.clone(),
-                    key: key.clone(),
-                    total: total_bytes,
-                    id: Uuid::new_v4().simple().to_string(),
-                    upload: None,
+                let id = match &self.lease {
+                    Some(lease) => CloudUpload::id_under(lease, dst),
+                    None => Uuid::new_v4().simple().to_string(),
                 };
+                let (cloud, bucket, key) = (*cloud, bucket.clone(), key.clone());
+                let total = total_bytes;
+                let upload = CloudUpload { cloud, bucket, key, total, id, upload: None };
                 self.begin_in_cloud(upload).await
             }
         }

@@ -88,6 +88,24 @@ impl UploadToken {
     pub fn output(&self) -> Result<ObjectUrl, ComposeError> {
         Ok(token::OpenUpload::parse(self)?.dst())
     }
+
+    /// The object that is there while the composition is open; a folder has none.
+    pub fn marker(&self) -> Result<Option<ObjectUrl>, ComposeError> {
+        match token::OpenUpload::parse(self)? {
+            token::OpenUpload::Cloud(upload) => Ok(Some(upload.marker_url()?)),
+            token::OpenUpload::Local(_) => Ok(None),
+        }
+    }
+
+    /// That object of the composition of `dst` which a lease opens: see [`Composer::under`].
+    pub fn marker_under(lease: &str, dst: &ObjectUrl) -> Option<ObjectUrl> {
+        let ObjectUrl::Bucket { cloud, bucket, key } = dst.clone() else {
+            return None;
+        };
+        let id = token::CloudUpload::id_under(lease, dst);
+        let upload = token::CloudUpload { cloud, bucket, key, total: 0, id, upload: None };
+        upload.marker_url().ok()
+    }
 }
 
 /// A part that is in its place.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::cloud::{MARKER_SUFFIX, OPEN_FOLDER};
 use super::error::ComposeError;
@@ -105,6 +106,12 @@ impl LocalUpload {
 }
 
 impl CloudUpload {
+    /// The id of the composition of `dst` that a lease opens.
+    pub fn id_under(lease: &str, dst: &ObjectUrl) -> String {
+        let digest = Sha256::digest(format!("{lease}\n{dst}"));
+        hex::encode(&digest[..16])
+    }
+
     /// Whether a text may be an id: it becomes part of names.
     pub fn is_id(text: &str) -> bool {
         text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
@@ -123,6 +130,11 @@ impl CloudUpload {
     /// The object that is there while the composition is open.
     pub fn marker(&self) -> Result<ObjectKey, KeyError> {
         ObjectKey::new(format!("{}{MARKER_SUFFIX}", self.open_folder()))
+    }
+
+    /// Its address.
+    pub fn marker_url(&self) -> Result<ObjectUrl, KeyError> {
+        Ok(self.bucket_url().join(self.marker()?.as_str()))
     }
 
     /// Where parts lie as objects, in stores that take them so.
@@ -147,6 +159,25 @@ mod tests {
         assert_eq!(OpenUpload::parse(&token).unwrap(), OpenUpload::Cloud(upload));
         let strange = UploadToken::from("{}".to_owned());
         assert!(matches!(OpenUpload::parse(&strange), Err(ComposeError::Token { .. })));
+    }
+
+    #[test]
+    fn a_lease_says_the_id_of_each_output() {
+        let id = |lease: &str, dst: &str| {
+            CloudUpload::id_under(lease, &ObjectUrl::parse(dst).unwrap())
+        };
+        let (one, two) = ("az://media/w.swm", "az://media/w2.swm");
+        assert_eq!(id("b/assemble 1", one), id("b/assemble 1", one));
+        assert_ne!(id("b/assemble 1", one), id("b/assemble 1", two));
+        assert_ne!(id("b/assemble 1", one), id("b/assemble 2", one));
+        assert!(CloudUpload::is_id(&id("b/assemble 1", one)));
+        let marker = UploadToken::marker_under("b/assemble 1", &ObjectUrl::parse(one).unwrap());
+        let mut upload = cloud(&id("b/assemble 1", one));
+        (upload.cloud, upload.key) = (Cloud::Azure, "w.swm".into());
+        let token = OpenUpload::Cloud(upload).token().unwrap();
+        assert_eq!(token.marker().unwrap(), marker);
+        let folder = ObjectUrl::Local("/out/w.wim".into());
+        assert_eq!(UploadToken::marker_under("b/assemble 1", &folder), None);
     }
 
     #[test]

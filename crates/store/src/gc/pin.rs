@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use futures::TryStreamExt;
 
 use crate::error::StoreError;
-use crate::keys::{BuildId, ObjectKey};
+use crate::keys::{BuildId, ObjectKey, PackKey, StoredObject};
 use crate::objects::{Objects, PutRule};
 
 /// A pin of a million keys is below this.
@@ -35,6 +35,25 @@ impl Pin {
         let body = lines.join("\n").into();
         objects.put_small(&build.pin(), body, PutRule::Overwrite).await?;
         Ok(())
+    }
+
+    /// What a build has pinned; nothing when it has ended.
+    ///
+    /// # Errors
+    /// When the store can't be read.
+    pub async fn of(objects: &Objects, build: &BuildId) -> Result<Self, StoreError> {
+        match objects.get(&build.pin(), PIN_BYTES_MAX).await {
+            Err(StoreError::Missing { .. }) => Ok(Self::default()),
+            body => Self::parse(&body?),
+        }
+    }
+
+    /// The packs among it.
+    pub fn packs(&self) -> impl Iterator<Item = PackKey> {
+        self.0.iter().filter_map(|key| match StoredObject::parse(key) {
+            Ok(StoredObject::Index(pack) | StoredObject::Pack(pack)) => Some(pack),
+            _ => None,
+        })
     }
 
     /// Writes down that an ended build used what it had pinned; the pin itself goes with the build's

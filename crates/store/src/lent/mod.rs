@@ -1,14 +1,27 @@
 //! Access to buckets that is lent: for a while, and to some objects alone.
 //!
-//! A coordinator that has the buckets' own credentials asks the store's token service for temporary ones
-//! ([`Lender`]), limited by a policy to a [`Scope`]; whoever gets them ([`LentAccess`]) can do no more with
-//! them, whatever else they know. Servers that speak S3 have that (`AssumeRole` with a session policy); folders
-//! have nothing like it.
+//! A coordinator that has the buckets' own credentials makes others of them ([`Lender`]), limited to a
+//! [`Scope`]; whoever gets these ([`LentAccess`]) can do no more with them, whatever else they know. Each cloud
+//! has a way of its own: S3 lends temporary keys with a policy, Azure signatures of single blobs, Google tokens
+//! with a boundary; folders have nothing like it.
 
-mod credentials;
+mod boundary;
+pub(crate) mod credentials;
+mod error;
+mod lender;
+mod policy;
+mod sas;
 mod scope;
+mod signed_requests;
 mod sts;
+mod token_exchange;
+mod token_service;
 
-pub use credentials::LentCredentials;
+pub use credentials::{LentCredentials, LentSecrets, TemporaryKey};
+pub use error::LendError;
+pub use lender::{Lender, LentAccess};
+pub use sas::SasLender;
 pub use scope::{Area, Scope};
-pub use sts::{LendError, Lender, LentAccess};
+pub(crate) use signed_requests::{LentBlobs, SignedRequests};
+pub use sts::RoleLender;
+pub use token_exchange::TokenLender;
