@@ -433,6 +433,10 @@ pub struct CoordinatorArgs {
     /// [default: workers have access of their own]
     #[arg(long, env = "PRESTAGE_WORKER_ROLE", value_name = "ARN", help_heading = "Trust")]
     pub worker_role: Option<String>,
+    /// Lend workers access to Azure and Google out of the coordinator's own, to each lease what its task
+    /// needs [default: workers have access of their own]
+    #[arg(long, env = "PRESTAGE_LEND", help_heading = "Trust")]
+    pub lend: bool,
     /// How many of a hundred packs another worker makes a second time, for comparing [default: 0]
     #[arg(
         long,

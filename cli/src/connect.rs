@@ -94,6 +94,7 @@ impl Connection {
             // All workers of this process are one.
             verify_percent: 0,
             worker_role: None,
+            lend: false,
             zone: zone(args.local.zone.clone())?,
             shares_files: count > 1,
         };

@@ -51,6 +51,7 @@ struct CoordinatorFile {
     zone: Option<String>,
     verify_percent: Option<u8>,
     worker_role: Option<String>,
+    lend: bool,
     insecure: bool,
 }
 
@@ -133,6 +134,7 @@ pub fn coordinator(args: CoordinatorArgs) -> Result<CoordinatorService, CliError
         trust: args.trust.or(file.trust),
         zone: zone(args.zone.or(file.zone))?,
         worker_role: args.worker_role.or(file.worker_role),
+        lend: args.lend || file.lend,
         verify_percent: args.verify_percent.or(file.verify_percent).unwrap_or(0).min(100),
         shares_files,
     };

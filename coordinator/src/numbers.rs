@@ -73,6 +73,11 @@ pub(crate) fn count_poisoned() {
     counter!(Number::PoisonedPacks.name()).increment(1);
 }
 
+/// A lease was not lent access to the object store.
+pub(crate) fn count_not_lent() {
+    counter!(Number::NotLent.name()).increment(1);
+}
+
 /// A build ended.
 pub(crate) fn count_build(state: BuildState) {
     counter!(Number::BuildsEnded.name(), "outcome" => state.as_str()).increment(1);

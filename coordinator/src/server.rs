@@ -16,8 +16,8 @@ use prestage_seal::{KeyRing, KeySource, SealError};
 use prestage_store::{
     ObjectUrl, Objects, StoreError, StoreOptions,
     gc::GarbagePolicy,
-    lent::{LendError, Lender},
-    location::UrlError,
+    lent::{LendError, Lender, RoleLender, SasLender, TokenLender},
+    location::{Cloud, UrlError},
 };
 use prestage_trust::TrustError;
 use tokio::{
@@ -84,6 +84,8 @@ pub struct CoordinatorSettings {
     pub verify_percent: u8,
     /// The role, an ARN, that workers' access to S3 is lent from; none where they have access of their own.
     pub worker_role: Option<String>,
+    /// Whether access to Azure and Google is lent to workers.
+    pub lend: bool,
     /// Whether several workers encode such a file together. One worker has nobody to share it with,
     /// and is quicker alone.
     pub shares_files: bool,
@@ -118,6 +120,12 @@ pub enum CoordinatorError {
     /// Workers can't be lent access.
     #[error(transparent)]
     Lend(#[from] LendError),
+    /// It is to lend access and has none.
+    #[error(
+        "--lend is for packs or media in Azure or Google, and nothing is set for either; in S3 \
+         access is lent with --worker-role, and in folders there is nothing to lend"
+    )]
+    NothingToLend,
     /// Whom it should trust.
     #[error(transparent)]
     Trust(#[from] TrustError),
@@ -259,7 +267,7 @@ impl Coordinator {
             leaders.clone(),
             settings.policy,
             settings.zone.clone(),
-            lending(settings, &store_options)?,
+            lending(settings, &store_options, &objects)?,
             clock.clone(),
         );
         let registrar = Registrar::new(settings.access.clone(), keys, audit.clone());
@@ -337,16 +345,34 @@ impl Coordinator {
     }
 }
 
-/// What lends workers their access, if that is wanted.
+/// What lends workers their access, if that is wanted: in the clouds of the packs and of any output that the
+/// coordinator has settings for.
 fn lending(
     settings: &CoordinatorSettings,
     options: &StoreOptions,
+    objects: &Objects,
 ) -> Result<Option<Lending>, CoordinatorError> {
-    let Some(role) = &settings.worker_role else {
+    let mut lender = Lender::default();
+    if let Some(role) = &settings.worker_role {
+        lender.s3 = Some(RoleLender::new(role, LENT_FOR, options)?);
+    }
+    let packs_in = |wanted| matches!(objects.root(), ObjectUrl::Bucket { cloud, .. } if *cloud == wanted);
+    let lends_in = |cloud| settings.lend && (packs_in(cloud) || options.names(cloud));
+    if lends_in(Cloud::Azure) {
+        lender.azure = Some(SasLender::new(LENT_FOR, options)?);
+    }
+    if lends_in(Cloud::Google) {
+        lender.google = Some(TokenLender::new(options)?);
+    }
+    if settings.lend && lender.azure.is_none() && lender.google.is_none() {
+        return Err(CoordinatorError::NothingToLend);
+    }
+    if lender.is_empty() {
         return Ok(None);
-    };
-    let lender = Lender::new(role, LENT_FOR, options)?;
-    Ok(Some(Lending::new(lender, options.shown(), LENT_FOR)))
+    }
+    // A worker is silent while its call waits, and while it is lent access.
+    let within = settings.policy.lease_ttl / 3;
+    Ok(Some(Lending::new(lender, options.shown(), objects.clone(), within)))
 }
 
 /// The keys that a setting names, or the one in the data folder.

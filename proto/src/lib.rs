@@ -3,6 +3,7 @@
 //! Messages that cross processes and those that are stored (task payloads, results) are both here,
 //! so that one place decides what may change and how.
 
+mod lease;
 mod secret_debug;
 
 /// Version 1 of the protocol.

@@ -11,7 +11,10 @@ use std::{
 
 use metrics::{counter, histogram};
 use prestage_proto::v1::{self, finished::Outcome};
-use prestage_store::{Composer, StoreOptions, lent::LentCredentials};
+use prestage_store::{
+    Composer, StoreOptions,
+    lent::{LentCredentials, LentSecrets, TemporaryKey},
+};
 use prestage_telemetry::Number;
 use prestage_threads::AsyncSide;
 use prestage_wim::codec::Progress;
@@ -69,7 +72,7 @@ impl Leases {
     }
 
     fn start(&mut self, id: LeaseId, lease: v1::Lease, shared: &Shared) {
-        let task = match v1::Task::decode(lease.task) {
+        let task = match v1::Task::decode(lease.task.clone()) {
             Ok(task) => task,
             Err(error) => {
                 let failure = v1::Failure::from(TaskError::BadTask(error.to_string()));
@@ -80,7 +83,7 @@ impl Leases {
         let progress =
             Arc::new(Progress { bytes_done: AtomicU64::new(0), cancelled: AtomicBool::new(false) });
         let (kind, since) = (tasks::kind(&task), Instant::now());
-        let stores = Stores::of(lease.access, shared);
+        let stores = Stores::of(&lease, shared);
         let lent = stores.lent.clone();
         self.running.insert(id.clone(), Running { progress: progress.clone(), kind, since, lent });
         let span = tracing::info_span!("task", task = id.0, generation = id.1, kind);
@@ -178,7 +181,7 @@ impl Running {
     /// Takes newer credentials, if there are any.
     fn go_on_with(&self, access: Option<v1::StoreAccess>) {
         if let (Some(lent), Some(access)) = (&self.lent, access) {
-            lent.exchange(&access.key_id, &access.secret_key, &access.session_token);
+            lent.exchange(secrets(&access));
         }
     }
 
@@ -229,15 +232,26 @@ struct Stores {
 }
 
 impl Stores {
-    fn of(access: Option<v1::StoreAccess>, shared: &Shared) -> Self {
-        let Some(access) = access else {
+    fn of(lease: &v1::Lease, shared: &Shared) -> Self {
+        let Some(access) = &lease.access else {
             let (options, composer) = (shared.store_options.clone(), shared.composer.clone());
             return Self { options, composer, lent: None };
         };
-        let lent = LentCredentials::new(&access.key_id, &access.secret_key, &access.session_token);
-        let options = shared.store_options.clone().lent(access.settings, lent.clone());
-        let composer = Arc::new(Composer::new(options.clone()));
+        let lent = LentCredentials::new(secrets(access));
+        let options = shared.store_options.clone().lent(access.settings.clone(), lent.clone());
+        let composer = Arc::new(Composer::new(options.clone()).under(lease.name()));
         Self { options, composer, lent: Some(lent) }
+    }
+}
+
+fn secrets(access: &v1::StoreAccess) -> LentSecrets {
+    let v1::StoreAccess { key_id, secret_key, session_token, access_token, .. } = access.clone();
+    let given = |text: &String| !text.is_empty();
+    let key = TemporaryKey { id: key_id, secret: secret_key, token: session_token };
+    LentSecrets {
+        s3: Some(key).filter(|key| given(&key.id)),
+        azure: access.signatures.clone().into_iter().collect(),
+        google: Some(access_token).filter(given),
     }
 }
 

@@ -51,20 +51,22 @@ fn same(asked: &str, brought: &str, what: &str) -> Result<(), NotAsked> {
     if asked == brought { Ok(()) } else { Err(NotAsked { what: what.to_owned() }) }
 }
 
-/// The volumes are the output and what lies beside it, and their compositions go there.
+/// The volumes are the output and those that are named after it, in their order, and their compositions go
+/// there.
 fn check_volumes(task: &v1::AssembleTask, assembled: &v1::AssembleResult) -> Result<(), NotAsked> {
     let elsewhere = || NotAsked { what: "a medium for another place".into() };
-    let folder = |output: &str| ObjectUrl::parse(output).ok()?.parent().ok();
-    let asked = folder(&task.output);
+    let asked = ObjectUrl::parse(&task.output).map_err(|_| elsewhere())?;
     let first = assembled.volumes.first().ok_or_else(elsewhere)?;
     same(&task.output, &first.output, "a medium for another place")?;
     if task.split_bytes == 0 && assembled.volumes.len() > 1 {
         return Err(elsewhere());
     }
-    for volume in &assembled.volumes {
+    for (number, volume) in (1..).zip(&assembled.volumes) {
+        let output = if number == 1 { Ok(asked.clone()) } else { asked.volume(number) };
+        let output = output.map_err(|_| elsewhere())?;
         let goes_to = UploadToken::from(volume.upload.clone()).output().ok();
-        let is_there = goes_to.is_some() && goes_to == ObjectUrl::parse(&volume.output).ok();
-        if folder(&volume.output) != asked || !is_there {
+        let is_there = goes_to.as_ref() == Some(&output);
+        if ObjectUrl::parse(&volume.output).as_ref() != Ok(&output) || !is_there {
             return Err(elsewhere());
         }
         check_ranges(&volume.parts)?;
@@ -158,6 +160,36 @@ mod tests {
         assert!(check(&[(0, 3), (4, 4), (5, 9)]) && check(&[]));
         assert!(!check(&[(3, 0)]) && !check(&[(0, 3), (3, 5)]) && !check(&[(0, 3), (5, 6)]));
         assert!(!check(&[(0, u32::MAX), (0, 1)]));
+    }
+
+    #[test]
+    fn volumes_have_the_names_that_follow_from_the_output() {
+        let volume = |output: &str| {
+            let bucket = output.strip_prefix("s3://media/").unwrap();
+            let id = "0123456789abcdef0123456789abcdef";
+            let upload = format!(
+                r#"{{"kind":"cloud","cloud":"s3","bucket":"media","key":"{bucket}","total":1,"id":"{id}"}}"#
+            );
+            v1::AssembledVolume { output: output.into(), upload, ..Default::default() }
+        };
+        let brings = |split_bytes, outputs: &[&str]| {
+            let output = outputs[0].to_owned();
+            let task = v1::AssembleTask { output, split_bytes, ..Default::default() };
+            let volumes = outputs.iter().map(|output| volume(output)).collect();
+            let assembled = task_result::Work::Assemble(v1::AssembleResult { volumes });
+            fits(Work::Assemble(task), assembled)
+        };
+        let names = ["s3://media/a/w.swm", "s3://media/a/w2.swm", "s3://media/a/w3.swm"];
+        assert!(brings(1, &names[..1]) && brings(1, &names));
+        assert!(brings(0, &["s3://media/a/w.wim"]) && !brings(0, &names));
+        for other in ["s3://media/a/x.swm", "s3://media/a/w3.swm", "s3://media/a/w.swm"] {
+            assert!(!brings(1, &[names[0], other]), "{other}");
+        }
+        let mut assembled = v1::AssembleResult { volumes: names.map(volume).into() };
+        assembled.volumes[1].upload = volume("s3://media/a/x.swm").upload;
+        let output = names[0].to_owned();
+        let task = v1::AssembleTask { output, split_bytes: 1, ..Default::default() };
+        assert!(check_volumes(&task, &assembled).is_err(), "its composition goes elsewhere");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use tonic::{Request, Response, Status};
 use super::{
     authorize::Caller,
     leaders::{Leaders, Way, forwarded},
-    lending::{LeaseId, Lending, lease_id},
+    lending::{HandedOut, LeaseId, Lending, lease_id},
 };
 use crate::{clock::Clock, engine::Command, schedule::Policy};
 
@@ -41,23 +41,23 @@ impl WorkApi {
     /// have megabytes.
     async fn handed_out(
         &self,
-        mut leases: Vec<v1::Lease>,
+        leases: Vec<v1::Lease>,
         request: &v1::SynchronizeRequest,
         known: &BTreeSet<LeaseId>,
-    ) -> Result<Vec<v1::Lease>, Status> {
+    ) -> HandedOut {
         let finished = request.finished.iter().map(|task| (task.task_id.clone(), task.generation));
         let finished: BTreeSet<_> = finished.collect();
+        let mut out = HandedOut { leases, ..HandedOut::default() };
         if let Some(lending) = &self.lending {
-            let (mut ended, mut open): (Vec<_>, Vec<_>) =
-                leases.into_iter().partition(|lease| finished.contains(&lease_id(lease)));
-            lending.lend(&mut open, self.clock.now()).await?;
-            open.append(&mut ended);
-            leases = open;
+            let (mut ended, open): (Vec<_>, Vec<_>) =
+                out.leases.into_iter().partition(|lease| finished.contains(&lease_id(lease)));
+            out = lending.lend(open, known, self.clock.now()).await;
+            out.leases.append(&mut ended);
         }
-        for lease in leases.iter_mut().filter(|lease| known.contains(&lease_id(lease))) {
+        for lease in out.leases.iter_mut().filter(|lease| known.contains(&lease_id(lease))) {
             lease.task = bytes::Bytes::new();
         }
-        Ok(leases)
+        out
     }
 
     /// What the worker says of itself, but for its name: that is what its certificate says. No other
@@ -116,9 +116,19 @@ impl WorkerService for WorkApi {
             let wanted: BTreeSet<LeaseId> = desired.iter().map(lease_id).collect();
             let over = tokio::time::Instant::now() >= deadline;
             if wanted != known || over {
-                let lease_ttl_ms = self.policy.lease_ttl.as_millis().try_into().unwrap_or(u32::MAX);
-                let desired = self.handed_out(desired, &request, &known).await?;
-                return Ok(Response::new(v1::SynchronizeResponse { desired, lease_ttl_ms }));
+                let out = self.handed_out(desired, &request, &known).await;
+                if !out.hopeless.is_empty() {
+                    // What nobody can be given ends as if the worker had failed at it.
+                    let mut request = request.clone();
+                    request.finished.extend(out.hopeless);
+                    engine.ask(|reply| Command::Synchronize { request, reply }).await?;
+                }
+                if over || says_more(&out.leases, &known) {
+                    let desired = out.leases;
+                    let lease_ttl_ms =
+                        self.policy.lease_ttl.as_millis().try_into().unwrap_or(u32::MAX);
+                    return Ok(Response::new(v1::SynchronizeResponse { desired, lease_ttl_ms }));
+                }
             }
             tokio::select! {
                 changed = work.changed() => if changed.is_err() {
@@ -128,6 +138,13 @@ impl WorkerService for WorkApi {
             }
         }
     }
+}
+
+/// Whether an answer says more than the worker knows: one that leaves out what could not be lent access does
+/// not, and can wait.
+fn says_more(leases: &[v1::Lease], known: &BTreeSet<LeaseId>) -> bool {
+    let said: BTreeSet<LeaseId> = leases.iter().map(lease_id).collect();
+    said != *known || leases.iter().any(|lease| lease.access.is_some())
 }
 
 /// The leases that the worker knows it has: an answer that says the same can wait.

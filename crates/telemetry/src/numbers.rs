@@ -39,10 +39,12 @@ pub enum Number {
     Leader,
     /// Packs of which two workers made different ones.
     PoisonedPacks,
+    /// Times that a lease was not lent access to the object store.
+    NotLent,
 }
 
 impl Number {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::QueueTasks,
         Self::QueueAge,
         Self::Workers,
@@ -56,6 +58,7 @@ impl Number {
         Self::Bytes,
         Self::Leader,
         Self::PoisonedPacks,
+        Self::NotLent,
     ];
 
     /// The metric's name.
@@ -75,6 +78,7 @@ impl Number {
             Self::Bytes => "prestage_bytes_total",
             Self::Leader => "prestage_leader",
             Self::PoisonedPacks => "prestage_poisoned_packs_total",
+            Self::NotLent => "prestage_not_lent_total",
         }
     }
 
@@ -105,6 +109,9 @@ impl Number {
             Self::Leader => describe_gauge!(name, "1 on the active coordinator, 0 on others"),
             Self::PoisonedPacks => {
                 describe_counter!(name, "packs of which two workers made different ones");
+            }
+            Self::NotLent => {
+                describe_counter!(name, "Times that a lease was not lent access to the store");
             }
         }
     }

@@ -27,7 +27,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(200);
 
 /// Composes outputs in local folders and in buckets, from packs in either.
 pub struct Composer {
-    /// Where compositions in buckets are named by what was lent: see [`Composer::under`].
+    /// Which lease it works for: see [`Composer::under`].
     lease: Option<String>,
     buckets: Buckets,
     s3: S3Parts,
@@ -47,8 +47,9 @@ impl Composer {
         }
     }
 
-    /// The same for a lease (its name, which no other has): the ids of its compositions follow from that, so
-    /// that whoever lends access knows what they will be. A lease opens one composition of an output.
+    /// The same for a lease (its name, which no other has): the ids of its compositions in Azure follow from
+    /// that, so that whoever lends access, object by object, knows what they will be. A lease opens one
+    /// composition of an output.
     #[must_use]
     pub fn under(self, lease: String) -> Self {
         Self { lease: Some(lease), ..self }
@@ -174,8 +175,8 @@ impl Compose for Composer {
             }
             ObjectUrl::Bucket { cloud, bucket, key } => {
                 let id = match &self.lease {
-                    Some(lease) => CloudUpload::id_under(lease, dst),
-                    None => Uuid::new_v4().simple().to_string(),
+                    Some(lease) if *cloud == Cloud::Azure => CloudUpload::id_under(lease, dst),
+                    _ => Uuid::new_v4().simple().to_string(),
                 };
                 let (cloud, bucket, key) = (*cloud, bucket.clone(), key.clone());
                 let total = total_bytes;

@@ -26,13 +26,9 @@ pub struct LentAccess {
 }
 
 impl Lender {
-    /// Whether anything is lent in a cloud.
-    pub fn lends_in(&self, cloud: Cloud) -> bool {
-        match cloud {
-            Cloud::S3 => self.s3.is_some(),
-            Cloud::Azure => self.azure.is_some(),
-            Cloud::Google => self.google.is_some(),
-        }
+    /// Whether it has a way in no cloud.
+    pub fn is_empty(&self) -> bool {
+        self.s3.is_none() && self.azure.is_none() && self.google.is_none()
     }
 
     /// Lends access to what of a scope is in these clouds, in the name of a session (2 to 64 letters, digits
