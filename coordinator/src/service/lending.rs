@@ -61,7 +61,7 @@ struct Lent {
 
 /// Leases as they go out.
 #[derive(Debug, Default)]
-pub(super) struct HandedOut {
+pub(crate) struct HandedOut {
     pub leases: Vec<v1::Lease>,
     /// The ends of those that can never be lent to.
     pub hopeless: Vec<v1::Finished>,

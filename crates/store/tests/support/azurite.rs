@@ -67,12 +67,17 @@ impl Azurite {
     }
 
     pub fn options(&self) -> StoreOptions {
-        StoreOptions::from_pairs([
-            ("AZURE_STORAGE_ACCOUNT_NAME", ACCOUNT),
-            ("AZURE_STORAGE_ACCOUNT_KEY", KEY),
-            ("AZURE_STORAGE_ENDPOINT", &self.endpoint()),
-            ("AZURE_ALLOW_HTTP", "true"),
-        ])
+        StoreOptions::from_pairs(self.environment())
+    }
+
+    /// The settings as environment variables.
+    pub fn environment(&self) -> [(&'static str, String); 4] {
+        [
+            ("AZURE_STORAGE_ACCOUNT_NAME", ACCOUNT.to_owned()),
+            ("AZURE_STORAGE_ACCOUNT_KEY", KEY.to_owned()),
+            ("AZURE_STORAGE_ENDPOINT", self.endpoint()),
+            ("AZURE_ALLOW_HTTP", "true".to_owned()),
+        ]
     }
 
     pub async fn open(&self, url: &str) -> Objects {
