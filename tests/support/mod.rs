@@ -101,7 +101,8 @@ pub fn prestage<S: AsRef<OsStr>>(demo: &Demo, args: impl IntoIterator<Item = S>)
 pub fn command(demo: &Demo) -> Command {
     let mut command = Command::new(binary());
     for (name, _) in std::env::vars() {
-        if name.starts_with("PRESTAGE_") || name.starts_with("OTEL_") || name.starts_with("AWS_") {
+        let ours = ["PRESTAGE_", "OTEL_", "AWS_", "AZURE_", "AZURITE_", "GOOGLE_"];
+        if ours.iter().any(|prefix| name.starts_with(prefix)) {
             command.env_remove(name);
         }
     }
