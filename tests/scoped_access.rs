@@ -13,13 +13,13 @@ use bytes::Bytes;
 use prestage_proto::v1;
 use prestage_store::{
     ObjectKey, ObjectUrl, Objects, PackKey, PutRule, StoreOptions,
-    lent::{Area, Lender, LentCredentials, Scope},
+    lent::{Area, LentCredentials, LentSecrets, RoleLender, Scope, TemporaryKey},
 };
 use seaweed::{ROLE, Seaweed};
 use support::{
     Demo, Running, command,
     fleet::{first_build, saved_plan, service_with, undisturbed, worker},
-    ok,
+    ok, refused,
     rogue::Rogue,
 };
 
@@ -56,10 +56,14 @@ impl Site {
     }
 
     fn build(&self, address: &str) -> std::process::Child {
+        self.build_to(address, "s3://media/factory/w11.wim")
+    }
+
+    fn build_to(&self, address: &str, output: &str) -> std::process::Child {
         let url = format!("http://{address}");
         let args = ["build", "--json", "--plan", &self.plan, "--coordinator", &url, "--output"];
         let mut build = command(&self.demo);
-        build.args(args).arg("s3://media/factory/w11.wim");
+        build.args(args).arg(output);
         build.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }
 }
@@ -127,7 +131,8 @@ async fn what_is_lent_for_one_pack_opens_no_other() {
 #[tokio::test(flavor = "multi_thread")]
 async fn credentials_are_exchanged_while_they_are_used() {
     let server = Seaweed::start_with_roles().await;
-    let lent = LentCredentials::new("nobody", "nothing", "none");
+    let (id, secret, token) = ("nobody".into(), "nothing".into(), "none".into());
+    let lent = LentCredentials::new(secrets(TemporaryKey { id, secret, token }));
     let settings = server.options().shown();
     let options = StoreOptions::default().lent(settings, lent.clone());
     let root = ObjectUrl::parse("s3://packs").unwrap();
@@ -135,17 +140,17 @@ async fn credentials_are_exchanged_while_they_are_used() {
     let key = ObjectKey::new("packs/x").unwrap();
     let body = || Bytes::from_static(b"bytes");
     objects.put_small(&key, body(), PutRule::Overwrite).await.unwrap_err();
-    let lender = Lender::new(ROLE, LIFE, &server.options());
-    let area = Area { bucket: "packs".into(), prefix: "packs/".into() };
-    let scope = Scope { reads: Vec::new(), writes: vec![area] };
-    let access = lender.unwrap().lend(&scope, "session").await.unwrap();
-    assert!(access.until > time::OffsetDateTime::now_utc());
-    lent.exchange(&access.key_id, &access.secret_key, &access.token);
+    let lender = RoleLender::new(ROLE, LIFE, &server.options());
+    let writes = Area::at(&ObjectUrl::parse("s3://packs/packs/").unwrap());
+    let scope = Scope { reads: Vec::new(), writes: writes.into_iter().collect() };
+    let (key_lent, until) = lender.unwrap().lend(&scope, "session").await.unwrap();
+    assert!(until > time::OffsetDateTime::now_utc());
+    lent.exchange(secrets(key_lent));
     objects.put_small(&key, body(), PutRule::Overwrite).await.unwrap();
 
     // Whoever has no right to the role gets nothing, and nothing secret is told.
     let wrong = server.options_with(&[("AWS_SECRET_ACCESS_KEY", "hunter2")]);
-    let stranger = Lender::new(ROLE, LIFE, &wrong).unwrap();
+    let stranger = RoleLender::new(ROLE, LIFE, &wrong).unwrap();
     let refused = stranger.lend(&scope, "session").await.err().unwrap().to_string();
     assert!(
         refused.contains("lends nothing of the role") && !refused.contains("hunter2"),
@@ -153,6 +158,56 @@ async fn credentials_are_exchanged_while_they_are_used() {
     );
 }
 
+/// Names that policies would take for patterns, and for variables, mean themselves alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_name_widens_its_own_policy() {
+    let server = Seaweed::start_with_roles().await;
+    let lender = RoleLender::new(ROLE, LIFE, &server.options()).unwrap();
+    let root = ObjectUrl::parse("s3://media").unwrap();
+    for (name, others) in [
+        ("w*/x", ["w11/x", "w/x"]),
+        ("w?1/x", ["w11/x", "wx1/x"]),
+        ("5${*}$/x", ["5*/x", "511$/x"]),
+    ] {
+        let writes = vec![Area::at(&root.join(name)).unwrap()];
+        let (key, _) =
+            lender.lend(&Scope { reads: Vec::new(), writes }, "session").await.unwrap();
+        let lent = LentCredentials::new(secrets(key));
+        let options = StoreOptions::default().lent(server.options().shown(), lent);
+        let objects = Objects::open_with(&root, &options).await.unwrap();
+        let put = async |name: &str| {
+            let (key, body) = (ObjectKey::new(name).unwrap(), Bytes::from_static(b"bytes"));
+            objects.put_small(&key, body, PutRule::Overwrite).await
+        };
+        let own = put(name).await;
+        assert!(own.is_ok(), "{name}: {own:?}");
+        for other in others {
+            assert!(put(other).await.is_err(), "{other} was lent with {name}");
+        }
+    }
+}
+
+/// A name that no policy has room for ends its build with the reason, and nothing waits for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_build_that_cannot_be_lent_access_says_so() {
+    let site = Site::new(Demo::new()).await;
+    let (_coordinator, address) = site.coordinator();
+    let (_one, _log) = worker(&site.demo, &address, "one");
+    let output = format!("s3://media/{}/w11.wim", "x".repeat(1000));
+    let build = site.build_to(&address, &output);
+    let done = tokio::task::spawn_blocking(move || build.wait_with_output().unwrap());
+    let said = refused(&done.await.unwrap(), 1);
+    assert!(said.contains("no worker can be lent access") && said.contains("2048"), "{said}");
+}
+
 fn credentials(access: &v1::StoreAccess) -> LentCredentials {
-    LentCredentials::new(&access.key_id, &access.secret_key, &access.session_token)
+    LentCredentials::new(secrets(TemporaryKey {
+        id: access.key_id.clone(),
+        secret: access.secret_key.clone(),
+        token: access.session_token.clone(),
+    }))
+}
+
+fn secrets(key: TemporaryKey) -> LentSecrets {
+    LentSecrets { s3: Some(key), ..LentSecrets::default() }
 }

@@ -93,6 +93,9 @@ impl From<CoordinatorError> for CliError {
     fn from(error: CoordinatorError) -> Self {
         match error {
             CoordinatorError::Trust(error) => error.into(),
+            CoordinatorError::Lend(_) | CoordinatorError::NothingToLend => {
+                Self::wrong(error.to_string(), "see 'prestage coordinator --help'")
+            }
             error => Self::failed(error.to_string(), ""),
         }
     }

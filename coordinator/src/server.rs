@@ -211,6 +211,7 @@ impl Coordinator {
             url => ObjectUrl::parse(url)?,
         };
         let objects = Objects::open_with(&url, &store_options).await?;
+        let lending = lending(settings, &store_options, &objects)?;
         objects.scrub(clock.now().into()).await?;
         let keys = Arc::new(KeyRing::open(&seal_keys(&settings.seal_keys, &data_dir)).await?);
         for (place, (id, source)) in keys.keys().enumerate() {
@@ -267,7 +268,7 @@ impl Coordinator {
             leaders.clone(),
             settings.policy,
             settings.zone.clone(),
-            lending(settings, &store_options, &objects)?,
+            lending,
             clock.clone(),
         );
         let registrar = Registrar::new(settings.access.clone(), keys, audit.clone());

@@ -213,3 +213,7 @@ fn session_of(lease: &v1::Lease) -> String {
     let start = id.char_indices().rev().nth(47).map_or(0, |(start, _)| start);
     format!("{}.{}", &id[start..], lease.generation)
 }
+
+#[cfg(test)]
+#[path = "lending_tests.rs"]
+mod tests;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::scope::{Area, Scope};
 
 /// A boundary may have so many characters (Google, Security Token Service).
-pub const BOUNDARY_CHARS_MAX: usize = 2048;
+pub(super) const BOUNDARY_CHARS_MAX: usize = 2048;
 
 const READ: &str = "inRole:roles/storage.objectViewer";
 const WRITE: &str = "inRole:roles/storage.objectUser";
@@ -13,7 +13,7 @@ const WRITE: &str = "inRole:roles/storage.objectUser";
 const LIST: &str = "inRole:roles/storage.legacyBucketReader";
 
 /// The boundary that allows the scope and nothing else: at most three rules for each bucket, and ten may be.
-pub(super) fn boundary(scope: &Scope) -> Value {
+pub fn boundary(scope: &Scope) -> Value {
     let mut rules = Vec::new();
     for bucket in scope.buckets() {
         rules.push(json!({

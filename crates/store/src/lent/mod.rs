@@ -17,9 +17,11 @@ mod sts;
 mod token_exchange;
 mod token_service;
 
+pub use boundary::boundary;
 pub use credentials::{LentCredentials, LentSecrets, TemporaryKey};
 pub use error::LendError;
 pub use lender::{Lender, LentAccess};
+pub use policy::policy;
 pub use sas::SasLender;
 pub use scope::{Area, Scope};
 pub(crate) use signed_requests::{LentBlobs, SignedRequests};

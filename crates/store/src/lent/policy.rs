@@ -6,10 +6,10 @@ use super::scope::{Area, Scope};
 
 /// A session policy may have so many characters (AWS, AssumeRole). What would make it longer is named by
 /// what it has in common.
-pub const POLICY_CHARS_MAX: usize = 2048;
+pub(super) const POLICY_CHARS_MAX: usize = 2048;
 
 /// The policy that allows the scope and nothing else.
-pub(super) fn policy(scope: &Scope) -> Value {
+pub fn policy(scope: &Scope) -> Value {
     let resources = |areas: &[Area]| areas.iter().map(resource).collect::<Vec<_>>();
     let buckets = scope.buckets().into_iter().map(|bucket| arn(&literal(bucket))).collect();
     let mut statements = vec![
