@@ -170,8 +170,7 @@ async fn no_name_widens_its_own_policy() {
         ("5${*}$/x", ["5*/x", "511$/x"]),
     ] {
         let writes = vec![Area::at(&root.join(name)).unwrap()];
-        let (key, _) =
-            lender.lend(&Scope { reads: Vec::new(), writes }, "session").await.unwrap();
+        let (key, _) = lender.lend(&Scope { reads: Vec::new(), writes }, "session").await.unwrap();
         let lent = LentCredentials::new(secrets(key));
         let options = StoreOptions::default().lent(server.options().shown(), lent);
         let objects = Objects::open_with(&root, &options).await.unwrap();

@@ -127,7 +127,8 @@ async fn what_is_lent_for_one_pack_opens_no_other() {
     let ours = server.open("az://packs/a site").await;
     let body = || Bytes::from_static(b"bytes");
     let _ = ours.put_small(&other, body(), PutRule::Overwrite).await.unwrap();
-    let mut azure: std::collections::BTreeMap<_, _> = access.signatures.clone().into_iter().collect();
+    let mut azure: std::collections::BTreeMap<_, _> =
+        access.signatures.clone().into_iter().collect();
     let own_signature = azure[&format!("packs/a site/{}", own.pack())].clone();
     azure.insert(format!("packs/a site/{other}"), own_signature);
     let lent = LentCredentials::new(LentSecrets { azure, ..LentSecrets::default() });

@@ -381,7 +381,8 @@ pub struct LogArgs {
     Example file:\n  listen = \"127.0.0.1:7780\"\n  data_dir = \"/var/lib/prestage\"\n  \
     objects = \"s3://packs\"\nOne of several:\n  listen = \"10.0.0.1:7780\"\n  \
     state = \"postgres://prestage@db.example/prestage\"\n  seal_key = \"/etc/prestage/seal.key\"\n  \
-    objects = \"s3://packs\"")]
+    objects = \"s3://packs\"\nWorkers without keys of their own:\n  objects = \"az://packs\"\n  \
+    lend = true")]
 pub struct CoordinatorArgs {
     /// A TOML file of these settings
     #[arg(long)]
@@ -433,8 +434,8 @@ pub struct CoordinatorArgs {
     /// [default: workers have access of their own]
     #[arg(long, env = "PRESTAGE_WORKER_ROLE", value_name = "ARN", help_heading = "Trust")]
     pub worker_role: Option<String>,
-    /// Lend workers access to Azure and Google out of the coordinator's own, to each lease what its task
-    /// needs [default: workers have access of their own]
+    /// Lend workers access to Azure (takes AZURE_STORAGE_ACCOUNT_KEY here) and Google, to each lease what its
+    /// task needs [default: workers have access of their own]
     #[arg(long, env = "PRESTAGE_LEND", help_heading = "Trust")]
     pub lend: bool,
     /// How many of a hundred packs another worker makes a second time, for comparing [default: 0]

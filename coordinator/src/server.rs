@@ -357,7 +357,8 @@ fn lending(
     if let Some(role) = &settings.worker_role {
         lender.s3 = Some(RoleLender::new(role, LENT_FOR, options)?);
     }
-    let packs_in = |wanted| matches!(objects.root(), ObjectUrl::Bucket { cloud, .. } if *cloud == wanted);
+    let packs_in =
+        |wanted| matches!(objects.root(), ObjectUrl::Bucket { cloud, .. } if *cloud == wanted);
     let lends_in = |cloud| settings.lend && (packs_in(cloud) || options.names(cloud));
     if lends_in(Cloud::Azure) {
         lender.azure = Some(SasLender::new(LENT_FOR, options)?);

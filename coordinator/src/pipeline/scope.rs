@@ -68,11 +68,7 @@ fn runs_named(root: &ObjectUrl) -> usize {
 }
 
 /// Objects below a folder: all whose names begin with `common`, or those of the names.
-fn areas(
-    folder: &ObjectUrl,
-    common: &str,
-    names: impl IntoIterator<Item = String>,
-) -> Vec<Area> {
+fn areas(folder: &ObjectUrl, common: &str, names: impl IntoIterator<Item = String>) -> Vec<Area> {
     let names = match lends_single_objects(folder) {
         true => names.into_iter().collect(),
         false => vec![common.to_owned()],

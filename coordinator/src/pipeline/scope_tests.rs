@@ -50,11 +50,8 @@ fn what_makes_a_pack_touches_that_pack_alone() {
     assert_eq!(touched(Work::Boot(boot)), own);
     let verify = v1::VerifyTask { encode: Some(encode) };
     assert_eq!(touched(Work::Verify(verify)), (own.1.clone(), vec![]));
-    let of_run = v1::EncodeRunTask {
-        pack_key: pack_key(),
-        run: Some(run("cd11")),
-        ..Default::default()
-    };
+    let of_run =
+        v1::EncodeRunTask { pack_key: pack_key(), run: Some(run("cd11")), ..Default::default() };
     let expected = (own.1.clone(), vec!["packs/site/packs/cd/cd11.".to_owned()]);
     assert_eq!(touched(Work::EncodeRun(of_run)), expected);
 }

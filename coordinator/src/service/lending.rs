@@ -131,7 +131,8 @@ impl Lending {
 
     async fn lend_one(&self, lease: &mut v1::Lease, now: OffsetDateTime) -> Result<(), NotLent> {
         let slow = |_| NotLent::Slow(self.within);
-        let lent = tokio::time::timeout(self.within, self.access(lease, now)).await.map_err(slow)?;
+        let lent =
+            tokio::time::timeout(self.within, self.access(lease, now)).await.map_err(slow)?;
         if let Some(access) = lent? {
             let until = access.until;
             let lent = Lent { exchange: now + (until - now) / 2, until };

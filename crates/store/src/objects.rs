@@ -20,8 +20,8 @@ use object_store::{
     PutPayload,
 };
 
-use crate::chunks::HEADER_BYTES;
 use crate::azure_account::AzureAccount;
+use crate::chunks::HEADER_BYTES;
 use crate::error::{StoreError, off_thread};
 use crate::keys::{ObjectKey, STAGING_FOLDER};
 use crate::lent::LentBlobs;

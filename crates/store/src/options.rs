@@ -11,7 +11,10 @@ use object_store::gcp::{GoogleCloudStorage, GoogleCloudStorageBuilder, GoogleCon
 
 use crate::azure_account::AzureAccount;
 use crate::error::StoreError;
-use crate::lent::{LentBlobs, LentCredentials, SignedRequests, credentials::{OfGoogle, OfS3}};
+use crate::lent::{
+    LentBlobs, LentCredentials, SignedRequests,
+    credentials::{OfGoogle, OfS3},
+};
 use crate::location::Cloud;
 use crate::uploads::{Transport, UploadFloor, WatchedUploads};
 

@@ -22,8 +22,8 @@ use super::cloud::{ID_METADATA, Output};
 use super::error::ComposeError;
 use super::http::{Answer, Http, Step};
 use crate::azure_account::AzureAccount;
-use crate::objects::StoreKind;
 use crate::lent::LentBlobs;
+use crate::objects::StoreKind;
 
 /// How long Azure may read a source; it reads at once.
 const SIGNED_FOR: Duration = Duration::from_secs(15 * 60);

@@ -163,9 +163,8 @@ mod tests {
 
     #[test]
     fn a_lease_says_the_id_of_each_output() {
-        let id = |lease: &str, dst: &str| {
-            CloudUpload::id_under(lease, &ObjectUrl::parse(dst).unwrap())
-        };
+        let id =
+            |lease: &str, dst: &str| CloudUpload::id_under(lease, &ObjectUrl::parse(dst).unwrap());
         let (one, two) = ("az://media/w.swm", "az://media/w2.swm");
         assert_eq!(id("b/assemble 1", one), id("b/assemble 1", one));
         assert_ne!(id("b/assemble 1", one), id("b/assemble 1", two));

@@ -106,7 +106,8 @@ mod tests {
         let writes = vec![area("media", r"x') || (true || '\")];
         let boundary = boundary(&Scope { reads: Vec::new(), writes });
         let rules = &boundary["accessBoundary"]["accessBoundaryRules"];
-        let expected = r"resource.name.startsWith('projects/_/buckets/media/objects/x\') || (true || \'\\')";
+        let expected =
+            r"resource.name.startsWith('projects/_/buckets/media/objects/x\') || (true || \'\\')";
         assert_eq!(rules[1]["availabilityCondition"]["expression"], expected);
     }
 }

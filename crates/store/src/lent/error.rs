@@ -54,7 +54,9 @@ pub enum LendError {
         problem: reqwest::Error,
     },
     /// It said no.
-    #[error("the token service {endpoint} lends nothing {what}: {problem} (status {status}); {advice}")]
+    #[error(
+        "the token service {endpoint} lends nothing {what}: {problem} (status {status}); {advice}"
+    )]
     Refused {
         /// Where it is.
         endpoint: String,

@@ -112,12 +112,11 @@ mod tests {
     fn lent(more: &[(&str, &str)]) -> BTreeMap<String, String> {
         let options = StoreOptions::from_pairs(SETTINGS.iter().chain(more).copied());
         let lender = SasLender::new(Duration::from_secs(3600), &options).unwrap();
-        assert!(!format!("{lender:?}").contains("hunter2") && !format!("{lender:?}").contains("104"));
-        let area = |name: &str| Area {
-            cloud: Cloud::Azure,
-            bucket: "packs".into(),
-            prefix: name.into(),
-        };
+        assert!(
+            !format!("{lender:?}").contains("hunter2") && !format!("{lender:?}").contains("104")
+        );
+        let area =
+            |name: &str| Area { cloud: Cloud::Azure, bucket: "packs".into(), prefix: name.into() };
         let (reads, writes) = (vec![area("a b"), area("both")], vec![area("both")]);
         let (lent, until) =
             lender.lend(&Scope { reads, writes }, OffsetDateTime::UNIX_EPOCH).unwrap();
