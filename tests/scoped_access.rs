@@ -45,8 +45,12 @@ impl Site {
 
     /// A coordinator that has the bucket's credentials.
     fn coordinator(&self) -> (Running, String) {
+        self.coordinator_of("s3://packs/site")
+    }
+
+    fn coordinator_of(&self, objects: &str) -> (Running, String) {
         let data = self.demo.path("data");
-        let args = ["coordinator", "--listen", "127.0.0.1:0", "--objects", "s3://packs/site"];
+        let args = ["coordinator", "--listen", "127.0.0.1:0", "--objects", objects];
         let more = ["--data-dir", data.to_str().unwrap(), "--worker-role", ROLE];
         let args: Vec<&str> = args.into_iter().chain(more).collect();
         let own = self.server.environment();
@@ -158,42 +162,39 @@ async fn credentials_are_exchanged_while_they_are_used() {
     );
 }
 
-/// Names that policies would take for patterns, and for variables, mean themselves alone.
+/// Names that policies would take for patterns are refused before anything is made, as are those that no policy
+/// has room for.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_name_widens_its_own_policy() {
-    let server = Seaweed::start_with_roles().await;
-    let lender = RoleLender::new(ROLE, LIFE, &server.options()).unwrap();
-    let root = ObjectUrl::parse("s3://media").unwrap();
-    for (name, others) in [
-        ("w*/x", ["w11/x", "w/x"]),
-        ("w?1/x", ["w11/x", "wx1/x"]),
-        ("5${*}$/x", ["5*/x", "511$/x"]),
-    ] {
-        let writes = vec![Area::at(&root.join(name)).unwrap()];
-        let (key, _) = lender.lend(&Scope { reads: Vec::new(), writes }, "session").await.unwrap();
-        let lent = LentCredentials::new(secrets(key));
-        let options = StoreOptions::default().lent(server.options().shown(), lent);
-        let objects = Objects::open_with(&root, &options).await.unwrap();
-        let put = async |name: &str| {
-            let (key, body) = (ObjectKey::new(name).unwrap(), Bytes::from_static(b"bytes"));
-            objects.put_small(&key, body, PutRule::Overwrite).await
-        };
-        let own = put(name).await;
-        assert!(own.is_ok(), "{name}: {own:?}");
-        for other in others {
-            assert!(put(other).await.is_err(), "{other} was lent with {name}");
-        }
-    }
-}
-
-/// A name that no policy has room for ends its build with the reason, and nothing waits for ever.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_build_that_cannot_be_lent_access_says_so() {
     let site = Site::new(Demo::new()).await;
     let (_coordinator, address) = site.coordinator();
     let (_one, _log) = worker(&site.demo, &address, "one");
-    let output = format!("s3://media/{}/w11.wim", "x".repeat(1000));
-    let build = site.build_to(&address, &output);
+    let long = format!("s3://media/{}/w11.wim", "x".repeat(1000));
+    for (output, why) in [
+        ("s3://media/*/w11.wim", "patterns"),
+        ("s3://media/w1?.wim", "patterns"),
+        ("s3://media/${aws:username}/w11.wim", "patterns"),
+        (&long, "2048 are the most"),
+    ] {
+        let build = site.build_to(&address, output);
+        let done = tokio::task::spawn_blocking(move || build.wait_with_output().unwrap());
+        let said = refused(&done.await.unwrap(), 2);
+        assert!(said.contains(why), "{output}: {said}");
+    }
+}
+
+/// A task that no policy has room for, which nobody knew of beforehand, ends its build with the reason; nobody
+/// waits for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_that_can_never_be_lent_to_fails_its_build() {
+    let demo = Demo::of_mib(80);
+    // Its large file is joined of many runs, each with the long prefix in its name.
+    let plan = saved_plan(&demo, "fast", &["--run-mib", "1"]);
+    let server = Seaweed::start_with_roles().await;
+    let site = Site { server, demo, plan, expected: Vec::new() };
+    let (_coordinator, address) = site.coordinator_of(&format!("s3://packs/{}", "x".repeat(200)));
+    let (_one, _log) = worker(&site.demo, &address, "one");
+    let build = site.build(&address);
     let done = tokio::task::spawn_blocking(move || build.wait_with_output().unwrap());
     let said = refused(&done.await.unwrap(), 1);
     assert!(said.contains("no worker can be lent access") && said.contains("2048"), "{said}");

@@ -211,7 +211,7 @@ impl Coordinator {
             url => ObjectUrl::parse(url)?,
         };
         let objects = Objects::open_with(&url, &store_options).await?;
-        let lending = lending(settings, &store_options, &objects)?;
+        let lending = lending(settings, &store_options, &objects)?.map(Arc::new);
         objects.scrub(clock.now().into()).await?;
         let keys = Arc::new(KeyRing::open(&seal_keys(&settings.seal_keys, &data_dir)).await?);
         for (place, (id, source)) in keys.keys().enumerate() {
@@ -268,7 +268,7 @@ impl Coordinator {
             leaders.clone(),
             settings.policy,
             settings.zone.clone(),
-            lending,
+            lending.clone(),
             clock.clone(),
         );
         let registrar = Registrar::new(settings.access.clone(), keys, audit.clone());
@@ -282,6 +282,7 @@ impl Coordinator {
             clock,
             new_id,
             authorizer: authorizer.clone(),
+            lending,
             zone: settings.zone.clone(),
         };
         Ok(Self {

@@ -9,7 +9,7 @@ const KEY: &str = "ab00";
 fn touched(work: Work) -> (Vec<String>, Vec<String>) {
     let task = v1::Task { objects_url: "s3://packs/site".into(), work: Some(work) };
     let scope = scope_of(&Borrower { task: &task, lease: "b1/t 1", packs: &[] });
-    assert!(policy(&scope).to_string().len() <= 2048, "{scope:?}");
+    assert!(policy(&scope).is_ok(), "{scope:?}");
     fits_a_boundary(task);
     let shown = |areas: Vec<Area>| {
         areas.into_iter().map(|area| format!("{}/{}", area.bucket, area.prefix)).collect()
@@ -28,8 +28,7 @@ fn fits_a_boundary(task: v1::Task) {
         _ => {}
     }
     let scope = scope_of(&Borrower { task: &task, lease: "b1/t 1", packs: &[] });
-    let boundary = boundary(&scope);
-    assert!(boundary.to_string().len() <= 2048, "{}", boundary.to_string().len());
+    let boundary = boundary(&scope).unwrap();
     let rules = boundary["accessBoundary"]["accessBoundaryRules"].as_array().unwrap();
     assert!(!rules.is_empty() && rules.len() <= 10);
 }

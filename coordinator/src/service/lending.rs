@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use prestage_proto::v1::{self, Retry, finished::Outcome};
+use prestage_proto::v1::{self, Retry, finished::Outcome, task::Work};
 use prestage_store::{
     Objects, StoreError,
     gc::Pin,
@@ -88,6 +88,20 @@ impl Lending {
         within: Duration,
     ) -> Self {
         Self { lender, settings, objects, within, notes: Mutex::default() }
+    }
+
+    /// Refuses a medium that no worker could be lent access to, before anything is made for it.
+    pub fn check_output(&self, output: &str, split: bool) -> Result<(), LendError> {
+        let assemble = v1::AssembleTask {
+            // As long as any.
+            build_id: uuid::Uuid::nil().simple().to_string(),
+            output: output.to_owned(),
+            split_bytes: u64::from(split),
+            ..Default::default()
+        };
+        let objects_url = self.objects.root().to_string();
+        let task = v1::Task { objects_url, work: Some(Work::Assemble(assemble)) };
+        self.lender.check(&scope_of(&Borrower { task: &task, lease: "", packs: &[] }))
     }
 
     /// Adds access to those leases that have none, or none for long any more. One that can't be lent to now

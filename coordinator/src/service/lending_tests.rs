@@ -1,6 +1,5 @@
 //! Tests of leases that can't be lent to.
 
-use prestage_proto::v1::task::Work;
 use prestage_store::{
     ObjectUrl, StoreOptions,
     lent::{RoleLender, SasLender},
@@ -64,6 +63,17 @@ async fn a_lease_that_cannot_be_lent_to_holds_no_other_up() {
     let expected = [("azure", true), ("s3", false), ("long", false)];
     assert_eq!(names(&out), expected.map(|(name, lent)| (name.to_owned(), lent)));
     assert!(out.hopeless.is_empty(), "a task that runs is not ended");
+}
+
+#[tokio::test]
+async fn a_medium_that_no_policy_can_name_is_refused_beforehand() {
+    let folder = tempfile::tempdir().unwrap();
+    let lending = lending(&folder).await;
+    let check = |output: &str| lending.check_output(output, true);
+    assert!(check("s3://media/w11.swm").is_ok() && check("az://media/w*.swm").is_ok());
+    assert!(matches!(check("s3://media/w*.swm"), Err(LendError::Pattern(_))));
+    let long = format!("s3://media/{}/w11.swm", "x".repeat(2000));
+    assert!(matches!(check(&long), Err(LendError::Policy(_))));
 }
 
 #[tokio::test]

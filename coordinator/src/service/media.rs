@@ -17,6 +17,7 @@ use super::{
     details::status_of,
     garbage,
     leaders::{Leader, Leaders, Way, forwarded},
+    lending::Lending,
 };
 use crate::{
     audit::Audit,
@@ -48,6 +49,8 @@ pub struct MediaApi {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) new_id: NewId,
     pub(crate) authorizer: Authorizer,
+    /// Lends workers access, if that is wanted.
+    pub(crate) lending: Option<Arc<Lending>>,
     /// The trust zone of the packs that it builds with.
     pub(crate) zone: String,
 }

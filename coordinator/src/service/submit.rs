@@ -48,6 +48,10 @@ impl MediaApi {
         let output = if request.output.is_empty() { plan.output.clone() } else { request.output };
         let output = medium_output(output, plan.split_mib);
         let output = output.map_err(|error| Status::invalid_argument(error.to_string()))?;
+        if let Some(lending) = &self.lending {
+            let lendable = lending.check_output(&output, plan.split_mib.is_some());
+            lendable.map_err(|error| Status::invalid_argument(error.to_string()))?;
+        }
         let registering = self.register(&plan, &build_id, request.no_register, who);
         let registered = registering.instrument(span.clone()).await?;
         let begun = self.begin(&build_id, &plan, &request.plan_json, &output, who);

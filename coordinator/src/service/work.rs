@@ -22,7 +22,7 @@ pub struct WorkApi {
     policy: Policy,
     zone: String,
     /// Lends workers what they need of the object store; none where they have access of their own.
-    lending: Option<Lending>,
+    lending: Option<Arc<Lending>>,
     clock: Arc<dyn Clock>,
 }
 
@@ -31,7 +31,7 @@ impl WorkApi {
         leaders: Leaders,
         policy: Policy,
         zone: String,
-        lending: Option<Lending>,
+        lending: Option<Arc<Lending>>,
         clock: Arc<dyn Clock>,
     ) -> Self {
         Self { leaders, policy, zone, lending, clock }

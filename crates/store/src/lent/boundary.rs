@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::scope::{Area, Scope};
+use super::{
+    LendError,
+    scope::{Area, Scope},
+};
 
 /// A boundary may have so many characters (Google, Security Token Service).
 pub(super) const BOUNDARY_CHARS_MAX: usize = 2048;
@@ -13,7 +16,10 @@ const WRITE: &str = "inRole:roles/storage.objectUser";
 const LIST: &str = "inRole:roles/storage.legacyBucketReader";
 
 /// The boundary that allows the scope and nothing else: at most three rules for each bucket, and ten may be.
-pub fn boundary(scope: &Scope) -> Value {
+///
+/// # Errors
+/// When it would have too many characters.
+pub fn boundary(scope: &Scope) -> Result<Value, LendError> {
     let mut rules = Vec::new();
     for bucket in scope.buckets() {
         rules.push(json!({
@@ -32,7 +38,11 @@ pub fn boundary(scope: &Scope) -> Value {
             }
         }
     }
-    json!({ "accessBoundary": { "accessBoundaryRules": rules } })
+    let boundary = json!({ "accessBoundary": { "accessBoundaryRules": rules } });
+    match boundary.to_string().len() {
+        ..=BOUNDARY_CHARS_MAX => Ok(boundary),
+        characters => Err(LendError::Boundary(characters)),
+    }
 }
 
 fn resource(bucket: &str) -> String {
@@ -98,13 +108,13 @@ mod tests {
             rule("packs", "objectUser", build),
         ];
         let expected = json!({ "accessBoundary": { "accessBoundaryRules": rules } });
-        assert_eq!(boundary(&scope), expected);
+        assert_eq!(boundary(&scope).unwrap(), expected);
     }
 
     #[test]
     fn no_name_ends_its_condition() {
         let writes = vec![area("media", r"x') || (true || '\")];
-        let boundary = boundary(&Scope { reads: Vec::new(), writes });
+        let boundary = boundary(&Scope { reads: Vec::new(), writes }).unwrap();
         let rules = &boundary["accessBoundary"]["accessBoundaryRules"];
         let expected =
             r"resource.name.startsWith('projects/_/buckets/media/objects/x\') || (true || \'\\')";

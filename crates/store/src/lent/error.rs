@@ -15,6 +15,12 @@ pub enum LendError {
     /// The request can't be made.
     #[error("the request for a worker's credentials can't be made: {0}")]
     Request(String),
+    /// A policy would take a name for a pattern.
+    #[error(
+        "{0:?} can't be lent: '*', '?' and '${{' are patterns in policies of S3; choose another name \
+         for the medium or the prefix of the packs"
+    )]
+    Pattern(String),
     /// A policy can't have so many characters.
     #[error(
         "the policy of a task has {0} characters, and {POLICY_CHARS_MAX} are the most: give the \
@@ -74,6 +80,6 @@ pub enum LendError {
 impl LendError {
     /// Whether this very task can't be lent access, whenever it is tried.
     pub fn is_final(&self) -> bool {
-        matches!(self, Self::Policy(_) | Self::Boundary(_))
+        matches!(self, Self::Pattern(_) | Self::Policy(_) | Self::Boundary(_))
     }
 }

@@ -2,7 +2,7 @@
 
 use time::OffsetDateTime;
 
-use super::{LendError, LentSecrets, RoleLender, SasLender, Scope, TokenLender};
+use super::{LendError, LentSecrets, RoleLender, SasLender, Scope, TokenLender, boundary, policy};
 use crate::location::Cloud;
 
 /// Lends access to buckets, in those clouds that it has a way for.
@@ -29,6 +29,17 @@ impl Lender {
     /// Whether it has a way in no cloud.
     pub fn is_empty(&self) -> bool {
         self.s3.is_none() && self.azure.is_none() && self.google.is_none()
+    }
+
+    /// Whether access to a scope can be lent at all, before anything is done for it.
+    pub fn check(&self, scope: &Scope) -> Result<(), LendError> {
+        if self.s3.is_some() {
+            policy(&scope.within(Cloud::S3))?;
+        }
+        if self.google.is_some() {
+            boundary(&scope.within(Cloud::Google))?;
+        }
+        Ok(())
     }
 
     /// Lends access to what of a scope is in these clouds, in the name of a session (2 to 64 letters, digits

@@ -12,7 +12,7 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{
     LendError, Scope, TemporaryKey,
-    policy::{POLICY_CHARS_MAX, policy},
+    policy::policy,
     token_service::{TokenService, form},
 };
 use crate::options::StoreOptions;
@@ -89,10 +89,7 @@ impl RoleLender {
         scope: &Scope,
         session: &str,
     ) -> Result<(TemporaryKey, OffsetDateTime), LendError> {
-        let policy = policy(scope).to_string();
-        if policy.len() > POLICY_CHARS_MAX {
-            return Err(LendError::Policy(policy.len()));
-        }
+        let policy = policy(scope)?.to_string();
         let seconds = self.life.as_secs().to_string();
         let body = form([
             ("Action", "AssumeRole"),

@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 
 use super::{
     LendError, Scope,
-    boundary::{BOUNDARY_CHARS_MAX, boundary},
+    boundary::boundary,
     token_service::{TokenService, form},
 };
 use crate::options::StoreOptions;
@@ -61,10 +61,7 @@ impl TokenLender {
         scope: &Scope,
         now: OffsetDateTime,
     ) -> Result<(String, OffsetDateTime), LendError> {
-        let options = boundary(scope).to_string();
-        if options.len() > BOUNDARY_CHARS_MAX {
-            return Err(LendError::Boundary(options.len()));
-        }
+        let options = boundary(scope)?.to_string();
         let own = self.client.credentials().get_credential().await?;
         // The client library makes signed claims of key files, which are no access tokens.
         if own.bearer.matches('.').count() == 2 && own.bearer.starts_with("eyJ") {
