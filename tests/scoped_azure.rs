@@ -94,9 +94,12 @@ async fn a_split_medium_takes_the_place_of_an_older_one_of_more_parts() {
         there.push(found.into_iter().filter(|key| key.as_str().ends_with(".swm")).count());
     }
     assert!(1 < there[1] && there[1] < there[0], "{there:?}");
-    let quiet = ["build", "--plan", &newer, "--data-dir", data.to_str().unwrap(), "--output"];
-    let quiet = quiet.map(str::to_owned).into_iter();
-    ok(&prestage(&demo, quiet.chain([demo.path("quiet.wim").to_str().unwrap().to_owned()])));
+    let quiet = demo.path("quiet");
+    std::fs::create_dir(&quiet).unwrap();
+    std::fs::copy(data.join("seal.key"), quiet.join("seal.key")).unwrap();
+    let output = demo.path("quiet.wim");
+    let args = ["build", "--plan", &newer, "--output", output.to_str().unwrap(), "--data-dir"];
+    ok(&prestage(&demo, args.into_iter().chain([quiet.to_str().unwrap()])));
     for number in 1..=there[1] {
         let number = if number > 1 { number.to_string() } else { String::new() };
         let expected = std::fs::read(demo.path(&format!("quiet{number}.swm"))).unwrap();
