@@ -11,6 +11,7 @@ use std::{process::Stdio, time::Duration};
 
 use bytes::Bytes;
 use prestage_proto::v1;
+use prestage_sample::SampleOptions;
 use prestage_store::{
     ObjectKey, ObjectUrl, Objects, PackKey, PutRule, StoreOptions,
     lent::{Area, LentCredentials, LentSecrets, RoleLender, Scope, TemporaryKey},
@@ -187,7 +188,8 @@ async fn no_name_widens_its_own_policy() {
 /// waits for ever.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_task_that_can_never_be_lent_to_fails_its_build() {
-    let demo = Demo::of_mib(80);
+    let options = SampleOptions { payload_bytes: 12_000_000, ..SampleOptions::default() };
+    let demo = Demo::with(&options);
     // Its large file is joined of many runs, each with the long prefix in its name.
     let plan = saved_plan(&demo, "fast", &["--run-mib", "1"]);
     let server = Seaweed::start_with_roles().await;
