@@ -168,7 +168,7 @@ fn in_azure_what_makes_a_medium_reads_its_packs_and_no_other() {
     let (reads, writes) = merge("f");
     assert_eq!(reads[..2], packs);
     assert_eq!(reads[2..4], own);
-    assert_eq!(reads[4..], [mark.clone()]);
+    assert_eq!(reads[4..], [&*mark]);
     assert_eq!(writes, ["media/f/w11.wim"]);
     assert_eq!(merge("elsewhere").0.len(), 4, "a token names a mark elsewhere");
 

@@ -211,8 +211,8 @@ impl StoreOptions {
 
     fn signed_requests(&self) -> Option<SignedRequests> {
         let lent = self.lent_in(Cloud::Azure)?.clone();
-        let (account, upload_floor) = (self.azure_account(), self.upload_floor);
-        Some(SignedRequests { lent, account, upload_floor })
+        let (account, requests) = (self.azure_account(), self.connector());
+        Some(SignedRequests { lent, account, requests })
     }
 
     /// The key of the Azure account.

@@ -19,10 +19,7 @@ use object_store::{
 use url::Url;
 
 use super::LentCredentials;
-use crate::{
-    azure_account::AzureAccount,
-    uploads::{UploadFloor, WatchedUploads},
-};
+use crate::{azure_account::AzureAccount, uploads::WatchedUploads};
 
 /// As for other requests of the client library.
 const ANSWER_WITHIN: Duration = Duration::from_secs(120);
@@ -32,12 +29,13 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(120);
 pub(crate) struct SignedRequests {
     pub lent: LentCredentials,
     pub account: AzureAccount,
-    pub upload_floor: UploadFloor,
+    /// How they travel.
+    pub requests: WatchedUploads,
 }
 
 impl HttpConnector for SignedRequests {
     fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
-        let client = WatchedUploads(self.upload_floor).connect(options)?;
+        let client = self.requests.connect(options)?;
         let (lent, account) = (self.lent.clone(), self.account.clone());
         Ok(HttpClient::new(Signed { client, lent, account }))
     }
