@@ -120,6 +120,7 @@ impl Fleet {
             zone: ZONE_DEFAULT.to_owned(),
             verify_percent: self.verify_percent,
             worker_role: None,
+            lend: false,
             shares_files: true,
         }
     }
