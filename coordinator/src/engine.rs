@@ -6,6 +6,7 @@
 
 mod ending;
 mod reap;
+mod running;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -19,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Span;
 
 use ending::Cancelling;
+pub(crate) use running::Running;
 
 use crate::{
     CoordinatorError,
@@ -66,6 +68,12 @@ pub(crate) enum Command {
     Watch {
         build_id: String,
         reply: Reply<Option<watch::Receiver<v1::Build>>>,
+    },
+    /// How many builds are running.
+    CountRunning {
+        requester: String,
+        request_id: String,
+        reply: Reply<Running>,
     },
 }
 
@@ -233,6 +241,9 @@ impl Engine {
             Command::Watch { build_id, reply } => {
                 let live = self.builds.get(&build_id);
                 let _ = reply.send(Ok(live.map(|live| live.shown.subscribe())));
+            }
+            Command::CountRunning { requester, request_id, reply } => {
+                let _ = reply.send(Ok(self.running(&requester, &request_id)));
             }
         }
     }

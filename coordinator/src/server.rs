@@ -38,8 +38,9 @@ use crate::{
     registrar::Registrar,
     schedule::Policy,
     service::{
-        AuditApi, AuthorizeLayer, Authorizer, Leaders, Lending, MESSAGE_BYTES_MAX, MediaApi, Reach,
-        STATUS_BYTES_MAX, TrustApi, WorkApi, connections, with_introspection,
+        AuditApi, AuthorizeLayer, Authorizer, Leaders, Lending, MESSAGE_BYTES_MAX, MediaApi,
+        Planning, Reach, Room, STATUS_BYTES_MAX, TrustApi, WorkApi, connections,
+        with_introspection,
     },
     state::{Candidate, StateError, StatePlace, StateStore},
     trust::Trust,
@@ -275,6 +276,8 @@ impl Coordinator {
         let media = MediaApi {
             leaders,
             planner,
+            planning: Planning::default(),
+            room: Room::default(),
             pipeline,
             registrar,
             store,

@@ -5,9 +5,11 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use http::{Extensions, HeaderMap, header::AUTHORIZATION};
+use http_body_util::BodyExt;
 use prestage_oidc::OidcError;
 use prestage_trust::{Identity, Principal, Role};
 use time::OffsetDateTime;
@@ -17,13 +19,26 @@ use tower::{Layer, Service};
 use super::{
     audited::{outcome, who},
     connection::Peer,
-    rates::Rates,
+    open_connections::network,
+    places::{Full, Place, Places},
+    rates::{Rates, ask_again},
     rules::{Rule, rule_of},
 };
 use crate::{audit::Audit, clock::Clock, trust::Trust};
 
 /// A coordinator says with this whose call it sends on. From anybody else it counts for nothing.
 pub(crate) const ON_BEHALF_OF: &str = "prestage-on-behalf-of";
+
+/// Calls of one caller that are answered at once: each watched build is one, and each waiting worker.
+const CALLS_OF_CALLER_MAX: usize = 2000;
+/// Calls of all callers.
+const CALLS_MAX: usize = 50_000;
+/// The same for strangers, by address: probes watch a coordinator's health.
+const CALLS_OF_STRANGER_MAX: usize = 100;
+/// Calls of all strangers.
+const CALLS_OF_STRANGERS_MAX: usize = 2000;
+/// Watches don't end soon; whoever has too many ends one.
+const CALL_AGAIN_IN: Duration = Duration::from_secs(1);
 
 /// Decides about calls.
 #[derive(Clone)]
@@ -33,6 +48,8 @@ pub(crate) struct Authorizer {
     clock: Arc<dyn Clock>,
     audit: Audit,
     rates: Arc<Rates>,
+    calls: Arc<Places>,
+    calls_of_strangers: Arc<Places>,
 }
 
 /// A caller who was let in. Handlers find it in the request's extensions.
@@ -66,7 +83,14 @@ impl Caller {
 
 impl Authorizer {
     pub fn new(trust: Option<Arc<Trust>>, clock: Arc<dyn Clock>, audit: Audit) -> Self {
-        Self { trust, clock, audit, rates: Arc::default() }
+        Self {
+            trust,
+            clock,
+            audit,
+            rates: Arc::default(),
+            calls: Places::new(CALLS_OF_CALLER_MAX, CALLS_MAX),
+            calls_of_strangers: Places::new(CALLS_OF_STRANGER_MAX, CALLS_OF_STRANGERS_MAX),
+        }
     }
 
     /// Whether somebody who was let in might come in now.
@@ -75,7 +99,11 @@ impl Authorizer {
         holds && !self.trust.as_ref().is_some_and(|trust| trust.is_revoked(principal))
     }
 
-    async fn admit(&self, request: &http::request::Parts) -> Result<Caller, Status> {
+    /// Who is let in, and their place among the calls that are answered.
+    async fn admit(
+        &self,
+        request: &http::request::Parts,
+    ) -> Result<(Caller, Option<Place>), Status> {
         let path = request.uri.path();
         let Some(rule) = rule_of(path) else {
             return Err(Status::permission_denied(format!("nobody may call {path}")));
@@ -90,23 +118,38 @@ impl Authorizer {
             (Some(principal), Some(trust)) => trust.roles(principal),
         };
         let caller = Caller { principal, roles, from };
-        self.count(peer, &caller, rule)?;
+        let place = self.count(peer, &caller, rule)?;
         let checked = check(rule, path, caller.principal.as_ref(), &caller.roles);
         if let Err(refusal) = &checked {
             self.note(rule, path, &caller, refusal).await;
         }
-        checked.map(|()| caller)
+        checked.map(|()| (caller, place))
     }
 
     /// Whoever is on this machine is not counted: there is nobody to protect from them.
-    fn count(&self, peer: Option<&Peer>, caller: &Caller, rule: Rule) -> Result<(), Status> {
+    fn count(
+        &self,
+        peer: Option<&Peer>,
+        caller: &Caller,
+        rule: Rule,
+    ) -> Result<Option<Place>, Status> {
         if self.trust.is_none() {
-            return Ok(());
+            return Ok(None);
         }
         let is_known = caller.principal.is_some();
-        let address = peer.and_then(|peer| peer.address).map(|address| address.ip().to_string());
-        let name = if is_known { caller.name() } else { address.unwrap_or_default() };
-        self.rates.count(&name, is_known, rule)
+        let address = peer.and_then(|peer| peer.address);
+        let (name, calls) = match is_known {
+            true => (caller.name(), &self.calls),
+            false => (address.map(network).unwrap_or_default(), &self.calls_of_strangers),
+        };
+        self.rates.count(&name, is_known, rule)?;
+        calls.take(&name).map(Some).map_err(|full| {
+            let what = match full {
+                Full::Caller(limit) => format!("{limit} calls of {name} are being answered"),
+                Full::All(limit) => format!("{limit} calls are being answered"),
+            };
+            ask_again(&what, CALL_AGAIN_IN)
+        })
     }
 
     /// Records that somebody who is known was refused. Those who are not could fill the log; so could
@@ -266,9 +309,10 @@ where
         Box::pin(async move {
             let (mut head, body) = request.into_parts();
             match authorizer.admit(&head).await {
-                Ok(caller) => {
+                Ok((caller, place)) => {
                     head.extensions.insert(caller);
-                    inner.call(http::Request::from_parts(head, body)).await
+                    let answer = inner.call(http::Request::from_parts(head, body)).await?;
+                    Ok(answer.map(|body| held_until_sent(body, place)))
                 }
                 Err(status) => {
                     tracing::info!(call = head.uri.path(), %status, "a call was refused");
@@ -276,5 +320,36 @@ where
                 }
             }
         })
+    }
+}
+
+/// An answer's body, which keeps its call's place until all of it is sent or nobody wants it any more.
+fn held_until_sent(body: Body, place: Option<Place>) -> Body {
+    let Some(place) = place else {
+        return body;
+    };
+    Body::new(body.map_frame(move |frame| {
+        let _held = &place;
+        frame
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::Full as Whole;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_call_has_its_place_until_its_answer_is_sent() {
+        let places = Places::new(1, 10);
+        let answer = |place| held_until_sent(Body::new(Whole::from("all of it")), Some(place));
+        let body = answer(places.take("alice").unwrap());
+        assert_eq!(places.take("alice").unwrap_err(), Full::Caller(1));
+        let sent = body.collect().await.unwrap().to_bytes();
+        assert_eq!(sent, "all of it");
+        // Somebody who goes away leaves it too.
+        drop(answer(places.take("alice").unwrap()));
+        places.take("alice").unwrap();
     }
 }

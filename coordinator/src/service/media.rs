@@ -18,6 +18,8 @@ use super::{
     garbage,
     leaders::{Leader, Leaders, Way, forwarded},
     lending::Lending,
+    planning::Planning,
+    room::Room,
 };
 use crate::{
     audit::Audit,
@@ -41,6 +43,8 @@ pub type NewId = Arc<dyn Fn() -> String + Send + Sync>;
 pub struct MediaApi {
     pub(crate) leaders: Leaders,
     pub(crate) planner: Arc<MediaPlanner>,
+    pub(crate) planning: Planning,
+    pub(crate) room: Room,
     pub(crate) pipeline: Arc<MediaPipeline>,
     pub(crate) registrar: Registrar,
     /// For reading: a standby does that too.
@@ -121,6 +125,7 @@ impl MediaService for MediaApi {
         let request = request.into_inner();
         let medium = audited::medium(&request.spec_json);
         let planned = Box::pin(async {
+            let _turn = self.planning.turn(&who.principal).await?;
             let plan = self.planner.plan_media(request).instrument(span).await;
             let plan = plan.map_err(|failure| {
                 let code = plan_code(&failure);

@@ -91,7 +91,12 @@ impl<C: Clock + Clone> Rates<C> {
 }
 
 fn too_many(wait: Duration) -> Status {
-    let what = format!("too many calls: ask again in {:.1} s", wait.as_secs_f64());
+    ask_again("too many calls", wait)
+}
+
+/// Refuses what there is no room for at the moment, and says when to ask again.
+pub(super) fn ask_again(what: &str, wait: Duration) -> Status {
+    let what = format!("{what}: ask again in {:.1} s", wait.as_secs_f64());
     let details = ErrorDetails::with_retry_info(Some(wait));
     Status::with_error_details(Code::ResourceExhausted, what, details)
 }

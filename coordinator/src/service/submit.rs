@@ -43,6 +43,10 @@ impl MediaApi {
             )));
         }
         let build_id = (self.new_id)();
+        let request_id =
+            if request.request_id.is_empty() { build_id.clone() } else { request.request_id };
+        // Held until the build is running, and before anything is done for it.
+        let _place = self.room.take(active, &request.requester, &request_id).await?;
         let span = tracing::info_span!("build", build_id, medium = plan.name, otel.kind = "server");
         let span = span_under(span, trace);
         let output = if request.output.is_empty() { plan.output.clone() } else { request.output };
@@ -57,8 +61,6 @@ impl MediaApi {
         let begun = self.begin(&build_id, &plan, &request.plan_json, &output, who);
         let (tasks, report_json) = begun.instrument(span.clone()).await?;
         self.check(active, &build_id, &tasks).await?;
-        let request_id =
-            if request.request_id.is_empty() { build_id.clone() } else { request.request_id };
         let now = self.clock.now();
         let build = BuildRecord {
             build_id: build_id.clone(),

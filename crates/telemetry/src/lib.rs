@@ -6,6 +6,7 @@
 //! handed to workers with each lease.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod metrics_listener;
 mod numbers;
 
 use std::collections::HashMap;

@@ -1,14 +1,18 @@
 //! Numbers for Prometheus: what there is, and where it is served.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
 use metrics_exporter_prometheus::{BuildError, PrometheusBuilder};
+use tokio::net::TcpListener;
 
-use crate::TelemetryError;
+use crate::{TelemetryError, metrics_listener};
 
 /// Bounds of task times, seconds: from a small package to an OS image on a slow line.
 const TASK_SECONDS: [f64; 10] = [0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14400.0];
+
+/// The exporter's own default.
+const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 
 /// Names of metrics. Those who look at them rely on these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,10 +45,14 @@ pub enum Number {
     PoisonedPacks,
     /// Times that a lease was not lent access to the object store.
     NotLent,
+    /// Connections that are open, by `who`.
+    Connections,
+    /// Connections that found no room, by `who`.
+    ConnectionsRefused,
 }
 
 impl Number {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 16] = [
         Self::QueueTasks,
         Self::QueueAge,
         Self::Workers,
@@ -59,6 +67,8 @@ impl Number {
         Self::Leader,
         Self::PoisonedPacks,
         Self::NotLent,
+        Self::Connections,
+        Self::ConnectionsRefused,
     ];
 
     /// The metric's name.
@@ -79,6 +89,8 @@ impl Number {
             Self::Leader => "prestage_leader",
             Self::PoisonedPacks => "prestage_poisoned_packs_total",
             Self::NotLent => "prestage_not_lent_total",
+            Self::Connections => "prestage_connections",
+            Self::ConnectionsRefused => "prestage_connections_refused_total",
         }
     }
 
@@ -112,6 +124,11 @@ impl Number {
             }
             Self::NotLent => {
                 describe_counter!(name, "Times that a lease was not lent access to the store");
+            Self::Connections => {
+                describe_gauge!(name, "Open connections: of known callers, of strangers");
+            }
+            Self::ConnectionsRefused => {
+                describe_counter!(name, "Connections that were refused, since too many were open");
             }
         }
     }
@@ -127,18 +144,23 @@ pub fn serve_metrics(address: SocketAddr) -> Result<(), TelemetryError> {
         address: address.to_string(),
         problem: error.to_string(),
     };
-    // Bound here once, so that an address in use is told at once and not from a task in the background.
-    let probe = std::net::TcpListener::bind(address).map_err(|error| TelemetryError::Metrics {
+    let taken = |error: std::io::Error| TelemetryError::Metrics {
         address: address.to_string(),
         problem: error.to_string(),
-    })?;
-    drop(probe);
-    PrometheusBuilder::new()
-        .with_http_listener(address)
-        .set_buckets(&TASK_SECONDS)
-        .map_err(wrong)?
-        .install()
-        .map_err(wrong)?;
+    };
+    let listener = std::net::TcpListener::bind(address).map_err(taken)?;
+    listener.set_nonblocking(true).map_err(taken)?;
+    let listener = TcpListener::from_std(listener).map_err(taken)?;
+    let builder = PrometheusBuilder::new().set_buckets(&TASK_SECONDS).map_err(wrong)?;
+    let numbers = builder.install_recorder().map_err(wrong)?;
+    tokio::spawn(metrics_listener::serve(listener, numbers.clone()));
+    tokio::spawn(async move {
+        // What was measured is summed up now and then, or it would grow until somebody asks.
+        loop {
+            tokio::time::sleep(UPKEEP_EVERY).await;
+            numbers.run_upkeep();
+        }
+    });
     Number::ALL.into_iter().for_each(Number::describe);
     Ok(())
 }
