@@ -1,5 +1,7 @@
 //! Listings of contents, kept in the object store by their digest, so that a plan can name them.
 
+use std::io::Read;
+
 use prestage_configmgr::{
     content_library::{ContentListing, LibraryOnShare},
     distribution_point::ContentPlace,
@@ -12,6 +14,9 @@ use super::PlannedContent;
 
 /// A listing of a million long paths is below this.
 const LISTING_BYTES_MAX: u64 = 1 << 30;
+/// More bytes of a listing for one stored byte are not believed: digests don't shrink, and a hundred thousand
+/// empty files with names in sequence shrink to a fiftieth.
+const RATIO_MAX: u64 = 256;
 const ZSTD_LEVEL: i32 = 3;
 
 /// The listings in an object store.
@@ -91,12 +96,7 @@ impl ListingStore {
     async fn stored(&self, digest: &str) -> Result<ContentListing, ListingError> {
         let body = self.objects.get(&listing_key(digest)?, LISTING_BYTES_MAX).await?;
         let damaged = |problem: String| ListingError::Damaged { digest: digest.into(), problem };
-        let mut json = Vec::new();
-        let mut decoder = zstd::Decoder::new(&body[..]).map_err(|e| damaged(e.to_string()))?;
-        let mut limited = std::io::Read::take(&mut decoder, LISTING_BYTES_MAX);
-        std::io::Read::read_to_end(&mut limited, &mut json).map_err(|e| damaged(e.to_string()))?;
-        let listing: ContentListing =
-            serde_json::from_slice(&json).map_err(|error| damaged(error.to_string()))?;
+        let listing = decode(&body).map_err(damaged)?;
         if hex::encode(listing.digest()) == digest {
             Ok(listing)
         } else {
@@ -112,6 +112,19 @@ fn encode(listing: &ContentListing) -> Result<(String, Vec<u8>), ListingError> {
     let json = serde_json::to_vec(listing).map_err(|error| damaged(error.to_string()))?;
     let body = zstd::encode_all(&json[..], ZSTD_LEVEL).map_err(|e| damaged(e.to_string()))?;
     Ok((digest, body))
+}
+
+fn decode(body: &[u8]) -> Result<ContentListing, String> {
+    let most = LISTING_BYTES_MAX.min((body.len() as u64).saturating_mul(RATIO_MAX));
+    let mut json = Vec::new();
+    zstd::Decoder::new(body)
+        // One byte more shows that there is more than is believed.
+        .and_then(|decoder| decoder.take(most + 1).read_to_end(&mut json))
+        .map_err(|error| error.to_string())?;
+    if json.len() as u64 > most {
+        return Err(format!("it has more than {most} bytes in {} stored ones", body.len()));
+    }
+    serde_json::from_slice(&json).map_err(|error| error.to_string())
 }
 
 fn list_again(content: &PlannedContent, shares: &Shares) -> Option<ContentListing> {
@@ -138,5 +151,35 @@ pub fn to_wire(file: &prestage_configmgr::content_library::ListedFile) -> v1::Li
         sha256: file.sha256.to_vec().into(),
         attributes: file.attributes,
         modified: file.modified,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prestage_configmgr::content_library::ListedFile;
+
+    use super::*;
+
+    #[test]
+    fn a_listing_that_shrank_beyond_belief_is_refused() {
+        let zeros = zstd::encode_all(&vec![b' '; 64 << 20][..], 19).unwrap();
+        assert!(zeros.len() < 16 << 10, "{} bytes", zeros.len());
+        let problem = decode(&zeros).unwrap_err();
+        assert!(problem.contains("stored ones"), "{problem}");
+    }
+
+    #[test]
+    fn a_hundred_thousand_empty_files_are_believed() {
+        let file = |number: u32| ListedFile {
+            path: format!("folder/file{number:06}.txt"),
+            size: 0,
+            sha256: [0xe3; 32],
+            attributes: 0x20,
+            modified: 133_497_974_450_000_000,
+        };
+        let files = (0..100_000).map(file).collect();
+        let listing = ContentListing::new("PS100012.3".into(), files, Vec::new(), None).unwrap();
+        let (_, body) = encode(&listing).unwrap();
+        assert_eq!(decode(&body).unwrap(), listing);
     }
 }

@@ -1,6 +1,7 @@
 //! From a spec and a site to a build plan that pins everything.
 
 mod boot_image;
+mod bounded_identity;
 mod collisions;
 mod document;
 mod images;

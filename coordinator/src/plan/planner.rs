@@ -17,6 +17,7 @@ use prestage_wim::{codec::Profile, metadata::ImageTree};
 use super::{
     About, BuildPlan, ListingStore, PLAN_FORMAT, PackNames, PlannedCodec, PlannedContent,
     PlannedImage, PlannedMedia, PlannedPrestart, PlannedTaskSequence, Totals, boot_image,
+    bounded_identity::bounded_identity,
     collisions::check_collisions,
     images::{ImageFile, look_into, planned_parts, wim_sha256},
     large_files::large_files,
@@ -24,7 +25,7 @@ use super::{
     problems::PlanFailure,
     reading::Reading,
     reencoding::{self, medium_codec},
-    secrets::{Generated, GivenSecrets, generate, identity},
+    secrets::{Generated, GivenSecrets, generate},
     to_wire,
 };
 use crate::clock::Clock;
@@ -67,7 +68,7 @@ impl MediaPlanner {
         let spec = checked.spec;
         check_output(&request.output)?;
         let given = GivenSecrets::new(request.secrets);
-        let identity = identity(&spec, &given, now);
+        let identity = bounded_identity(&spec, given, now).await;
         let reading = Reading { access: &self.access, shares: &self.shares };
         let wanted = content_request(&spec, request.strict_package_hash);
         let resolution = reading.resolve(request.site, wanted).await;

@@ -1,6 +1,6 @@
 //! A site: what `site.toml` says of it, and what its AdminService answers, now or when it was exported.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -43,6 +43,8 @@ pub struct Site {
     access: Access,
     shares: Shares,
     distribution_points: Vec<DistributionPoint>,
+    /// Their places by name in lower case: each that a spec names is looked for.
+    places: HashMap<String, usize>,
     management_points: Vec<ManagementPoint>,
 }
 
@@ -205,8 +207,8 @@ impl Site {
 
     /// A distribution point by name, without case.
     pub fn distribution_point(&self, name: &str) -> Option<&DistributionPoint> {
-        let wanted = name.trim().to_lowercase();
-        self.distribution_points.iter().find(|point| point.name.to_lowercase() == wanted)
+        let place = *self.places.get(&name.trim().to_lowercase())?;
+        self.distribution_points.get(place)
     }
 }
 
@@ -275,6 +277,8 @@ impl Described {
     fn with(self, admin_service: AdminServiceAnswers) -> Site {
         let live = self.is_live().then(|| self.admin_service.clone());
         let Self { file, code, distribution_points, management_points, .. } = self;
+        let names = distribution_points.iter().map(|point| point.name.to_lowercase());
+        let places = names.enumerate().map(|(place, name)| (name, place)).collect();
         Site {
             file,
             code,
@@ -283,6 +287,7 @@ impl Described {
             access: Access::anonymous(),
             shares: Shares::default(),
             distribution_points,
+            places,
             management_points,
         }
     }

@@ -78,9 +78,7 @@ pub async fn verify(
         let wim = wim.clone();
         tokio::task::spawn(async move { hash_blob(&wim, blob).await.map(|bytes| (1, bytes)) })
     });
-    let solid = (0..wim.solid_resources().len()).map(|number| {
-        let inside = |blob: &&Blob| blob.solid == Some(number as u32);
-        let blobs: Vec<Blob> = solid.iter().filter(inside).copied().collect();
+    let solid = by_solid_resource(wim, solid).into_iter().enumerate().map(|(number, blobs)| {
         let wim = wim.clone();
         tokio::task::spawn(async move { hash_solid(&wim, number, blobs).await })
     });
@@ -96,6 +94,18 @@ pub async fn verify(
         verified.integrity_chunks += verify_integrity(part, parallel).await?;
     }
     Ok(verified)
+}
+
+/// Contents by the solid resource that they lie in: told apart once, for there may be as many of the one as of
+/// the other.
+fn by_solid_resource(wim: &Wim, blobs: Vec<Blob>) -> Vec<Vec<Blob>> {
+    let mut by_resource = vec![Vec::new(); wim.solid_resources().len()];
+    for blob in blobs {
+        if let Some(inside) = blob.solid.and_then(|number| by_resource.get_mut(number as usize)) {
+            inside.push(blob);
+        }
+    }
+    by_resource
 }
 
 async fn hash_blob(wim: &Wim, blob: Blob) -> Result<u64> {

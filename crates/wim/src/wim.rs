@@ -30,6 +30,10 @@ const XML_BYTES_MAX: u64 = 64 << 20;
 /// shrink to a hundredth, and nothing real does better.
 const TABLE_RATIO_MAX: u64 = 256;
 
+/// More bytes of resources for one byte of the file than this are not believed: resources of one place would
+/// be read again and again. Some tables name a content twice.
+const OVERLAP_MAX: u64 = 2;
+
 /// An open WIM: headers, blob tables and XML data are in memory.
 pub struct Wim {
     parts: Vec<Part>,
@@ -38,6 +42,8 @@ pub struct Wim {
     /// Contents in the order of the blob tables, metadata included.
     pub blobs: Vec<Blob>,
     solid: Vec<SolidResource>,
+    /// Where the metadata of the images are among the contents.
+    metadata: Vec<usize>,
     /// The XML data.
     pub xml: String,
     file_resources_decompressed: AtomicU64,
@@ -61,13 +67,16 @@ impl Wim {
             // As wimlib does: entries that say another part are not this part's.
             entries.retain(|entry| entry.part == part.header.part);
             refuse_unsaid_compression(part, &entries)?;
+            refuse_overlaps(part, &entries)?;
             let entries = solid::assign(entries, &*part.source, &mut solid).await?;
             blobs.extend(entries.into_iter().filter(is_used));
         }
         let xml = plain(&parts[0], "XML data", header.xml, XML_BYTES_MAX).await?;
         let xml = xml::decode(&xml)?;
         let file_resources_decompressed = AtomicU64::new(0);
-        Ok(Self { parts, header, blobs, solid, xml, file_resources_decompressed })
+        let is_metadata = |(_, blob): &(usize, &Blob)| blob.resource.metadata;
+        let metadata = blobs.iter().enumerate().filter(is_metadata).map(|(at, _)| at).collect();
+        Ok(Self { parts, header, blobs, solid, metadata, xml, file_resources_decompressed })
     }
 
     /// Its files, in order.
@@ -92,8 +101,8 @@ impl Wim {
 
     /// The metadata resource of image `index` (from 1).
     pub fn metadata_blob(&self, index: u32) -> Result<&Blob> {
-        let mut metadata = self.blobs.iter().filter(|blob| blob.resource.metadata);
-        let blob = index.checked_sub(1).and_then(|skip| metadata.nth(skip as usize));
+        let at = index.checked_sub(1).and_then(|skip| self.metadata.get(skip as usize));
+        let blob = at.and_then(|&at| self.blobs.get(at));
         blob.ok_or(WimError::NoSuchImage { index, count: self.header.image_count })
     }
 
@@ -189,6 +198,20 @@ fn refuse_unsaid_compression(part: &Part, entries: &[Blob]) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// Resources lie beside one another. (Solid ones are counted when they are read.)
+fn refuse_overlaps(part: &Part, entries: &[Blob]) -> Result<()> {
+    let believed = part.source.size().saturating_mul(OVERLAP_MAX);
+    let mut stored = 0u64;
+    for blob in entries.iter().filter(|blob| !blob.resource.solid && is_used(blob)) {
+        stored = stored.saturating_add(blob.resource.stored_bytes);
+        if stored > believed {
+            let problem = "resources lie over each other";
+            return Err(WimError::malformed("blob table", blob.resource.offset, problem));
+        }
+    }
+    Ok(())
 }
 
 pub(crate) fn check(blob: &Blob, actual: Sha1Hash) -> Result<()> {

@@ -193,3 +193,37 @@ async fn solid_resources_that_overlap_are_refused() {
     assert!(open(Format::Lzms, &stored, &[entry]).await.is_ok());
     assert!(problem(open(Format::Lzms, &stored, &[entry; 20]).await).contains("over each other"));
 }
+
+/// Thousands of entries that name one resource would have it read thousands of times.
+#[tokio::test]
+async fn resources_that_overlap_are_refused() {
+    let stored = [7; 1000];
+    let resource = ResourceHeader {
+        offset: 208,
+        stored_bytes: 1000,
+        original_bytes: 1000,
+        ..ResourceHeader::default()
+    };
+    let blobs = |count: u8| -> Vec<Blob> {
+        (0..count).map(|number| Blob::new(resource, 1, Sha1Hash([number; 20]))).collect()
+    };
+    // Some tables name a content twice.
+    open(Format::Lzx, &stored, &blobs(3)[1..]).await.unwrap();
+    let refused = open(Format::Lzx, &stored, &blobs(200)[1..]).await;
+    assert!(problem(refused).contains("over each other"));
+}
+
+/// Whoever walks such a tree says the path of each folder: a megabyte of them would be gigabytes of paths.
+#[test]
+fn folders_deeper_than_a_path_can_say_are_refused() {
+    let deep = |depth: usize| {
+        let mut tree = ImageTree::new(&NewEntry::directory(1)).unwrap();
+        let path = vec!["f".repeat(255); depth].join("/");
+        tree.ensure_directory(&path, &NewEntry::directory(1)).unwrap();
+        tree.write()
+    };
+    let mut deepest = ImageTree::parse(deep(127)).unwrap();
+    assert_eq!(deepest.walk().last().unwrap().0.len(), 127 * 256 - 1);
+    assert_eq!(deepest.write(), deep(127));
+    assert!(problem(ImageTree::parse(deep(129))).contains("deeper in each other"));
+}

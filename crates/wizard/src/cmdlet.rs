@@ -49,9 +49,48 @@ const PARAMETERS: [&str; 36] = [
     "Verbose",
 ];
 
+/// Values that variables stand for, in all of a text: lists of variables of lists become any number.
+const VALUES_MAX: usize = 20_000;
+
+/// The variables that a text sets.
+#[derive(Default)]
+struct Variables {
+    values: HashMap<String, Value>,
+    /// How many values were put in for them.
+    put_in: usize,
+}
+
+impl Variables {
+    fn set(&mut self, name: &str, value: Value) {
+        self.values.insert(name.to_ascii_lowercase(), value);
+    }
+
+    /// The value of a variable, to be put in.
+    fn get(&mut self, name: &str, line: usize) -> Result<Option<Value>, ImportError> {
+        let Some(value) = self.values.get(&name.to_ascii_lowercase()) else {
+            return Ok(None);
+        };
+        self.put_in = self.put_in.saturating_add(count(value));
+        if self.put_in > VALUES_MAX {
+            let problem = format!("its variables stand for more than {VALUES_MAX} values");
+            return Err(ImportError::Syntax { line, problem });
+        }
+        Ok(Some(value.clone()))
+    }
+}
+
+/// How many values a value has in it, itself among them.
+fn count(value: &Value) -> usize {
+    match value {
+        Value::List(values) | Value::Command(values) => 1 + values.iter().map(count).sum::<usize>(),
+        Value::Table(pairs) => 1 + pairs.iter().map(|(_, value)| count(value)).sum::<usize>(),
+        _ => 1,
+    }
+}
+
 /// The drafts of all calls of the cmdlet in a script.
 pub(crate) fn drafts(text: &str) -> Result<Vec<Draft>, ImportError> {
-    let mut variables: HashMap<String, Value> = HashMap::new();
+    let mut variables = Variables::default();
     let mut drafts = Vec::new();
     for Statement { line, sets, words } in parse(text)? {
         let at = words.iter().position(|word| match word {
@@ -60,23 +99,19 @@ pub(crate) fn drafts(text: &str) -> Result<Vec<Draft>, ImportError> {
         });
         if let Some(at) = at {
             let parameters = words.get(at + 1..).unwrap_or_default();
-            drafts.push(draft(parameters, line, &variables)?);
+            drafts.push(draft(parameters, line, &mut variables)?);
         } else if let Some(name) = sets {
             let value = match words.as_slice() {
                 [one] => one.clone(),
                 _ => Value::Command(words),
             };
-            variables.insert(name.to_ascii_lowercase(), value);
+            variables.set(&name, value);
         }
     }
     Ok(drafts)
 }
 
-fn draft(
-    words: &[Value],
-    line: usize,
-    variables: &HashMap<String, Value>,
-) -> Result<Draft, ImportError> {
+fn draft(words: &[Value], line: usize, variables: &mut Variables) -> Result<Draft, ImportError> {
     let mut draft = Draft::default();
     let mut words = words.iter().peekable();
     let mut pairs: Vec<(String, Value)> = Vec::new();
@@ -87,8 +122,8 @@ fn draft(
                     words.next_if(|next| !matches!(next, Value::Parameter(_) | Value::Splat(_)));
                 pairs.push((name.clone(), value.cloned().unwrap_or(Value::Bool(true))));
             }
-            Value::Splat(name) => match variables.get(&name.to_ascii_lowercase()) {
-                Some(Value::Table(table)) => pairs.extend(table.iter().cloned()),
+            Value::Splat(name) => match variables.get(name, line)? {
+                Some(Value::Table(table)) => pairs.extend(table),
                 _ => draft.leave_out(
                     &format!("@{name}"),
                     "its table is not in the text; add the line that sets it",
@@ -102,7 +137,7 @@ fn draft(
     }
     for (name, value) in pairs {
         let parameter = parameter(&name, line)?;
-        let value = resolved(value, variables, 0);
+        let value = resolved(value, variables, line, 0)?;
         take(&mut draft, parameter, &value);
     }
     if draft.name.is_none() {
@@ -133,24 +168,28 @@ fn parameter(name: &str, line: usize) -> Result<&'static str, ImportError> {
 }
 
 /// A value with the variables that the text sets put in.
-fn resolved(value: Value, variables: &HashMap<String, Value>, depth: usize) -> Value {
-    match value {
+fn resolved(
+    value: Value,
+    variables: &mut Variables,
+    line: usize,
+    depth: usize,
+) -> Result<Value, ImportError> {
+    let mut within = |value| resolved(value, variables, line, depth + 1);
+    Ok(match value {
         // A variable that is set to itself ends here.
-        Value::Variable(name) if depth < 16 => match variables.get(&name.to_ascii_lowercase()) {
-            Some(value) => resolved(value.clone(), variables, depth + 1),
+        Value::Variable(name) if depth < 16 => match variables.get(&name, line)? {
+            Some(value) => resolved(value, variables, line, depth + 1)?,
             None => Value::Variable(name),
         },
-        Value::List(values) => Value::List(
-            values.into_iter().map(|value| resolved(value, variables, depth + 1)).collect(),
-        ),
+        Value::List(values) => {
+            Value::List(values.into_iter().map(within).collect::<Result<_, _>>()?)
+        }
         Value::Table(pairs) => {
-            let pairs = pairs.into_iter();
-            Value::Table(
-                pairs.map(|(name, value)| (name, resolved(value, variables, depth + 1))).collect(),
-            )
+            let pairs = pairs.into_iter().map(|(name, value)| Ok((name, within(value)?)));
+            Value::Table(pairs.collect::<Result<_, ImportError>>()?)
         }
         other => other,
-    }
+    })
 }
 
 fn take(draft: &mut Draft, parameter: &'static str, value: &Value) {

@@ -1,6 +1,6 @@
 //! The live AdminService: OData over HTTPS (reference: section 5.1).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use bytes::Bytes;
 use http::{
@@ -22,6 +22,11 @@ use crate::task_sequence::{Sequence, StepTarget, step_content};
 const ANSWER_BYTES_MAX: usize = 256 << 20;
 /// Rows of a class, over all pages.
 const ROWS_MAX: usize = 2_000_000;
+
+/// Pages of a class: rows alone would let pages without any lead in circles.
+const PAGES_MAX: usize = 20_000;
+/// Task sequences that run one another; a site has some hundred in all.
+const TASK_SEQUENCES_MAX: usize = 1000;
 
 /// A site's AdminService.
 #[derive(Debug, Clone)]
@@ -143,6 +148,14 @@ impl AdminService {
             if !is_package_id(&next) || !known.insert(next.clone()) {
                 continue;
             }
+            if known.len() > TASK_SEQUENCES_MAX {
+                return Err(AdminServiceError::Answer {
+                    what: format!("wmi/{class}"),
+                    problem: format!(
+                        "task sequence {id} runs more than {TASK_SEQUENCES_MAX} others"
+                    ),
+                });
+            }
             let Some(instance) = self.instance(class, &next).await? else {
                 continue;
             };
@@ -189,6 +202,7 @@ impl AdminService {
         }
         let mut rows = Vec::new();
         let mut next = Some(url);
+        let mut pages = HashSet::new();
         while let Some(url) = next {
             let Some(page) = self.get(&what, url.clone()).await? else {
                 return Ok(None);
@@ -204,10 +218,14 @@ impl AdminService {
                 Some(Value::Array(found)) => rows.extend(found),
                 _ => return Err(wrong("it has no list called value")),
             }
-            if rows.len() > ROWS_MAX {
+            if rows.len() > ROWS_MAX || pages.len() >= PAGES_MAX {
                 return Err(wrong("it has no end"));
             }
             next = self.next_page(&page, &url).map_err(|problem| wrong(&problem))?;
+            pages.insert(url);
+            if next.as_ref().is_some_and(|next| pages.contains(next)) {
+                return Err(wrong("its pages lead in circles"));
+            }
         }
         Ok(Some(rows))
     }
@@ -223,9 +241,6 @@ impl AdminService {
                 "its next page is on another server, {}",
                 next.origin().ascii_serialization()
             ));
-        }
-        if next == *from {
-            return Err("its next page is itself".into());
         }
         Ok(Some(next))
     }

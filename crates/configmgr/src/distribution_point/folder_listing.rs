@@ -32,8 +32,8 @@ pub struct Entry {
 /// When the body is no XML.
 pub fn of_multistatus(folder: &Url, body: &str) -> Result<Vec<Entry>, XmlError> {
     let root = Element::parse(body)?;
-    let all = root.descendants();
-    let responses = all.iter().filter(|element| local_name(element) == "response");
+    // Not those inside of others: each would be gone through again for all that are around it.
+    let responses = root.children.iter().filter(|element| local_name(element) == "response");
     let entries = responses.filter_map(|response| {
         let inner = response.descendants();
         let href = inner.iter().find(|element| local_name(element) == "href")?;
@@ -65,11 +65,13 @@ pub fn of_page(folder: &Url, page: &str) -> Vec<Entry> {
     while let Some(at) = find_ignoring_case(rest, "href=") {
         rest = rest.get(at + "href=".len()..).unwrap_or_default();
         let quote = rest.chars().next().filter(|c| matches!(c, '"' | '\''));
-        let link = match quote {
-            Some(quote) => rest.get(1..).and_then(|link| link.split(quote).next()),
-            None => rest.split(|c: char| c.is_whitespace() || c == '>').next(),
-        };
-        let link = link.unwrap_or_default();
+        let (link, after) = match quote {
+            Some(quote) => rest.get(1..).and_then(|link| link.split_once(quote)),
+            None => rest.split_once(|c: char| c.is_whitespace() || c == '>'),
+        }
+        .unwrap_or((rest, ""));
+        // What is in a link is no other link: one without an end would be in all of the others.
+        rest = after;
         let plain = quick_xml::escape::unescape(link).map(|text| text.into_owned());
         entries.extend(entry(folder, &plain.unwrap_or_else(|_| link.to_owned()), None));
     }

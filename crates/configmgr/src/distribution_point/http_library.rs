@@ -10,7 +10,7 @@ use url::Url;
 use super::named_content::NamedContent;
 use super::place::ContentPlace;
 use super::virtual_folder;
-use super::web_folders::{WebFolders, below, child, wrong};
+use super::web_folders::{WebFolders, below, child, count, wrong};
 use crate::content_library::{
     ContentListing, LibraryError, ListedFile, PackageEntry, checked, entry_of_ini, without_ini,
 };
@@ -123,9 +123,12 @@ impl HttpLibrary {
     async fn list(&self, content_id: &str, spelled: &str) -> Result<ContentListing, LibraryError> {
         let (mut inis, mut directories) = (Vec::new(), Vec::new());
         let mut waiting = vec![(below(&self.base, ["DataLib", spelled, ""]), String::new())];
+        let mut seen = 0;
         while let Some((url, prefix)) = waiting.pop() {
             let gone = || wrong(&url, "it is gone".into());
-            for entry in self.web.folder(&url).await?.ok_or_else(gone)? {
+            let entries = self.web.folder(&url).await?.ok_or_else(gone)?;
+            count(&mut seen, &url, &entries)?;
+            for entry in entries {
                 let child = child(&url, &entry);
                 if entry.is_folder {
                     let inside = checked(content_id, &prefix, &entry.name)?;

@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 use url::Url;
 
 use super::remote_file::RemoteFile;
-use super::web_folders::{WebFolders, below, child, wrong};
+use super::web_folders::{WebFolders, below, child, count, wrong};
 use crate::content_library::{ContentListing, LibraryError, ListedFile, checked};
 use crate::text::upcase;
 
@@ -49,12 +49,14 @@ impl NamedContent {
     ) -> Result<Option<Self>, LibraryError> {
         let (mut files, mut directories) = (Vec::new(), Vec::new());
         let mut waiting = vec![(folder.clone(), String::new())];
+        let mut seen = 0;
         while let Some((url, prefix)) = waiting.pop() {
             let entries = match web.folder(&url).await? {
                 Some(entries) => entries,
                 None if prefix.is_empty() => return Ok(None),
                 None => return Err(wrong(&url, "it is gone".into())),
             };
+            count(&mut seen, &url, &entries)?;
             for entry in entries {
                 let path = checked(content_id, &prefix, &entry.name)?;
                 let child = child(&url, &entry);

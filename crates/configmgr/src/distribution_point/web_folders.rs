@@ -21,6 +21,10 @@ const PROPFIND: &str =
 /// A folder's listing may have a hundred thousand entries.
 const LISTING_BYTES_MAX: usize = 64 << 20;
 
+/// Files and folders of a content, over all of its folders. A server that shows folders in folders without end
+/// would be asked without end.
+const ENTRIES_MAX: usize = 1_000_000;
+
 /// A distribution point's web server.
 #[derive(Debug, Clone)]
 pub(super) struct WebFolders {
@@ -132,6 +136,18 @@ fn get(url: &Url) -> Request {
 /// What is wrong with `url`, and what to do.
 pub(super) fn wrong(url: &Url, problem: String) -> LibraryError {
     LibraryError::Remote { address: url.to_string(), problem }
+}
+
+/// Counts the entries of a content's folder to those before, and refuses too many.
+pub(super) fn count(seen: &mut usize, url: &Url, entries: &[Entry]) -> Result<(), LibraryError> {
+    *seen += entries.len();
+    if *seen > ENTRIES_MAX {
+        return Err(wrong(
+            url,
+            format!("the content has more than {ENTRIES_MAX} files and folders"),
+        ));
+    }
+    Ok(())
 }
 
 /// `base` with `names` added, each encoded.

@@ -7,7 +7,10 @@ use super::problem::Problem;
 use super::resolution::{Warning, WarningKind};
 use crate::admin_service::{AdminServiceAnswers, PackageKind, Record, TaskSequencePackage};
 use crate::ids::{application_model_name, is_package_id};
-use crate::task_sequence::{ContentUse, Sequence, Step, StepTarget, step_content};
+use crate::task_sequence::{ContentUse, Sequence, Step, StepTarget, shortened, step_content};
+
+/// Nobody reads more reasons for one content, and each new one is compared with those before.
+const REASONS_MAX: usize = 100;
 
 /// Why one package or application is needed.
 #[derive(Debug, Clone, Default)]
@@ -24,7 +27,7 @@ pub(super) struct Need {
 impl Need {
     pub(super) fn add(&mut self, reason: String, firm: bool) {
         self.firm |= firm;
-        if !self.reasons.contains(&reason) {
+        if self.reasons.len() < REASONS_MAX && !self.reasons.contains(&reason) {
             self.reasons.push(reason);
         }
     }
@@ -73,8 +76,9 @@ impl Needs {
 
 /// Where a step is, and when it runs, for people.
 fn place(step: &Step) -> String {
-    let groups = step.groups().join(" › ");
-    match (groups.is_empty(), &step.condition) {
+    let groups = shortened(&step.groups().join(" › "));
+    let condition = step.condition.as_ref().map(|condition| shortened(&condition.to_string()));
+    match (groups.is_empty(), condition) {
         (true, None) => String::new(),
         (false, None) => format!(" (in {groups})"),
         (true, Some(condition)) => format!(" (if {condition})"),

@@ -127,7 +127,8 @@ fn expression(element: &Element) -> Condition {
     Condition::AtRunTime { what }
 }
 
-fn shortened(text: &str) -> String {
+/// As much of a text as is shown.
+pub(crate) fn shortened(text: &str) -> String {
     match text.char_indices().nth(SHOWN_CHARACTERS_MAX) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
         None => text.to_owned(),

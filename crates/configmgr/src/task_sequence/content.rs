@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::command::{switch, words};
+use super::condition::shortened;
 use super::sequence::{Step, StepVariable};
 use crate::ids::{application_model_name, is_package_id};
 
@@ -70,9 +71,11 @@ struct Finder {
 /// Finds the content that a step names in its command line and its variables.
 pub fn step_content(step: &Step) -> StepContent {
     let mut found = Finder::default();
-    for word in words(&step.action) {
-        if let Some((name, value)) = switch(&word) {
-            from_switch(&mut found, step, &name, value);
+    let words = words(&step.action);
+    let program = words.first().map(|program| program.to_ascii_lowercase()).unwrap_or_default();
+    for word in &words {
+        if let Some((name, value)) = switch(word) {
+            from_switch(&mut found, step, &program, &name, value);
         }
     }
     for variable in &step.variables {
@@ -96,15 +99,14 @@ pub fn step_content(step: &Step) -> StepContent {
     found.content
 }
 
-fn from_switch(found: &mut Finder, step: &Step, name: &str, value: &str) {
-    let program = words(&step.action).first().map(|p| p.to_ascii_lowercase()).unwrap_or_default();
+fn from_switch(found: &mut Finder, step: &Step, program: &str, name: &str, value: &str) {
     match name {
         "app" => applications(found, value),
         "basevar" if !value.is_empty() => {
             let what = if program.contains("smsappinstall") { "applications" } else { "programs" };
             add_dynamic(found, format!("installs the {what} that variables {value}01, … name"));
         }
-        _ if PACKAGE_SWITCHES.contains(&name) && takes(&program, name) => {
+        _ if PACKAGE_SWITCHES.contains(&name) && takes(program, name) => {
             let first = value.split(',').next().unwrap_or_default();
             packages(found, step, &format!("/{name}"), first, content_use(step, name));
         }
@@ -149,6 +151,8 @@ fn content_use(step: &Step, switch: &str) -> ContentUse {
 }
 
 fn packages(found: &mut Finder, step: &Step, place: &str, value: &str, usage: ContentUse) {
+    // Told with each package that is not known.
+    let place = shortened(place);
     for part in value.split([',', ';', ' ']).map(str::trim).filter(|part| !part.is_empty()) {
         if is_package_id(part) {
             add_target(found, StepTarget::Package(part.to_ascii_uppercase()), usage);

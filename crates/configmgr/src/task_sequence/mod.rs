@@ -9,5 +9,6 @@ mod sequence;
 mod tests;
 
 pub use condition::Condition;
+pub(crate) use condition::shortened;
 pub use content::{ContentUse, StepContent, StepTarget, step_content};
 pub use sequence::{Group, Sequence, SequenceError, Step, StepVariable, XmlError};

@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
-use super::condition::Condition;
+use super::condition::{Condition, shortened};
 use crate::xml::Element;
 pub use crate::xml::XmlError;
+
+/// No class of WMI has a longer name.
+const CLASS_CHARACTERS_MAX: usize = 255;
 
 /// Why a `Sequence` cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -42,6 +45,8 @@ pub struct Group {
     pub condition: Option<Condition>,
     /// The group around it.
     pub parent: Option<Arc<Group>>,
+    /// Whether its condition holds on prestaged media: worked out once, since each step in it asks.
+    holds: Option<bool>,
 }
 
 /// One step.
@@ -66,7 +71,9 @@ pub struct Step {
 impl Step {
     /// Whether the type contains `word`, without case.
     pub fn is_type(&self, word: &str) -> bool {
-        self.step_type.to_ascii_lowercase().contains(&word.to_ascii_lowercase())
+        // Asked again and again, of each variable.
+        self.step_type.len() <= CLASS_CHARACTERS_MAX
+            && self.step_type.to_ascii_lowercase().contains(&word.to_ascii_lowercase())
     }
 
     /// The names of the groups around it, the outermost first.
@@ -80,12 +87,11 @@ impl Step {
     /// The condition, its own or of a group around it, because of which it never runs from prestaged
     /// media.
     pub fn never_on_prestaged_media(&self) -> Option<&Condition> {
-        let around = std::iter::successors(self.group.as_deref(), |group| group.parent.as_deref());
-        let of_groups = around.filter_map(|group| group.condition.as_ref());
-        self.condition
-            .iter()
-            .chain(of_groups)
-            .find(|condition| condition.on_prestaged_media() == Some(false))
+        let never = |condition: &&Condition| condition.on_prestaged_media() == Some(false);
+        let mut around =
+            std::iter::successors(self.group.as_deref(), |group| group.parent.as_deref());
+        let of_groups = || around.find(|group| group.holds == Some(false))?.condition.as_ref();
+        self.condition.as_ref().filter(never).or_else(of_groups)
     }
 
     /// The value of the variable that stands for `property`.
@@ -134,9 +140,11 @@ impl Sequence {
         for child in &parent.children {
             let disabled = disabled || is_true(child.attribute("disable"));
             if child.is("group") {
+                let condition = condition(child);
                 let group = Arc::new(Group {
-                    name: child.attribute("name").unwrap_or_default().to_owned(),
-                    condition: condition(child),
+                    name: name(child),
+                    holds: condition.as_ref().and_then(Condition::on_prestaged_media),
+                    condition,
                     parent: around.cloned(),
                 });
                 self.walk(child, disabled, Some(&group));
@@ -145,6 +153,11 @@ impl Sequence {
             }
         }
     }
+}
+
+/// A name is told with everything that is told of a step, so a long one is cut.
+fn name(element: &Element) -> String {
+    shortened(element.attribute("name").unwrap_or_default())
 }
 
 fn condition(element: &Element) -> Option<Condition> {
@@ -157,7 +170,7 @@ fn step(element: &Element, disabled: bool, group: Option<Arc<Group>>) -> Step {
     let variables = child("defaultVarList").map(|list| list.children.as_slice());
     let variables = variables.unwrap_or_default().iter().filter(|v| v.is("variable"));
     Step {
-        name: element.attribute("name").unwrap_or_default().to_owned(),
+        name: name(element),
         step_type: element.attribute("type").unwrap_or_default().to_owned(),
         group,
         condition: condition(element),

@@ -12,6 +12,8 @@ use prestage_secret::{Secret, SecretBytes};
 
 /// An expiry that is nearer than this draws a warning: media lie on shelves.
 const SOON: Duration = Duration::days(30);
+/// A chain of long keys has some ten KiB.
+const LARGEST_PKCS12_BYTES: usize = 256 << 10;
 /// A bundle has a handful; a path longer than this was not made by anybody's issuing authority.
 const CHAIN_MAX: usize = 16;
 
@@ -25,6 +27,22 @@ pub enum ImportError {
     Unreadable {
         /// What the reader says.
         problem: String,
+    },
+    /// Some other file.
+    #[error(
+        "it has {bytes} bytes, and a certificate with its chain has some thousand: export that certificate alone"
+    )]
+    Size {
+        /// How many it has.
+        bytes: usize,
+    },
+    /// The file asks for more work than any export does: it says itself how often its password is hashed.
+    #[error(
+        "it could not be opened within {seconds} seconds: export the certificate with its private key as .pfx again"
+    )]
+    Work {
+        /// How long it was tried.
+        seconds: u64,
     },
     /// The password does not open it.
     #[error("its password does not open it: check security.certificate.pkcs12.password")]
@@ -97,8 +115,7 @@ pub fn import(
     media_id: MediaId,
     now: OffsetDateTime,
 ) -> Result<Imported, CertificateError> {
-    let archive =
-        Pkcs12Archive::from_pkcs12(file.expose(), password.expose()).map_err(unreadable)?;
+    let archive = read(file, password)?;
     let ders: Vec<&[u8]> = archive.certs.iter().map(|bag| bag.cert.as_der()).collect();
     let keys: Vec<&PrivateKey> = archive.keys.iter().map(|bag| &bag.key).collect();
     let (key, leaf) = own(&keys, &ders)?;
@@ -140,9 +157,7 @@ pub fn import(
 /// # Errors
 /// [`CertificateError::Import`] when it does not open with the password of its format.
 pub fn open(pfx: &SecretBytes, media_id: MediaId) -> Result<IssuedCertificate, CertificateError> {
-    let password = media_id.pfx_password();
-    let archive =
-        Pkcs12Archive::from_pkcs12(pfx.expose(), password.expose()).map_err(unreadable)?;
+    let archive = read(pfx, &media_id.pfx_password())?;
     let ders: Vec<&[u8]> = archive.certs.iter().map(|bag| bag.cert.as_der()).collect();
     let keys: Vec<&PrivateKey> = archive.keys.iter().map(|bag| &bag.key).collect();
     let (_, leaf) = own(&keys, &ders)?;
@@ -159,6 +174,14 @@ pub fn open(pfx: &SecretBytes, media_id: MediaId) -> Result<IssuedCertificate, C
         start: validity.not_before.to_datetime(),
         expiry: validity.not_after.to_datetime(),
     })
+}
+
+fn read(file: &SecretBytes, password: &Secret) -> Result<Pkcs12Archive, ImportError> {
+    let bytes = file.expose().len();
+    if bytes > LARGEST_PKCS12_BYTES {
+        return Err(ImportError::Size { bytes });
+    }
+    Pkcs12Archive::from_pkcs12(file.expose(), password.expose()).map_err(unreadable)
 }
 
 fn unreadable(error: p12_keystore::error::Error) -> ImportError {

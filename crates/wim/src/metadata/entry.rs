@@ -125,6 +125,11 @@ impl<'a> EntryView<'a> {
         utf16_units(&self.0[FIXED_BYTES..FIXED_BYTES + len])
     }
 
+    /// How long its long name is, in UTF-16 code units.
+    pub(crate) fn name_units(&self) -> usize {
+        usize::from(self.0.u16_at(100)) / 2
+    }
+
     /// Its long name for people.
     pub fn name_lossy(&self) -> String {
         String::from_utf16_lossy(&self.name())

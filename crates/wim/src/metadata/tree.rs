@@ -13,6 +13,10 @@ use crate::{
     hash::Sha1Hash,
 };
 
+/// Windows' limit for a path, in UTF-16 code units. Whoever walks a tree says each entry's path, so without it
+/// folders in folders would take time by the square.
+const PATH_UNITS_MAX: usize = 32_767;
+
 /// An entry's number in its tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct NodeId(u32);
@@ -128,9 +132,10 @@ impl ImageTree {
     fn read_directories(&mut self) -> Result<()> {
         let mut seen = HashSet::new();
         let mut read_bytes = 0;
-        let mut waiting = vec![Self::ROOT];
+        // Each with the length of its path.
+        let mut waiting = vec![(Self::ROOT, 0)];
         let most = self.bytes.len() / FIXED_BYTES;
-        while let Some(directory) = waiting.pop() {
+        while let Some((directory, path_units)) = waiting.pop() {
             let offset = self.entry(directory).subdir_offset();
             if offset == 0 {
                 continue;
@@ -150,7 +155,12 @@ impl ImageTree {
                 let child = self.push_parsed(at, len);
                 children.push(child);
                 if self.node(child).children.is_some() {
-                    waiting.push(child);
+                    let units = path_units + 1 + self.entry(child).name_units();
+                    if units > PATH_UNITS_MAX {
+                        let problem = "its folders lie deeper in each other than a path can say";
+                        return Err(WimError::malformed("directory entry", at as u64, problem));
+                    }
+                    waiting.push((child, units));
                 }
                 at += len;
                 read_bytes += len;
