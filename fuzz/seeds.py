@@ -198,6 +198,18 @@ def texts():
     keep("bcd_hive", "noise", b"".join(hashlib.sha1(b"%d" % n).digest() for n in range(30)))
 
 
+def certificates(folder):
+    """Exports of a certificate that is valid for a hundred years, as openssl makes them now and made them once."""
+    def openssl(*arguments):
+        subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True)
+    key, certificate, export = folder / "key.pem", folder / "certificate.pem", folder / "export.pfx"
+    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", certificate, "-days", 36500,
+            "-subj", "/CN=PC1", "-addext", "extendedKeyUsage=clientAuth")
+    for name, more in ("openssl", ["-iter", 2]), ("legacy", ["-legacy", "-iter", 1]):
+        openssl("pkcs12", "-export", "-inkey", key, "-in", certificate, "-out", export, "-passout", "pass:right", *more)
+        keep("pkcs12", name, export.read_bytes())
+
+
 def sample_files():
     """The specs of the sample site, as text."""
     keep("spec_toml", "whole", """name = "w11"
@@ -230,6 +242,7 @@ codec = "thorough"
 with tempfile.TemporaryDirectory() as folder:
     for wim_name, path in wims(pathlib.Path(folder)):
         parts_of_wim(wim_name, path.read_bytes())
+    certificates(pathlib.Path(folder))
 messages()
 texts()
 sample_files()

@@ -4,11 +4,13 @@
 //! Each [`Target`] is one function over bytes. libFuzzer calls them from `fuzz/`; the test of this
 //! crate replays the kept corpus through the same functions on the stable toolchain.
 
+mod bombs;
 mod memory;
 mod regf;
 mod scratch;
 mod targets;
 
+pub use bombs::{Bomb, bombs};
 pub use memory::Allowance;
 pub use targets::TARGETS;
 

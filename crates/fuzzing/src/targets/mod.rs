@@ -6,6 +6,7 @@ mod content_library;
 mod driver_inf;
 mod folder_listing;
 mod pack_index;
+mod pkcs12;
 mod recipe;
 mod site_file;
 mod spec_json;
@@ -52,6 +53,8 @@ pub static TARGETS: &[Target] = &[
     with("pack_index", pack_index::check, COMPRESSED),
     // Two bytes may be a segment of 48, in vectors that grow, on both sides of the conversion.
     with("recipe", recipe::check, Allowance { for_each_byte: 192, fixed: 4 << 20 }),
+    // Keys are parsed into numbers of their own, and the medium's file is made anew.
+    plain("pkcs12", pkcs12::check),
     plain("upload_token", upload_token::check),
     with("spec_toml", spec_toml::check, TOML),
     plain("spec_json", spec_json::check),

@@ -1,0 +1,2 @@
+#![no_main]
+prestage_fuzz::target!("pkcs12");
