@@ -341,3 +341,42 @@ fn named_packages(instance: &Value) -> Vec<String> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader, Write};
+    use std::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    /// Each page is empty, and names the other one as the next.
+    fn answer(stream: &TcpStream) {
+        let mut lines = BufReader::new(stream).lines();
+        let asked = lines.next().unwrap().unwrap();
+        while lines.next().is_some_and(|line| !line.unwrap().is_empty()) {}
+        let next = if asked.contains("page=1") { 2 } else { 1 };
+        let body = format!("{{\"value\":[],\"@odata.nextLink\":\"?page={next}\"}}");
+        let length = body.len();
+        let mut stream = stream;
+        write!(
+            stream,
+            "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+        )
+        .unwrap();
+    }
+
+    #[tokio::test]
+    async fn pages_that_lead_in_circles_are_refused() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}/AdminService", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                answer(&stream.unwrap());
+            }
+        });
+        let service = AdminService::new(&address, &Access::anonymous()).unwrap();
+        let asked = service.rows(&questions()[0], None, false).await;
+        let refused = asked.unwrap_err().to_string();
+        assert!(refused.contains("its pages lead in circles"), "{refused}");
+    }
+}
