@@ -26,7 +26,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 /// A cancellation is answered within this time by the coordinator, and the way there and back takes some.
 const CANCELLED_WITHIN: Duration = Duration::from_secs(10 + 5);
 /// What messages may have.
-const MESSAGE_BYTES_MAX: usize = 64 << 20;
+const MESSAGE_BYTES: usize = 64 << 20;
 
 /// A medium that is asked for.
 #[derive(Clone)]
@@ -86,8 +86,8 @@ impl Person {
     fn new(fleet: &Fleet, order: Order) -> Self {
         let coordinators = network::coordinators(&fleet.coordinators);
         let client = MediaServiceClient::new(coordinators.patient(Duration::from_secs(30)))
-            .max_decoding_message_size(MESSAGE_BYTES_MAX)
-            .max_encoding_message_size(MESSAGE_BYTES_MAX);
+            .max_decoding_message_size(MESSAGE_BYTES)
+            .max_encoding_message_size(MESSAGE_BYTES);
         Self { fleet: fleet.clone(), client, order }
     }
 

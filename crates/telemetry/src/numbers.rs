@@ -124,6 +124,7 @@ impl Number {
             }
             Self::NotLent => {
                 describe_counter!(name, "Times that a lease was not lent access to the store");
+            }
             Self::Connections => {
                 describe_gauge!(name, "Open connections: of known callers, of strangers");
             }
