@@ -9,7 +9,7 @@ mod reap;
 mod running;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
     time::Duration,
 };
@@ -27,7 +27,7 @@ use crate::{
     clock::Clock,
     events::{BuildEvent, Happening},
     numbers,
-    pipeline::{MediaPipeline, PipelineError, Results},
+    pipeline::{MediaPipeline, PipelineError, Results, opinion_on},
     records::{BuildRecord, BuildState, NewTask},
     rewrap::rewrap_running,
     schedule::{BuildOrder, Policy, Scheduler, TaskRef, Wait, task_statuses},
@@ -85,6 +85,9 @@ pub(crate) enum Cancelled {
     /// It has ended; these workers have not confirmed that they stopped.
     Ended { stopping: Vec<String> },
 }
+
+/// Names of workers that may have made what a task is a second opinion on, by its id.
+type Makers = BTreeMap<String, BTreeSet<String>>;
 
 type Reply<T> = oneshot::Sender<Result<T, StateError>>;
 
@@ -177,7 +180,8 @@ pub(crate) async fn start(
             tracing::info_span!("build", build_id = record.build_id, resumed = true),
             &record.traceparent,
         );
-        engine.take_up(record, tasks, span);
+        let makers = engine.makers(&tasks).await?;
+        engine.take_up(record, tasks, makers, span);
     }
     engine.clean_ended().await?;
     engine.resume().await?;
@@ -254,11 +258,12 @@ impl Engine {
         tasks: Vec<NewTask>,
         span: Span,
     ) -> Result<Created, StateError> {
+        let makers = self.makers(&tasks).await?;
         let created = self.store.create_build(&build, &tasks).await?;
         if created == Created::New {
             self.supersede(&build.output).await?;
             if !build.state.is_ended() {
-                self.take_up(build, tasks, span);
+                self.take_up(build, tasks, makers, span);
                 self.wake_workers();
             }
         }
@@ -276,9 +281,24 @@ impl Engine {
         Ok(())
     }
 
-    fn take_up(&mut self, record: BuildRecord, tasks: Vec<NewTask>, span: Span) {
+    /// Who may have made what second opinions are to be given on, by the ids of these tasks.
+    async fn makers(&self, tasks: &[NewTask]) -> Result<Makers, StateError> {
+        let mut makers = Makers::new();
+        for task in tasks.iter().filter(|task| task.result.is_none()) {
+            if let Some(pack_key) = opinion_on(&task.payload) {
+                makers.insert(task.task_id.clone(), self.store.makers(pack_key).await?);
+            }
+        }
+        Ok(makers)
+    }
+
+    fn take_up(&mut self, record: BuildRecord, tasks: Vec<NewTask>, makers: Makers, span: Span) {
         let now = self.clock.monotonic();
         self.scheduler.add_build(&record.build_id, self.order_of(&record), tasks, now);
+        for (task_id, makers) in makers {
+            let opinion = TaskRef { build_id: record.build_id.clone(), task_id };
+            self.scheduler.add_makers(&opinion, makers);
+        }
         let build_id = record.build_id.clone();
         let (shown, _) = watch::channel(build_message(&record, Vec::new()));
         let live = Live { record, shown, shown_at: Duration::ZERO, _span: span };
@@ -361,6 +381,9 @@ impl Engine {
             if let Err(error) = self.store.note(&durable).await {
                 self.scheduler.revoke(&request.worker_id, &granted, now);
                 return Err(error);
+            }
+            for (task, _) in &granted {
+                self.scheduler.note_maker(task, &request.worker_name);
             }
         }
         let touched =

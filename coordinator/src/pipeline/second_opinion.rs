@@ -38,7 +38,7 @@ impl SecondOpinion {
             task_id: encode.task_id.replacen("encode", "verify", 1),
             kind: "verify".into(),
             label: format!("{}, a second time", encode.label),
-            work_key: format!("verify {}", task.pack_key),
+            work_key: opinion_key(&task.pack_key),
             payload: v1::Task { work: Some(work), ..encode.payload.clone() },
             deps: vec![encode.task_id.clone()],
             bytes_total: encode.bytes_total,
@@ -52,6 +52,19 @@ impl SecondOpinion {
         let draw = digest.iter().take(8).fold(0u64, |draw, byte| draw << 8 | u64::from(*byte));
         draw % 100 < u64::from(self.percent)
     }
+}
+
+/// The pack that a task gives a second opinion on, if it is one of those.
+pub fn opinion_on(task: &v1::Task) -> Option<&str> {
+    match &task.work {
+        Some(Work::Verify(v1::VerifyTask { encode: Some(encode), .. })) => Some(&encode.pack_key),
+        _ => None,
+    }
+}
+
+/// The work that a second opinion on a pack is.
+pub fn opinion_key(pack_key: &str) -> String {
+    format!("verify {pack_key}")
 }
 
 #[cfg(test)]

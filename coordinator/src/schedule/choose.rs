@@ -55,8 +55,8 @@ impl Scheduler {
                     continue;
                 };
                 let shunned = task.avoided.contains(worker) && self.others_may(task)
-                    || maker(build, task) == Some(&entry.name);
-                let least = match task.avoided.is_empty() {
+                    || task.makers.contains(&entry.name);
+                let least = match task.avoided.is_empty() && task.makers.is_empty() {
                     true => *nearest.entry(class).or_insert_with(|| self.nearest(task, now)),
                     false => self.nearest(task, now),
                 };
@@ -74,16 +74,18 @@ impl Scheduler {
         self.workers.iter().any(|(id, worker)| {
             !worker.draining
                 && !task.avoided.contains(id)
+                && !task.makers.contains(&worker.name)
                 && reach_cost(worker, &task.class).is_some()
         })
     }
 
     /// What the task costs the worker that is nearest to its content.
     pub(super) fn nearest(&self, task: &TaskEntry, now: Duration) -> Option<u32> {
-        let able = self
-            .workers
-            .iter()
-            .filter(|(id, worker)| worker.is_available(now) && !task.avoided.contains(*id));
+        let able = self.workers.iter().filter(|(id, worker)| {
+            worker.is_available(now)
+                && !task.avoided.contains(*id)
+                && !task.makers.contains(&worker.name)
+        });
         able.filter_map(|(_, worker)| reach_cost(worker, &task.class)).min()
     }
 
@@ -130,15 +132,6 @@ impl Scheduler {
             && ran >= self.policy.straggler_after
             && self.paces.is_straggler(&record.kind, record.bytes_total, lease.bytes_done, ran)
     }
-}
-
-/// Who made what the task is a second opinion on: that worker's own would be worth nothing.
-pub(super) fn maker<'a>(build: &'a BuildEntry, task: &TaskEntry) -> Option<&'a String> {
-    if task.class.kind != "verify" {
-        return None;
-    }
-    let made = build.tasks.get(task.record.deps.first()?)?;
-    made.record.result.as_ref().map(|result| &result.worker)
 }
 
 /// What tasks of a class cost a worker; `None` if it can't do them.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use prestage_proto::v1::{self, finished::Outcome};
 use prost::Message;
 
-use crate::pipeline::check_answer;
+use crate::pipeline::{check_answer, opinion_key};
 
 use super::{
     Scheduler, Synchronized, TaskPhase, TaskRef,
@@ -123,6 +123,24 @@ impl Scheduler {
             granted.push((task, generation));
         }
         granted
+    }
+
+    /// A worker was given a task, and that is durable: it may have made whatever lies under the task's name
+    /// from now on, so it gives no second opinion on it, in no build.
+    pub fn note_maker(&mut self, task: &TaskRef, worker: &str) {
+        let Some(entry) = self.task(task).filter(|entry| entry.record.kind == "encode") else {
+            return;
+        };
+        for opinion in self.flights.open(&opinion_key(&entry.record.work_key)) {
+            self.add_makers(&opinion, [worker.to_owned()]);
+        }
+    }
+
+    /// Who may have made what a task is a second opinion on.
+    pub fn add_makers(&mut self, opinion: &TaskRef, makers: impl IntoIterator<Item = String>) {
+        if let Some(entry) = self.task_mut(opinion) {
+            entry.makers.extend(makers);
+        }
     }
 
     /// The worker has the task from now on.

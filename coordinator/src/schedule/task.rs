@@ -53,6 +53,8 @@ pub struct TaskEntry {
     pub attempts: u32,
     /// Workers that failed it, to be avoided while there are others.
     pub avoided: BTreeSet<String>,
+    /// Names of workers that may have made what this is a second opinion on: theirs would be worth nothing.
+    pub makers: BTreeSet<String>,
     /// The newest failure.
     pub last_failure: Option<v1::Failure>,
     pub(super) class: Class,
@@ -76,6 +78,7 @@ impl TaskEntry {
             leases: Vec::new(),
             attempts: 0,
             avoided: BTreeSet::new(),
+            makers: BTreeSet::new(),
             last_failure: None,
             class,
             missing: 0,

@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 
 use super::{
     Scheduler, TaskEntry, TaskPhase,
-    choose::{maker, reach_cost},
+    choose::reach_cost,
     task::Class,
     worker::WorkerEntry,
 };
@@ -58,10 +58,10 @@ pub enum Wait {
         /// The names of the nearest.
         workers: Vec<String>,
     },
-    /// A worker other than the one whose work it is a second opinion on.
+    /// A worker other than those that may have made what it is a second opinion on.
     Second {
-        /// Who made it.
-        made_by: String,
+        /// Their names.
+        makers: Vec<String>,
     },
     /// Another try.
     Retry {
@@ -151,8 +151,9 @@ impl fmt::Display for Wait {
             Self::Nearer { workers } => {
                 write!(f, "a worker near its content ({}), then for any", workers.join(", "))
             }
-            Self::Second { made_by } => {
-                write!(f, "a second opinion of another worker than '{made_by}', which made it")
+            Self::Second { makers } => {
+                let makers = makers.join("', '");
+                write!(f, "a second opinion of another worker than '{makers}', who may have made it")
             }
             Self::Retry { failure } => write!(f, "another try: {failure}"),
             Self::Slot { workers: 1 } => write!(f, "a free slot of the only worker that can do it"),
@@ -172,7 +173,6 @@ impl Scheduler {
     /// What a task waits for; `None` if it doesn't.
     fn waiting<'a>(
         &'a self,
-        build_id: &str,
         task: &'a TaskEntry,
         now: Duration,
         able: &mut AbleByClass<'a>,
@@ -193,7 +193,7 @@ impl Scheduler {
         }
         let since = task.ready_since.unwrap_or(task.since);
         let able = able.entry(&task.class).or_insert_with(|| self.able(&task.class));
-        let (what, until) = self.wants_worker(build_id, task, able, since, now);
+        let (what, until) = self.wants_worker(task, able, since, now);
         Some(Waiting { what, since, until })
     }
 
@@ -205,7 +205,6 @@ impl Scheduler {
 
     fn wants_worker(
         &self,
-        build_id: &str,
         task: &TaskEntry,
         able: &Able<'_>,
         since: Duration,
@@ -214,11 +213,8 @@ impl Scheduler {
         if able.workers.is_empty() {
             return (self.why_nobody(&task.class), None);
         }
-        let build = self.builds.get(build_id);
-        if let Some(made_by) = build.and_then(|build| maker(build, task))
-            && able.workers.iter().all(|(worker, _)| worker.name == *made_by)
-        {
-            return (Wait::Second { made_by: made_by.clone() }, None);
+        if able.workers.iter().all(|(worker, _)| task.makers.contains(&worker.name)) {
+            return (Wait::Second { makers: task.makers.iter().cloned().collect() }, None);
         }
         if let Some(failure) = &task.last_failure {
             return (Wait::Retry { failure: failure.what.clone() }, None);
@@ -269,10 +265,8 @@ impl Scheduler {
     pub fn queue(&self, now: Duration) -> Vec<QueueDepth> {
         let mut depths: Vec<QueueDepth> = Vec::new();
         let mut able = AbleByClass::new();
-        let builds = self.builds.iter();
-        let tasks = builds.flat_map(|(id, build)| build.tasks.values().map(move |task| (id, task)));
-        for (build_id, task) in tasks {
-            let Some(waiting) = self.waiting(build_id, task, now, &mut able) else {
+        for task in self.builds.values().flat_map(|build| build.tasks.values()) {
+            let Some(waiting) = self.waiting(task, now, &mut able) else {
                 continue;
             };
             let (reason, waited) = (waiting.what.reason(), now.saturating_sub(waiting.since));
@@ -313,7 +307,7 @@ pub fn task_statuses(
     let tasks = scheduler.tasks(build_id);
     tasks
         .map(|task| {
-            status(task, scheduler.waiting(build_id, task, now.0, &mut able), now, scheduler)
+            status(task, scheduler.waiting(task, now.0, &mut able), now, scheduler)
         })
         .collect()
 }

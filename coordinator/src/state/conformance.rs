@@ -59,6 +59,7 @@ pub fn example_event(build_id: &str, what: Happening) -> BuildEvent {
 pub async fn run(store: &dyn StateStore) -> Result<(), StateError> {
     let store = &*lead::run(store).await?;
     creates_once(store).await?;
+    remembers_makers(store).await?;
     finishes_and_follows_up(store).await?;
     rewraps_while_running(store).await?;
     ends_once(store).await?;
@@ -78,6 +79,37 @@ async fn creates_once(store: &dyn StateStore) -> Result<(), StateError> {
     assert_eq!(store.create_build(&again, &tasks).await?, Created::Existing("a".into()));
     assert_eq!(store.build("a").await?, Some((build, tasks.to_vec())));
     assert_eq!(store.build("other").await?, None);
+    Ok(())
+}
+
+async fn remembers_makers(store: &dyn StateStore) -> Result<(), StateError> {
+    let mut other = example_build("m");
+    other.created -= Duration::days(1);
+    let mut verify = example_task("verify", &["1"]);
+    verify.kind = "verify".into();
+    let encode = TaskRecord { work_key: "pack".into(), ..example_task("1", &[]) };
+    store.create_build(&other, &[encode, verify]).await?;
+    let leased = |build_id: &str, task_id: &str, worker: &str| {
+        let (task_id, worker) = (task_id.to_owned(), worker.to_owned());
+        example_event(build_id, Happening::Leased { task_id, generation: 1, worker })
+    };
+    let lost = Happening::Lost { task_id: "1".into(), worker: "slow".into() };
+    let noted = [
+        leased("m", "1", "slow"),
+        example_event("m", lost),
+        leased("m", "1", "quick"),
+        leased("m", "1", "quick"),
+        leased("m", "verify", "third"),
+        leased("m", "missing", "nobody"),
+    ];
+    store.note(&noted).await?;
+    // What became of the build makes no difference.
+    let ended = Some(other.created);
+    store.end_build(&BuildRecord { state: BuildState::Cancelled, ended, ..other }).await?;
+    let makers: Vec<String> = store.makers("pack").await?.into_iter().collect();
+    assert_eq!(makers, ["quick", "slow"]);
+    assert!(store.makers("work of verify").await?.is_empty());
+    assert!(store.makers("work of nobody").await?.is_empty());
     Ok(())
 }
 
@@ -154,6 +186,6 @@ async fn lists_newest_first(store: &dyn StateStore) -> Result<(), StateError> {
     let ids = |list: Vec<BuildRecord>| list.into_iter().map(|b| b.build_id).collect::<Vec<_>>();
     assert_eq!(ids(store.list("", 2).await?), ["d", "c"]);
     assert_eq!(ids(store.list("c", 2).await?), ["b", "a"]);
-    assert_eq!(ids(store.list("a", 2).await?), ["0", lead::BUILD]);
+    assert_eq!(ids(store.list("a", 3).await?), ["0", lead::BUILD, "m"]);
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! State in memory: for tests and simulation.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -152,6 +152,22 @@ impl StateStore for MemoryState {
             kept.events.push(event.clone());
         }
         Ok(())
+    }
+
+    async fn makers(&self, work_key: &str) -> Result<BTreeSet<String>, StateError> {
+        let kept = self.kept();
+        let is_made = |build_id: &str, task_id: &str| {
+            let tasks = kept.builds.get(build_id).map(|(_, tasks)| tasks);
+            let mut made = tasks.into_iter().flatten().filter(|task| task.kind == "encode");
+            made.any(|task| task.task_id == task_id && task.work_key == work_key)
+        };
+        let maker = |event: &BuildEvent| match &event.what {
+            Happening::Leased { task_id, worker, .. } if is_made(&event.build_id, task_id) => {
+                Some(worker.clone())
+            }
+            _ => None,
+        };
+        Ok(kept.events.iter().filter_map(maker).collect())
     }
 
     async fn finish_task(

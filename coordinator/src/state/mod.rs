@@ -14,7 +14,7 @@ mod sql_audit;
 mod sql_identities;
 mod sqlite;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use prestage_proto::v1;
@@ -126,6 +126,10 @@ pub trait StateStore: IdentityStore {
     ///
     /// [`Happening::Leased`]: crate::events::Happening::Leased
     async fn note(&self, events: &[BuildEvent]) -> Result<(), StateError>;
+
+    /// The names of all workers that were ever given the encode task of this work, for any build, whatever
+    /// became of it: each of them may have made the pack.
+    async fn makers(&self, work_key: &str) -> Result<BTreeSet<String>, StateError>;
 
     /// Keeps a task's result and adds the tasks that follow from it.
     async fn finish_task(

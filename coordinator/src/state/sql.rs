@@ -1,7 +1,7 @@
 //! State in a database that speaks SQL. SQLite and PostgreSQL take the same statements; what they
 //! don't share is in their [`Dialect`].
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use prestage_proto::v1;
@@ -162,7 +162,8 @@ impl StateStore for SqlState {
     async fn note(&self, events: &[BuildEvent]) -> Result<(), StateError> {
         let mut transaction = self.begin().await?;
         for event in events {
-            if let Happening::Leased { task_id, generation, .. } = &event.what {
+            if let Happening::Leased { task_id, generation, worker } = &event.what {
+                insert_maker(&mut transaction, &event.build_id, task_id, worker).await?;
                 sqlx::query(
                     "UPDATE tasks SET generation = $1 WHERE build_id = $2 AND task_id = $3",
                 )
@@ -175,6 +176,12 @@ impl StateStore for SqlState {
             insert_event(&mut transaction, event).await?;
         }
         Ok(transaction.commit().await?)
+    }
+
+    async fn makers(&self, work_key: &str) -> Result<BTreeSet<String>, StateError> {
+        let query = sqlx::query("SELECT worker FROM makers WHERE work_key = $1").bind(work_key);
+        let rows = query.fetch_all(&self.readers).await?;
+        rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
     }
 
     async fn finish_task(
@@ -296,6 +303,24 @@ async fn insert_tasks(
         .execute(&mut **transaction)
         .await?;
     }
+    Ok(())
+}
+
+/// Of encode tasks: only on what these make, second opinions are given.
+async fn insert_maker(
+    transaction: &mut Transaction<'static, Any>,
+    build_id: &str,
+    task_id: &str,
+    worker: &str,
+) -> Result<(), StateError> {
+    let query = "INSERT INTO makers (work_key, worker) SELECT work_key, $1 FROM tasks \
+                 WHERE build_id = $2 AND task_id = $3 AND kind = 'encode' ON CONFLICT DO NOTHING";
+    sqlx::query(query)
+        .bind(worker)
+        .bind(build_id)
+        .bind(task_id)
+        .execute(&mut **transaction)
+        .await?;
     Ok(())
 }
 

@@ -1,0 +1,84 @@
+//! Second opinions are of workers that can't have made what they are on.
+
+use super::*;
+use crate::pipeline::opinion_key;
+
+/// An encode task, and the second opinion on its pack.
+fn doubted() -> Vec<TaskRecord> {
+    let encode = TaskRecord { work_key: "pack".into(), ..example_task("encode", &[]) };
+    let mut verify = example_task("verify", &["encode"]);
+    (verify.kind, verify.work_key) = ("verify".into(), opinion_key("pack"));
+    vec![encode, verify]
+}
+
+fn asks(worker: &str) -> v1::SynchronizeRequest {
+    v1::SynchronizeRequest { kinds: vec!["encode".into(), "verify".into()], ..call(worker, 1) }
+}
+
+/// As the engine does it: leases are durable before they are told.
+fn grant(fleet: &mut Scheduler, worker: &str, now: Duration) -> Vec<(TaskRef, u32)> {
+    fleet.synchronize(&asks(worker), now);
+    let granted = fleet.grant(worker, now);
+    granted.iter().for_each(|(task, _)| fleet.note_maker(task, worker));
+    granted
+}
+
+fn waits_for(fleet: &Scheduler, now: Duration) -> String {
+    let wall = time::OffsetDateTime::UNIX_EPOCH;
+    let tasks = super::super::task_statuses(fleet, "b", (now, wall));
+    tasks.into_iter().find(|task| task.kind == "verify").unwrap().waiting_for
+}
+
+#[test]
+fn whoever_had_the_lease_in_any_build_gives_no_second_opinion() {
+    let mut fleet = scheduler(&[]);
+    let builds = ["a", "b"];
+    builds.iter().for_each(|build| add(&mut fleet, build, "me", doubted()));
+    let mut now = SECOND;
+    // It publishes a pack, and is silent until its lease is over.
+    assert_eq!(grant(&mut fleet, "rogue", now).len(), 1);
+    now += SECOND * 60;
+    assert!(fleet.expire(now).failed.is_empty());
+    let (task, generation) = grant(&mut fleet, "honest", now).remove(0);
+    // The other build's task is the same work: it is done, too.
+    let mut report = asks("honest");
+    report.finished.push(done(&task, generation));
+    let (task, result) = fleet.synchronize(&report, now).finished.remove(0);
+    for same in fleet.finish(&task, &result, now) {
+        fleet.finish(&same, &result, now);
+    }
+    for worker in ["rogue", "honest"] {
+        assert!(grant(&mut fleet, worker, now).is_empty(), "{worker} may have made it");
+    }
+    let waits = waits_for(&fleet, now);
+    assert!(waits.contains("another worker than 'honest', 'rogue'"), "{waits}");
+    let granted = grant(&mut fleet, "third", now);
+    assert_eq!(granted.iter().map(|(task, _)| task.task_id.as_str()).collect::<Vec<_>>(), ["verify"]);
+}
+
+#[test]
+fn what_was_known_before_the_restart_counts() {
+    let mut fleet = scheduler(&[]);
+    let mut tasks = doubted();
+    tasks[0].result = Some(v1::TaskResult::default());
+    add(&mut fleet, "b", "me", tasks);
+    fleet.add_makers(&TaskRef::new("b", "verify"), ["rogue".to_owned()]);
+    assert!(grant(&mut fleet, "rogue", SECOND).is_empty());
+    assert_eq!(grant(&mut fleet, "third", SECOND).len(), 1);
+}
+
+#[test]
+fn makers_are_not_waited_for_when_a_second_opinion_failed() {
+    let mut fleet = scheduler(&[]);
+    let mut tasks = doubted();
+    tasks[0].result = Some(v1::TaskResult::default());
+    add(&mut fleet, "b", "me", tasks);
+    fleet.add_makers(&TaskRef::new("b", "verify"), ["rogue".to_owned()]);
+    fleet.synchronize(&asks("rogue"), SECOND);
+    let granted = grant(&mut fleet, "third", SECOND);
+    let mut report = asks("third");
+    report.finished.push(failed(&granted[0].0, granted[0].1, Retry::OtherWorker));
+    assert!(fleet.synchronize(&report, SECOND).failed.is_empty());
+    // There is nobody else who could: it tries again.
+    assert_eq!(grant(&mut fleet, "third", SECOND).len(), 1);
+}
