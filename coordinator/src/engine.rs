@@ -5,6 +5,7 @@
 //! elsewhere.
 
 mod ending;
+mod quarantine;
 mod reap;
 mod running;
 
@@ -15,19 +16,21 @@ use std::{
 };
 
 use prestage_proto::v1;
+use prestage_store::quarantine::Doubt;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::Span;
 
 use ending::Cancelling;
 pub(crate) use running::Running;
+use quarantine::Deciding;
 
 use crate::{
     CoordinatorError,
     clock::Clock,
     events::{BuildEvent, Happening},
     numbers,
-    pipeline::{MediaPipeline, PipelineError, Results, opinion_on},
+    pipeline::{MediaPipeline, Results, opinion_on},
     records::{BuildRecord, BuildState, NewTask},
     rewrap::rewrap_running,
     schedule::{BuildOrder, Policy, Scheduler, TaskRef, Wait, task_statuses},
@@ -143,6 +146,8 @@ pub(crate) struct Engine {
     builds: HashMap<String, Live>,
     work: watch::Sender<u64>,
     clean_up: tokio::task::JoinSet<()>,
+    /// Packs that are being put into quarantine.
+    deciding: Deciding,
     /// Ends of builds that the database did not take: tried again at the next tick.
     owed: BTreeMap<String, BuildRecord>,
     /// Cancellations that wait for workers to stop.
@@ -171,6 +176,7 @@ pub(crate) async fn start(
         builds: HashMap::new(),
         work,
         clean_up: tokio::task::JoinSet::new(),
+        deciding: Deciding::default(),
         owed: BTreeMap::new(),
         cancelling: Vec::new(),
         reap_at: None,
@@ -219,6 +225,7 @@ impl Engine {
                     None => break,
                 },
                 _ = expiry.tick() => self.expire().await,
+                decided = self.deciding.next() => self.condemned(decided).await,
                 () = shutdown.cancelled() => break,
             }
         }
@@ -365,7 +372,10 @@ impl Engine {
         self.confirm_cancelled();
         self.note_setbacks(&outcome.setbacks).await;
         for (task, failure) in outcome.failed {
-            self.fail(&task, failure).await?;
+            match self.replaced_pack(&task, &failure) {
+                Some(pack_key) => self.condemn(&task, pack_key, Doubt::Replaced, failure),
+                None => self.fail(&task, failure).await?,
+            }
         }
         for (task, result) in &outcome.finished {
             self.finish(task, result).await?;
@@ -436,10 +446,10 @@ impl Engine {
         let follow_up = match self.pipeline.follow_up(&live.record, &task.task_id, &results) {
             Ok(follow_up) => follow_up,
             Err(error) => {
-                if let PipelineError::Poisoned { pack_key, .. } = &error {
-                    self.quarantine(pack_key.clone());
+                match error.doubt() {
+                    Some((pack_key, doubt)) => self.condemn(task, pack_key, doubt, error.into()),
+                    None => self.fail(task, error.into()).await?,
                 }
-                self.fail(task, error.into()).await?;
                 return Ok(Vec::new());
             }
         };
@@ -481,18 +491,6 @@ impl Engine {
         if let Err(error) = self.store.note(&events).await {
             tracing::error!(%error, "setbacks of a build could not be written down");
         }
-    }
-
-    /// A pack that two workers don't agree on is nobody's any more.
-    fn quarantine(&mut self, pack_key: String) {
-        numbers::count_poisoned();
-        let pipeline = self.pipeline.clone();
-        self.clean_up.spawn(async move {
-            tracing::error!(pack_key, "two workers made different packs: it is removed");
-            if let Err(error) = pipeline.quarantine(&pack_key).await {
-                tracing::error!(pack_key, %error, "a poisoned pack could not be removed");
-            }
-        });
     }
 
     async fn expire(&mut self) {

@@ -2,6 +2,7 @@
 #![allow(dead_code, clippy::unwrap_used)]
 
 pub mod fleet;
+pub mod relay;
 pub mod rogue;
 pub mod trusted;
 

@@ -1,6 +1,6 @@
 //! Giving up compositions that nobody knows of: of workers that were killed between opening one and
-//! saying so. And uploads of packs, of workers that were killed while one was under way; and packs that
-//! nobody uses any more, if that is wanted.
+//! saying so. And uploads of packs, of workers that were killed while one was under way; packs in quarantine;
+//! and packs that nobody uses any more, if that is wanted.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -29,6 +29,10 @@ impl Engine {
         let live = self.open_compositions();
         let (pipeline, now) = (self.pipeline.clone(), self.clock.now());
         self.clean_up.spawn(async move {
+            // First at the start: who decided may have died before it was done.
+            if let Err(error) = pipeline.carry_out_quarantine().await {
+                tracing::warn!(%error, "packs in quarantine can't be removed yet");
+            }
             for folder in folders {
                 if let Err(error) = pipeline.reap(&folder, &live, now).await {
                     tracing::warn!(folder, %error, "abandoned compositions can't be looked for");

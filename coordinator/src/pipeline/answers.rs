@@ -33,7 +33,10 @@ pub fn check_answer(task: &v1::Task, result: &v1::TaskResult) -> Result<(), NotA
         }
         (Work::Verify(task), task_result::Work::Verify(verified)) => {
             let asked = task.encode.as_ref().map(|task| task.pack_key.as_str());
-            same(asked.unwrap_or_default(), &verified.pack_key, "a word on another pack")
+            let what = "a word on another pack";
+            same(asked.unwrap_or_default(), &verified.pack_key, what)?;
+            let seen = verified.seen.as_ref().map_or(&verified.pack_key, |seen| &seen.pack_key);
+            same(&verified.pack_key, seen, what)
         }
         (Work::Assemble(task), task_result::Work::Assemble(assembled)) => {
             check_volumes(task, assembled)
@@ -204,7 +207,7 @@ mod tests {
             upload: "nonsense".into(),
             ..Default::default()
         };
-        let assembled = |volumes| task_result::Work::Assemble(v1::AssembleResult { volumes });
+        let assembled = |volumes| task_result::Work::Assemble(v1::AssembleResult { volumes, packs: Vec::new() });
         assert!(!fits(task(), assembled(vec![volume])));
         assert!(!fits(task(), assembled(Vec::new())));
         let publish = || {

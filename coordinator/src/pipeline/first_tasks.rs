@@ -98,12 +98,15 @@ impl Maker<'_> {
         v1::Task { objects_url: self.objects_url.to_string(), work: Some(work) }
     }
 
-    /// The result of a pack that is there already.
+    /// The result of a pack that is there already, and may be taken as it is.
     pub(super) async fn reused(
         &self,
         pack: &PackKey,
         bytes: u64,
     ) -> Result<Option<v1::TaskResult>, PipelineError> {
+        if self.opinion.suspects(pack) {
+            return Ok(None);
+        }
         let there = self.objects.open_pack(pack).await?;
         Ok(there.map(|there| v1::TaskResult {
             reused: true,
@@ -112,6 +115,7 @@ impl Maker<'_> {
                 pack_bytes: there.index().pack_bytes(),
                 content_bytes: bytes,
                 file_resources_decompressed: 0,
+                index_sha256: there.seen().index_sha256.to_vec().into(),
             })),
             ..Default::default()
         }))

@@ -7,6 +7,7 @@ use prestage_proto::v1::{self, task::Work, task_result};
 use super::{
     MediaPipeline, NewTask, PipelineError,
     manifest::Medium,
+    seen::{check_packs, check_seen},
     report::{ContentBytes, report_json},
 };
 use crate::{plan::BuildPlan, records::BuildRecord};
@@ -37,6 +38,7 @@ impl MediaPipeline {
         match result {
             Some(task_result::Work::Pack(_) | task_result::Work::Run(_)) => Ok(FollowUp::default()),
             Some(task_result::Work::Assemble(assembled)) => {
+                check_packs(assembled, results)?;
                 Ok(FollowUp { tasks: self.merges(build, assembled), report_json: None })
             }
             Some(task_result::Work::Merge(_)) => self.publication(build, results),
@@ -131,6 +133,9 @@ fn second_opinion(
     results: &Results<'_>,
 ) -> Result<FollowUp, PipelineError> {
     if verified.difference.is_empty() {
+        if let Some(seen) = &verified.seen {
+            check_seen(seen, results)?;
+        }
         return Ok(FollowUp::default());
     }
     let worker = |task_id: &str| {

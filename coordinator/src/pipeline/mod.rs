@@ -9,6 +9,7 @@ mod placements;
 mod report;
 mod scope;
 mod second_opinion;
+mod seen;
 mod unchanged;
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
@@ -28,6 +29,7 @@ use prestage_store::{
     gc::{Collected, Collection, GarbagePolicy, Pin, wait_for_collectors},
     keys::KeyError,
     pack::PackReadError,
+    quarantine::Doubt,
 };
 use prost::Message;
 use time::OffsetDateTime;
@@ -128,6 +130,14 @@ pub enum PipelineError {
         /// What is different.
         difference: String,
     },
+    /// A pack is not what was seen of it before.
+    #[error("the pack {pack_key} was replaced while the medium was put together: {problem}")]
+    Replaced {
+        /// The pack: it must not be used.
+        pack_key: String,
+        /// What shows it.
+        problem: String,
+    },
     /// A worker's result is not what its task gives.
     #[error(
         "task {task_id} gave a result that is not one of its kind; this is a fault of Prestage"
@@ -138,14 +148,28 @@ pub enum PipelineError {
     },
 }
 
+impl PipelineError {
+    /// The pack that must not be used any more, and why, if that is what the error says.
+    pub fn doubt(&self) -> Option<(String, Doubt)> {
+        match self {
+            Self::Poisoned { pack_key, .. } => Some((pack_key.clone(), Doubt::Disputed)),
+            Self::Replaced { pack_key, .. } => Some((pack_key.clone(), Doubt::Replaced)),
+            _ => None,
+        }
+    }
+}
+
 impl From<PipelineError> for v1::Failure {
     fn from(error: PipelineError) -> Self {
         let advice = match &error {
             PipelineError::Poisoned { made_by, verified_by, .. } => format!(
                 "one of the two is broken or not to be trusted: look at '{made_by}' first, then at \
                  '{verified_by}', keep it out ('prestage trust revoke'), and build again; the pack \
-                 was removed, but others that it made are still there ('prestage gc')"
+                 is removed, but others that it made are still there ('prestage gc')"
             ),
+            PipelineError::Replaced { .. } => "find out who writes there besides the workers, and \
+                                               build again: the pack is removed, and made anew"
+                .into(),
             _ => String::new(),
         };
         let retry = v1::Retry::Never.into();
@@ -190,12 +214,24 @@ impl MediaPipeline {
         Self { verify_percent, ..self }
     }
 
-    /// Removes a pack that must not be used by anybody.
-    pub async fn quarantine(&self, pack_key: &str) -> Result<(), PipelineError> {
+    /// Writes down that a pack must not be used by anybody; `why` is for people.
+    pub async fn quarantine(
+        &self,
+        pack_key: &str,
+        doubt: Doubt,
+        why: &str,
+    ) -> Result<(), PipelineError> {
         let pack: PackKey = pack_key.parse()?;
-        // Without its index it is no pack.
-        self.objects.delete(&pack.index()).await?;
-        Ok(self.objects.delete(&pack.pack()).await?)
+        Ok(self.objects.quarantine(&pack, doubt, why).await?)
+    }
+
+    /// Removes the packs that must not be used.
+    pub async fn carry_out_quarantine(&self) -> Result<(), PipelineError> {
+        let removed = self.objects.carry_out_quarantine().await?;
+        if removed > 0 {
+            tracing::warn!(removed, "removed packs that were in quarantine");
+        }
+        Ok(())
     }
 
     /// Removes what nobody uses, if that is wanted. The run is called after its time.
@@ -234,8 +270,11 @@ impl MediaPipeline {
     ) -> Result<Vec<NewTask>, PipelineError> {
         let build = BuildId::new(build_id)?;
         let listings = self.pin(&build, plan).await?;
+        // Whoever decided on it may have died before it was done.
+        self.carry_out_quarantine().await?;
         let (objects, shares) = (&self.objects, self.shares_files);
-        let opinion = SecondOpinion::of(self.verify_percent)?;
+        let suspects = objects.suspects().await?;
+        let opinion = SecondOpinion::of(self.verify_percent)?.on_all_of(suspects);
         let first = first_tasks(plan, &listings, build_id, output, objects, shares, opinion);
         let mut first = first.await?;
         let variables = self.unseal(build_id, plan, who).await?;
@@ -294,6 +333,8 @@ impl MediaPipeline {
         if dry_run {
             return Ok(Collection::rehearse(&self.objects, policy, now.into()).await?);
         }
+        self.carry_out_quarantine().await?;
+        self.objects.forget_old_suspects(now.into()).await?;
         let collection = Collection::begin(&self.objects, collector, policy, now.into()).await?;
         let collected = collection.end().await?;
         let freed: u64 = collected.removed.iter().map(|removed| removed.bytes).sum();

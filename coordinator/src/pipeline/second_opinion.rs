@@ -1,7 +1,10 @@
 //! Some packs are made a second time, by another worker, and compared: a worker that makes wrong ones is
 //! found out.
 
+use std::collections::BTreeSet;
+
 use prestage_proto::v1::{self, task::Work};
+use prestage_store::PackKey;
 use rand::{TryRng, rngs::SysRng};
 use sha2::{Digest, Sha256};
 
@@ -13,6 +16,8 @@ pub(super) struct SecondOpinion {
     percent: u8,
     /// Nobody knows it, so no worker can tell which of its packs will be looked at.
     secret: [u8; 32],
+    /// Packs that workers did not agree on before.
+    suspects: BTreeSet<PackKey>,
 }
 
 impl SecondOpinion {
@@ -21,7 +26,18 @@ impl SecondOpinion {
         let mut secret = [0; 32];
         let random = SysRng.try_fill_bytes(&mut secret);
         random.map_err(|error| PipelineError::Random(error.to_string()))?;
-        Ok(Self { percent, secret })
+        Ok(Self { percent, secret, suspects: BTreeSet::new() })
+    }
+
+    /// And on each of these packs, however few others are done over again.
+    #[must_use]
+    pub fn on_all_of(self, suspects: BTreeSet<PackKey>) -> Self {
+        Self { suspects, ..self }
+    }
+
+    /// Whether a pack must not be taken as it is there.
+    pub fn suspects(&self, pack: &PackKey) -> bool {
+        self.suspects.contains(pack)
     }
 
     /// The task that does an encode task over again, if it is one of those.
@@ -29,8 +45,9 @@ impl SecondOpinion {
         let Some(Work::Encode(task)) = &encode.payload.work else {
             return None;
         };
+        let is_suspect = task.pack_key.parse().is_ok_and(|pack| self.suspects(&pack));
         // What is there already was made for another build.
-        if encode.result.is_some() || !self.chooses(&task.pack_key) {
+        if encode.result.is_some() || !(is_suspect || self.chooses(&task.pack_key)) {
             return None;
         }
         let work = Work::Verify(v1::VerifyTask { encode: Some(task.clone()) });

@@ -119,6 +119,7 @@ impl From<PlanFailure> for v1::Failure {
             r#where: String::new(),
             advice: advice.into(),
             retry: v1::Retry::Never.into(),
+            ..Default::default()
         }
     }
 }

@@ -64,6 +64,7 @@ pub fn failure_of(status: &Status) -> v1::Failure {
         r#where: text(WHERE),
         advice: text(ADVICE),
         retry: v1::Retry::from_str_name(&text(RETRY)).unwrap_or_default().into(),
+        ..Default::default()
     }
 }
 
@@ -88,6 +89,7 @@ mod tests {
             r#where: "spec.toml".into(),
             advice: "mend it".into(),
             retry: v1::Retry::Never.into(),
+            ..Default::default()
         }
     }
 

@@ -1,5 +1,7 @@
 //! The recipe of a volume of a medium: which range of which object goes where.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use prost::Message;
 
@@ -7,6 +9,7 @@ use crate::chunks::chunk_floor;
 use crate::compose::{Part, PartRules, Source};
 use crate::keys::{ObjectKey, PackKey};
 use crate::objects::Objects;
+use crate::pack::SeenPack;
 
 /// Largest recipe that is read, in bytes.
 pub const RECIPE_LIMIT: u64 = 64 * 1024 * 1024;
@@ -18,6 +21,7 @@ const VERSION: u32 = 1;
 pub struct Recipe {
     total_bytes: u64,
     segments: Vec<Segment>,
+    packs: BTreeMap<PackKey, SeenPack>,
 }
 
 /// A range of the medium and where its bytes lie.
@@ -150,7 +154,19 @@ impl Recipe {
     pub fn new(total_bytes: u64, segments: Vec<Segment>) -> Result<Self, RecipeError> {
         let ranges = segments.iter().map(|segment| (segment.dst_offset, segment.len));
         check_tiling(total_bytes, ranges)?;
-        Ok(Self { total_bytes, segments })
+        Ok(Self { total_bytes, segments, packs: BTreeMap::new() })
+    }
+
+    /// The same, made of these very packs: nothing else that is found under their names is taken.
+    #[must_use]
+    pub fn of_packs(self, packs: impl IntoIterator<Item = (PackKey, SeenPack)>) -> Self {
+        Self { packs: packs.into_iter().collect(), ..self }
+    }
+
+    /// The packs that the medium was laid out from, as they were seen then. Releases before this one
+    /// wrote down none.
+    pub fn packs(&self) -> &BTreeMap<PackKey, SeenPack> {
+        &self.packs
     }
 
     /// Bytes of the medium.
@@ -177,10 +193,16 @@ impl Recipe {
                 source_offset,
             }
         });
+        let packs = self.packs.iter().map(|(key, seen)| WirePack {
+            pack_key: key.as_bytes().to_vec(),
+            index_sha256: seen.index_sha256.to_vec(),
+            tag: seen.tag.clone(),
+        });
         let wire = WireRecipe {
             version: VERSION,
             total_bytes: self.total_bytes,
             segments: segments.collect(),
+            packs: packs.collect(),
         };
         wire.encode_to_vec().into()
     }
@@ -194,8 +216,29 @@ impl Recipe {
             return Err(damaged(format!("has version {found}, not {VERSION}")));
         }
         let segments: Option<Vec<_>> = wire.segments.iter().map(segment).collect();
-        let segments = segments.ok_or_else(|| damaged("has an ill-formed pack key".to_owned()))?;
-        Self::new(wire.total_bytes, segments)
+        let packs: Option<Vec<_>> = wire.packs.into_iter().map(seen_pack).collect();
+        let (segments, packs) = segments
+            .zip(packs)
+            .ok_or_else(|| damaged("has an ill-formed pack key or digest".to_owned()))?;
+        Ok(Self::new(wire.total_bytes, segments)?.of_packs(packs))
+    }
+
+    /// A part as [`crate::Compose::place`] wants it: packs, the very ones that were seen, and the object
+    /// `glue` lie in `objects`.
+    pub fn bind(&self, part: &RecipePart, objects: &Objects, glue: &ObjectKey) -> Part {
+        let (key, offset, if_match) = match part.source {
+            SegmentSource::Pack { key, offset } => {
+                let tag = self.packs.get(&key).and_then(|seen| seen.tag.clone());
+                (key.pack(), offset, tag)
+            }
+            SegmentSource::Glue { offset } => (glue.clone(), offset, None),
+        };
+        Part {
+            number: part.number,
+            dst_offset: part.dst_offset,
+            len: part.len,
+            source: Source { objects: objects.clone(), key, offset, if_match },
+        }
     }
 
     /// Cuts the recipe into parts of at most `rules.max_bytes`, at chunk starts. The same recipe
@@ -245,22 +288,6 @@ fn cut(segment: &Segment, max_bytes: u64, parts: &mut Vec<RecipePart>) {
     }
 }
 
-impl RecipePart {
-    /// The part as [`crate::Compose::place`] wants it: packs and the object `glue` lie in `objects`.
-    pub fn bind(&self, objects: &Objects, glue: &ObjectKey) -> Part {
-        let (key, offset) = match self.source {
-            SegmentSource::Pack { key, offset } => (key.pack(), offset),
-            SegmentSource::Glue { offset } => (glue.clone(), offset),
-        };
-        Part {
-            number: self.number,
-            dst_offset: self.dst_offset,
-            len: self.len,
-            source: Source { objects: objects.clone(), key, offset, if_match: None },
-        }
-    }
-}
-
 #[derive(Clone, PartialEq, Message)]
 struct WireRecipe {
     #[prost(uint32, tag = "1")]
@@ -269,6 +296,18 @@ struct WireRecipe {
     total_bytes: u64,
     #[prost(message, repeated, tag = "3")]
     segments: Vec<WireSegment>,
+    #[prost(message, repeated, tag = "4")]
+    packs: Vec<WirePack>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct WirePack {
+    #[prost(bytes = "vec", tag = "1")]
+    pack_key: Vec<u8>,
+    #[prost(bytes = "vec", tag = "2")]
+    index_sha256: Vec<u8>,
+    #[prost(string, optional, tag = "3")]
+    tag: Option<String>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -294,6 +333,12 @@ fn segment(wire: &WireSegment) -> Option<Segment> {
     };
     offset.checked_add(wire.len)?;
     Some(Segment { dst_offset: wire.dst_offset, len: wire.len, source })
+}
+
+fn seen_pack(wire: WirePack) -> Option<(PackKey, SeenPack)> {
+    let key = PackKey::from_bytes(wire.pack_key.as_slice().try_into().ok()?);
+    let index_sha256 = wire.index_sha256.as_slice().try_into().ok()?;
+    Some((key, SeenPack { index_sha256, tag: wire.tag }))
 }
 
 #[cfg(test)]

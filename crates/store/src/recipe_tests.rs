@@ -22,7 +22,8 @@ fn sample() -> Recipe {
     };
     let end = head + 35 * CHUNK;
     let segments = vec![glue(0, head, 0), pack, glue(end, 12345, head)];
-    Recipe::new(end + 12345, segments).unwrap()
+    let seen = SeenPack { index_sha256: [7; 32], tag: Some("\"tag\"".into()) };
+    Recipe::new(end + 12345, segments).unwrap().of_packs([(PackKey::of(b"p"), seen)])
 }
 
 fn rules(max_bytes: u64) -> PartRules {
@@ -56,6 +57,19 @@ fn parts_are_cut_at_chunk_starts() {
     assert_eq!(lens, [HEADER_BYTES + CHUNK, tens, tens, tens, 5 * CHUNK, 12345]);
     let third = SegmentSource::Pack { key: PackKey::of(b"p"), offset: 11 * CHUNK };
     assert_eq!((parts[2].number, parts[2].source), (2, third));
+}
+
+#[tokio::test]
+async fn parts_of_packs_want_the_pack_that_was_seen() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = crate::ObjectUrl::Local(folder.path().to_path_buf());
+    let objects = Objects::open(&url).await.unwrap();
+    let (recipe, glue) = (sample(), ObjectKey::new("glue").unwrap());
+    let parts = recipe.parts(&rules(100 * MIB)).unwrap();
+    let tag = |part: &RecipePart| recipe.bind(part, &objects, &glue).source.if_match;
+    assert_eq!(parts.iter().map(tag).filter(Option::is_some).count(), 4);
+    assert_eq!(tag(&parts[1]).as_deref(), Some("\"tag\""));
+    assert_eq!(tag(&parts[0]), None, "glue is the build's own");
 }
 
 #[test]

@@ -91,10 +91,10 @@ async fn merge(objects: &Objects, build: &BuildId, number: u32, file: &Path) -> 
     let recipe = Recipe::decode(&object).unwrap();
     let parts = recipe.parts(&composer.part_rules(&dst, objects)).unwrap();
     let token = &composer.begin(&dst, recipe.total_bytes()).await.unwrap();
-    let glue = &build.glue(number);
+    let (glue, recipe) = (&build.glue(number), &recipe);
     let mut placed: Vec<_> = stream::iter(parts)
         .map(|part| async move {
-            let part = part.bind(objects, glue);
+            let part = recipe.bind(&part, objects, glue);
             let receipt = composer.place(token, &part).await?.receipt;
             Ok::<_, prestage_store::compose::ComposeError>((part, receipt))
         })

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::multipart::MultipartStore;
 use prestage_store::compose::ComposeError;
-use prestage_store::pack::{PackContents, PackFacts, Published, ResourceEntry};
+use prestage_store::pack::{PackContents, PackFacts, ResourceEntry};
 use prestage_store::{
     CHUNK, Compose, Composer, ObjectKey, ObjectUrl, Objects, PackIndex, PackKey, Part, PutRule,
     Source, StoreOptions,
@@ -233,15 +233,17 @@ async fn packs_are_published_and_read(server: &Seaweed, folder: &std::path::Path
         let body: Vec<u8> = (0..bytes).map(|n| (n * 31 / 7) as u8).collect();
         let key = PackKey::of(&body);
         assert!(objects.open_pack(&key).await.unwrap().is_none());
-        for expected in [Published::Written, Published::AlreadyThere] {
+        for expected in [true, false] {
             let mut writer = objects.pack_writer(&staging).unwrap();
             writer.append(&body).unwrap();
             let pack = writer.finish().unwrap();
             let index = index(&pack);
             let published = objects.publish_pack(&key, pack, &index).await.unwrap();
-            assert_eq!(published, expected);
+            assert_eq!(published.written, expected);
         }
         let reader = objects.open_pack(&key).await.unwrap().unwrap();
+        assert!(reader.seen().tag.is_some());
+        assert!(objects.is_still(&key, reader.seen()).await.unwrap());
         let mut read = Vec::new();
         for chunk in 0..bytes.div_ceil(CHUNK) {
             read.extend(reader.get_chunk(chunk).await.unwrap());

@@ -26,6 +26,7 @@ use super::{
     medium_contents::MediumContents,
     merge::build_id,
     owners::owners,
+    seen::message,
     volumes::{Assembly, OutputVolumes},
 };
 
@@ -59,7 +60,8 @@ pub fn assemble(task: &v1::AssembleTask, tools: &Tools) -> Result<v1::AssembleRe
         Assembly { task, build: &build, packs: &packs, codec, metadata, inline: &inline };
     let closings = assembly.close(&layout, &contents, |total| xml.text(total))?;
     let volumes = assembly.write(&layout, closings, &output, tools)?;
-    Ok(v1::AssembleResult { volumes })
+    let packs = packs.iter().map(message).collect();
+    Ok(v1::AssembleResult { volumes, packs })
 }
 
 /// What the XML data is made of.

@@ -7,7 +7,7 @@ use std::{future::Future, sync::PoisonError, time::Duration};
 
 use prestage_store::{
     ObjectKey, PackKey, StagingFile,
-    pack::{FinishedPack, PackIndex, PackWriter, UPLOAD_BYTES},
+    pack::{FinishedPack, PackIndex, Published, PackWriter, UPLOAD_BYTES},
     staging::Staged,
 };
 use prestage_wim::codec::{Codec, Encoder, WINDOW_MEMORY, WINDOWS};
@@ -65,10 +65,9 @@ impl Tools {
         key: &PackKey,
         pack: FinishedPack,
         index: &PackIndex,
-    ) -> Result<(), TaskError> {
+    ) -> Result<Published, TaskError> {
         let (objects, _memory) = self.uploading(pack.bytes()).await?;
-        objects.publish_pack(key, pack, index).await?;
-        Ok(())
+        Ok(objects.publish_pack(key, pack, index).await?)
     }
 
     /// Publishes any staged file within the memory budget.

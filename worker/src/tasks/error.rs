@@ -3,7 +3,7 @@
 use prestage_proto::v1;
 use prestage_shares::NoThread;
 use prestage_store::{
-    StoreError,
+    PackKey, StoreError,
     compose::ComposeError,
     pack::{IndexError, PackReadError, PackWriteError, PublishError},
 };
@@ -65,6 +65,14 @@ pub enum TaskError {
         what: String,
         /// Which object.
         place: String,
+    },
+    /// A pack is not the one any more that the medium was laid out with.
+    #[error("the pack {pack} was replaced while the medium was put together: {problem}")]
+    Replaced {
+        /// Which pack.
+        pack: PackKey,
+        /// What shows it.
+        problem: String,
     },
     /// A file is too large for the volumes of a split medium.
     #[error(
@@ -129,6 +137,10 @@ impl From<TaskError> for v1::Failure {
     fn from(error: TaskError) -> Self {
         use v1::Retry::{Never, OtherWorker, SameWorker};
         let what = error.to_string();
+        let replaced_pack = match &error {
+            TaskError::Replaced { pack, .. } => pack.to_string(),
+            _ => String::new(),
+        };
         let (place, advice, retry) = match &error {
             TaskError::Content { attempts, .. } => {
                 let tried = attempts
@@ -161,6 +173,11 @@ impl From<TaskError> for v1::Failure {
                 let advice = "remove the object; the next build makes it anew";
                 (place.clone(), advice, Never)
             }
+            TaskError::Replaced { .. } => {
+                let advice = "find out who writes there besides the workers, and build again: the \
+                              pack is removed, and made anew";
+                (String::new(), advice, Never)
+            }
             TaskError::LargeFile { .. } | TaskError::LargeTree { .. } => {
                 let advice = "a file can't be spread over volumes: raise split_mib (FAT32 takes \
                               4095), leave it out, or leave the content out";
@@ -176,7 +193,7 @@ impl From<TaskError> for v1::Failure {
             }
             TaskError::Cancelled => (String::new(), "", SameWorker),
         };
-        Self { what, r#where: place, advice: advice.to_owned(), retry: retry.into() }
+        Self { what, r#where: place, advice: advice.to_owned(), retry: retry.into(), replaced_pack }
     }
 }
 

@@ -1,18 +1,22 @@
 //! Merging: ranges of packs and glue are placed into the medium, by the store itself where it can.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, ops::Range};
 
 use futures::{StreamExt, TryStreamExt};
 use prestage_proto::v1;
 use prestage_store::{
-    BuildId, CHUNK, Compose, ObjectKey, ObjectUrl, PackKey, Recipe, UploadToken,
+    BuildId, Compose, ObjectKey, ObjectUrl, PackKey, Part, Recipe, StoreError, UploadToken,
     compose::{ComposeError, MAX_THROUGH_MEMORY},
     pack::PackReader,
     recipe::{RECIPE_LIMIT, RecipePart, SegmentSource},
 };
 use tokio::task::JoinHandle;
 
-use super::{Tools, error::TaskError};
+use super::{
+    Tools,
+    error::TaskError,
+    seen::{open_seen, verify_bytes},
+};
 use crate::memory::Grant;
 
 /// Bytes of one merge task: several workers share a medium, each asks seldom for more.
@@ -63,17 +67,18 @@ pub async fn recipe_parts(
 pub async fn merge(task: &v1::MergeTask, tools: &Tools) -> Result<v1::MergeResult, TaskError> {
     let build = build_id(&task.build_id)?;
     let output = output_url(&task.output)?;
-    let (_, mut parts) = recipe_parts(&build, task.volume, &output, tools).await?;
+    let (recipe, mut parts) = recipe_parts(&build, task.volume, &output, tools).await?;
     parts.retain(|part| (task.first..=task.last).contains(&part.number));
     let token = UploadToken::from(task.upload.clone());
     let glue = build.glue(task.volume);
-    let mut placed = keep_placed(&mut parts, &token, &glue, tools).await?;
-    let packs = local_packs(&parts, tools).await?;
+    let source = Sources { recipe: &recipe, glue: &glue, tools };
+    let mut placed = source.keep_placed(&mut parts, &token).await?;
+    let packs = local_packs(&parts, &recipe, tools).await?;
     let (at_once, _memory) = placed_at_once(&parts, &output, tools).await?;
     let mut placing = futures::stream::iter(parts)
         .map(|part| verified(part, &packs, tools))
         .buffered(CHECKED_AT_ONCE)
-        .map(|part| place(part, &token, &glue, tools))
+        .map(|part| source.place(part, &token))
         .buffer_unordered(at_once);
     let mut settling = Settling::default();
     let (mut copied, mut uploaded) = (0, 0);
@@ -108,27 +113,6 @@ async fn placed_at_once(
     Ok((fitting as usize, Some(memory)))
 }
 
-/// Takes those of the parts out that an earlier try of this task left in place; gives these.
-async fn keep_placed(
-    parts: &mut Vec<RecipePart>,
-    token: &UploadToken,
-    glue: &ObjectKey,
-    tools: &Tools,
-) -> Result<Vec<v1::PlacedPart>, TaskError> {
-    let bound: Vec<_> = parts.iter().map(|part| part.bind(&tools.objects, glue)).collect();
-    let receipts = tools.composer.placed(token, &bound).await?;
-    let mut placed = Vec::new();
-    for (part, receipt) in std::mem::take(parts).into_iter().zip(receipts) {
-        match receipt {
-            Some(receipt) => {
-                tools.advance(part.len);
-                placed.push(v1::PlacedPart { part: part.number, receipt: receipt.into() });
-            }
-            None => parts.push(part),
-        }
-    }
-    Ok(placed)
-}
 
 /// A part in its place, and the way that its bytes went.
 struct Placed {
@@ -137,27 +121,83 @@ struct Placed {
     uploaded: u64,
 }
 
-async fn place(
-    part: Result<RecipePart, TaskError>,
-    token: &UploadToken,
-    glue: &ObjectKey,
-    tools: &Tools,
-) -> Result<Placed, TaskError> {
-    let part = part?;
-    if tools.is_cancelled() {
-        return Err(TaskError::Cancelled);
+/// Where the bytes of a volume's parts lie.
+struct Sources<'a> {
+    recipe: &'a Recipe,
+    glue: &'a ObjectKey,
+    tools: &'a Tools,
+}
+
+impl Sources<'_> {
+    fn bind(&self, part: &RecipePart) -> Part {
+        self.recipe.bind(part, &self.tools.objects, self.glue)
     }
-    let placed = tools.composer.place(token, &part.bind(&tools.objects, glue)).await?;
-    tools.advance(part.len);
-    let copied = placed.copied;
-    let (number, receipt) = (part.number, placed.receipt.into());
-    let placed = v1::PlacedPart { part: number, receipt };
-    Ok(Placed { part: placed, copied, uploaded: part.len - copied })
+
+    /// Takes those of the parts out that an earlier try of this task left in place; gives these.
+    async fn keep_placed(
+        &self,
+        parts: &mut Vec<RecipePart>,
+        token: &UploadToken,
+    ) -> Result<Vec<v1::PlacedPart>, TaskError> {
+        let bound: Vec<_> = parts.iter().map(|part| self.bind(part)).collect();
+        let receipts = self.tools.composer.placed(token, &bound).await?;
+        let mut placed = Vec::new();
+        for (part, receipt) in std::mem::take(parts).into_iter().zip(receipts) {
+            match receipt {
+                Some(receipt) => {
+                    self.tools.advance(part.len);
+                    placed.push(v1::PlacedPart { part: part.number, receipt: receipt.into() });
+                }
+                None => parts.push(part),
+            }
+        }
+        Ok(placed)
+    }
+
+    async fn place(
+        &self,
+        part: Result<RecipePart, TaskError>,
+        token: &UploadToken,
+    ) -> Result<Placed, TaskError> {
+        let (part, tools) = (part?, self.tools);
+        if tools.is_cancelled() {
+            return Err(TaskError::Cancelled);
+        }
+        let mut bound = self.bind(&part);
+        let placed = match (tools.composer.place(token, &bound).await, part.source) {
+            (
+                Err(ComposeError::Store(StoreError::Changed { .. })),
+                SegmentSource::Pack { key, offset },
+            ) => {
+                bound.source.if_match = self.written_again(&key, offset..offset + part.len).await?;
+                tools.composer.place(token, &bound).await?
+            }
+            (placed, _) => placed?,
+        };
+        tools.advance(part.len);
+        let copied = placed.copied;
+        let (number, receipt) = (part.number, placed.receipt.into());
+        let placed = v1::PlacedPart { part: number, receipt };
+        Ok(Placed { part: placed, copied, uploaded: part.len - copied })
+    }
+
+    /// The tag of a pack that has another one than the recipe says, if these bytes of it are the same
+    /// nevertheless: a worker that was too slow may have written it once more.
+    async fn written_again(
+        &self,
+        key: &PackKey,
+        bytes: Range<u64>,
+    ) -> Result<Option<String>, TaskError> {
+        let pack = open_seen(key, self.recipe, self.tools).await?;
+        verify_bytes(&pack, bytes).await?;
+        Ok(pack.seen().tag.clone())
+    }
 }
 
 /// The packs of these parts that lie in a folder, each opened once.
 async fn local_packs(
     parts: &[RecipePart],
+    recipe: &Recipe,
     tools: &Tools,
 ) -> Result<HashMap<PackKey, PackReader>, TaskError> {
     let mut packs = HashMap::new();
@@ -166,12 +206,7 @@ async fn local_packs(
         if packs.contains_key(&key) || tools.objects.local_path(&key.pack()).is_none() {
             continue;
         }
-        let missing = || TaskError::Damaged {
-            what: "a pack of the medium is gone".into(),
-            place: key.pack().as_str().to_owned(),
-        };
-        let pack = tools.objects.open_pack(&key).await?.ok_or_else(missing)?;
-        packs.insert(key, pack);
+        packs.insert(key, open_seen(&key, recipe, tools).await?);
     }
     Ok(packs)
 }
@@ -188,8 +223,7 @@ async fn verified(
         return Err(TaskError::Cancelled);
     }
     if let Some(pack) = packs.get(&key) {
-        let chunks = offset / CHUNK..(offset + part.len).div_ceil(CHUNK);
-        pack.verify_chunks(chunks).await?;
+        verify_bytes(pack, offset..offset + part.len).await?;
     }
     Ok(part)
 }

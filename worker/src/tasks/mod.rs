@@ -17,6 +17,7 @@ mod past_reads;
 mod publish;
 mod reencode;
 mod run;
+mod seen;
 mod sink;
 mod source_wim;
 mod splice;
@@ -33,7 +34,9 @@ use prestage_access::Access;
 use prestage_proto::v1::{self, task::Work, task_result};
 use prestage_shares::Shares;
 use prestage_store::{
-    Composer, ObjectUrl, Objects, PackKey, StoreOptions, keys::KeyError, pack::PackIndex,
+    Composer, ObjectUrl, Objects, PackKey, StoreOptions,
+    keys::KeyError,
+    pack::{PackIndex, Sha256Digest},
 };
 use prestage_threads::AsyncSide;
 use prestage_wim::codec::Progress;
@@ -185,13 +188,15 @@ async fn make_pack(
     if let Some(pack) = tools.objects.open_pack(&pack_key).await? {
         let index = pack.index();
         let content = index.resources().iter().map(|resource| resource.original_bytes).sum();
-        return Ok(pack_result(key, index.pack_bytes(), content, 0, true));
+        let made = Made { pack_bytes: index.pack_bytes(), content_bytes: content, decompressed: 0 };
+        return Ok(pack_result(key, &made, pack.seen().index_sha256, true));
     }
     let (made, decompressed) = off_thread(tools, make).await?;
-    let (pack_bytes, content) = (made.pack.bytes(), made.bytes_read);
+    let (pack_bytes, content_bytes) = (made.pack.bytes(), made.bytes_read);
     let index = PackIndex::new(key, made.contents)?;
-    tools.publish(&pack_key, made.pack, &index).await?;
-    Ok(pack_result(key, pack_bytes, content, decompressed, false))
+    let published = tools.publish(&pack_key, made.pack, &index).await?;
+    let made = Made { pack_bytes, content_bytes, decompressed };
+    Ok(pack_result(key, &made, published.index_sha256, false))
 }
 
 fn parse_key(key: &str) -> Result<PackKey, TaskError> {
@@ -210,18 +215,27 @@ async fn make_run(task: v1::EncodeRunTask, tools: &Tools) -> Result<v1::TaskResu
     Ok(v1::TaskResult { work: Some(work), ..made })
 }
 
-fn pack_result(
-    key: &str,
+/// What a pack came to.
+struct Made {
     pack_bytes: u64,
     content_bytes: u64,
-    file_resources_decompressed: u64,
+    /// File resources of the OS image that were encoded anew.
+    decompressed: u64,
+}
+
+fn pack_result(
+    key: &str,
+    made: &Made,
+    index_sha256: Sha256Digest,
     reused: bool,
 ) -> v1::TaskResult {
+    let &Made { pack_bytes, content_bytes, decompressed } = made;
     let pack = v1::PackResult {
         pack_key: key.to_owned(),
         pack_bytes,
         content_bytes,
-        file_resources_decompressed,
+        file_resources_decompressed: decompressed,
+        index_sha256: index_sha256.to_vec().into(),
     };
     let (bytes_read, bytes_written) = if reused { (0, 0) } else { (content_bytes, pack_bytes) };
     let work = Some(task_result::Work::Pack(pack));

@@ -15,6 +15,7 @@ use super::{
     Tools,
     error::TaskError,
     merge::{build_id, output_url, recipe_parts},
+    seen::check_packs,
     stale::remove_stale_volumes,
 };
 
@@ -65,6 +66,8 @@ pub async fn publish(
         return Err(TaskError::BadTask("it names no volume".into()));
     };
     verify_unpublished(&volumes, tools).await?;
+    // Each volume's recipe names the packs of all.
+    check_packs(&first.recipe, tools).await?;
     // The first volume makes the set complete: without it, the others are nothing.
     for volume in volumes.iter().rev() {
         finish(volume, tools).await?;
@@ -104,7 +107,8 @@ async fn verify_unpublished(volumes: &[Placed<'_>], tools: &Tools) -> Result<(),
 
 async fn finish(volume: &Placed<'_>, tools: &Tools) -> Result<(), TaskError> {
     let receipts = volume.task.parts.iter().map(|part| Receipt::from(part.receipt.clone()));
-    let bound = volume.parts.iter().map(|part| part.bind(&tools.objects, &volume.glue));
+    let (recipe, glue) = (&volume.recipe, &volume.glue);
+    let bound = volume.parts.iter().map(|part| recipe.bind(part, &tools.objects, glue));
     let parts: Vec<_> = bound.zip(receipts).collect();
     let token = UploadToken::from(volume.task.upload.clone());
     Ok(tools.composer.finish(&token, &parts).await?)

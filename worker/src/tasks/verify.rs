@@ -4,9 +4,9 @@
 //! then every chunk of its bytes by BLAKE3. Nothing is published.
 
 use prestage_proto::v1;
-use prestage_store::{CHUNK, PackKey, pack::PackIndex};
+use prestage_store::{CHUNK, PackReader, pack::PackIndex};
 
-use super::{Tools, encode, error::TaskError, off_thread, parse_key};
+use super::{Tools, encode, error::TaskError, off_thread, parse_key, seen::message};
 
 /// Makes the pack anew and compares. A difference is a result, not a failure: somebody else decides what it
 /// means.
@@ -17,22 +17,24 @@ pub async fn verify(task: v1::VerifyTask, tools: &Tools) -> Result<v1::VerifyRes
     let ours = PackIndex::new(&name, made.contents)?;
     // The file itself is not needed for comparing: its chunks' digests are.
     drop(made.pack);
-    let difference = difference(&pack_key, &ours, tools).await?;
-    Ok(v1::VerifyResult { pack_key: name, difference: difference.unwrap_or_default() })
+    let theirs = match tools.objects.open_pack(&pack_key).await {
+        Ok(Some(theirs)) => theirs,
+        Ok(None) => {
+            let what = "the pack that is to be compared is gone".to_owned();
+            return Err(TaskError::Damaged { what, place: pack_key.pack().to_string() });
+        }
+        Err(error) if error.is_damage() => {
+            let difference = error.to_string();
+            return Ok(v1::VerifyResult { pack_key: name, difference, seen: None });
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let difference = difference(&theirs, &ours).await?.unwrap_or_default();
+    Ok(v1::VerifyResult { pack_key: name, difference, seen: Some(message(&theirs)) })
 }
 
 /// What is different about the pack that is there; `None` if nothing is.
-async fn difference(
-    key: &PackKey,
-    ours: &PackIndex,
-    tools: &Tools,
-) -> Result<Option<String>, TaskError> {
-    let theirs = match tools.objects.open_pack(key).await {
-        Ok(Some(theirs)) => theirs,
-        Ok(None) => return Ok(Some("it is not there".into())),
-        Err(error) if error.is_damage() => return Ok(Some(error.to_string())),
-        Err(error) => return Err(error.into()),
-    };
+async fn difference(theirs: &PackReader, ours: &PackIndex) -> Result<Option<String>, TaskError> {
     let index = theirs.index();
     if index.pack_bytes() != ours.pack_bytes() {
         let (there, here) = (index.pack_bytes(), ours.pack_bytes());

@@ -158,7 +158,8 @@ impl Assembly<'_> {
         let recipe = volume
             .recipe(inline.len() as u64 + closing.tail.len() as u64)
             .map_err(|error| TaskError::BadTask(error.to_string()))?;
-        Ok((glue, recipe))
+        let packs = self.packs.iter().map(|pack| (*pack.key(), pack.seen().clone()));
+        Ok((glue, recipe.of_packs(packs)))
     }
 
     /// The bytes of inline files in volume `number`.

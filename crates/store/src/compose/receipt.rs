@@ -23,13 +23,13 @@ pub(super) struct PlacedPart<'a> {
 }
 
 impl PartMark {
-    /// The store's address is left out: workers may see one folder under different paths.
+    /// The store's address is left out: workers may see one folder under different paths. So is the tag
+    /// that the source must have: where a pack was written again with the same bytes, it is another.
     pub fn of(token: &UploadToken, part: &Part) -> Self {
         let Part { number, dst_offset, len, source } = part;
         let (key, offset) = (&source.key, source.offset);
-        let pin = source.if_match.as_deref().unwrap_or_default();
         let token = token.as_str();
-        let text = format!("{token}\n{number} {dst_offset} {len}\n{key}\n{offset}\n{pin}");
+        let text = format!("{token}\n{number} {dst_offset} {len}\n{key}\n{offset}\n");
         Self(hex::encode(&Sha256::digest(text)[..8]))
     }
 

@@ -8,8 +8,10 @@ use bytes::Bytes;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use object_store::multipart::{MultipartStore, PartId};
 use object_store::path::Path as StorePath;
+use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 
+use super::Sha256Digest;
 use super::index::{IndexError, PackIndex};
 use super::writer::FinishedPack;
 use crate::error::{StoreError, off_thread};
@@ -26,13 +28,13 @@ pub const UPLOAD_BYTES: u64 = UPLOADS * UPLOAD_PART;
 /// Parts that are planned for at most; the protocol's limit is 10 000.
 const UPLOAD_PARTS: u64 = 9_000;
 
-/// What publishing a pack came to.
+/// What publishing a pack came to: it is in the store now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Published {
-    /// The pack is in the store now.
-    Written,
-    /// It was there already, and was kept.
-    AlreadyThere,
+pub struct Published {
+    /// Whether it was written. Otherwise it was there already, and was kept.
+    pub written: bool,
+    /// SHA-256 of the index that is there.
+    pub index_sha256: Sha256Digest,
 }
 
 /// A pack could not be published.
@@ -90,13 +92,14 @@ impl Objects {
         }
         let there = self.head(&key.pack()).await?.is_some_and(|there| there.bytes == bytes);
         if there && self.head(&key.index()).await?.is_some() {
-            return Ok(Published::AlreadyThere);
+            return self.compare(key, index).await;
         }
         let object = index.encode(&key.to_string())?;
+        let index_sha256 = Sha256::digest(&object).into();
         self.put_staged(&key.pack(), pack.staged).await?;
         let rule = PutRule::CreateIfAbsent;
         match self.put_small(&key.index(), object, rule).await? {
-            PutOutcome::Written => Ok(Published::Written),
+            PutOutcome::Written => Ok(Published { written: true, index_sha256 }),
             PutOutcome::AlreadyThere => self.compare(key, index).await,
         }
     }
@@ -105,10 +108,11 @@ impl Objects {
     async fn compare(&self, key: &PackKey, ours: &PackIndex) -> Result<Published, PublishError> {
         let limit = super::INDEX_LIMIT;
         let theirs = self.get(&key.index(), limit).await?;
+        let index_sha256 = Sha256::digest(&theirs).into();
         let theirs = PackIndex::decode(&key.to_string(), &theirs)?;
         if theirs.chunk_digests() == ours.chunk_digests() && theirs.resources() == ours.resources()
         {
-            Ok(Published::AlreadyThere)
+            Ok(Published { written: false, index_sha256 })
         } else {
             Err(PublishError::NotReproducible { key: *key })
         }
@@ -279,10 +283,12 @@ pub(crate) mod tests {
     async fn a_pack_is_published_once_and_leaves_no_staging_file() {
         let (folder, objects) = store().await;
         let key = PackKey::of(b"a");
-        for expected in [Published::Written, Published::AlreadyThere] {
+        for expected in [true, false] {
             let (pack, index) = pack_of(&objects, folder.path(), b"content");
             let published = objects.publish_pack(&key, pack, &index).await.unwrap();
-            assert_eq!(published, expected);
+            assert_eq!(published.written, expected);
+            let there = objects.open_pack(&key).await.unwrap().unwrap();
+            assert_eq!(published.index_sha256, there.seen().index_sha256);
         }
         assert_eq!(objects.get(&key.pack(), 100).await.unwrap(), "content");
         assert_eq!(staged(folder.path()), 0);

@@ -7,13 +7,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use sha2::{Digest, Sha256};
 
-use super::INDEX_LIMIT;
+use super::{INDEX_LIMIT, Sha256Digest};
 use super::index::{IndexError, PackIndex, ResourceEntry};
 use crate::chunks::CHUNK;
 use crate::error::{StoreError, off_thread};
 use crate::keys::PackKey;
-use crate::objects::Objects;
+use crate::objects::{Objects, StoreKind};
 
 /// Bytes read at once to be checked.
 const VERIFY_PIECE: usize = 512 * 1024;
@@ -66,12 +67,22 @@ impl PackReadError {
     }
 }
 
+/// What was seen of a pack: what is found under its name later must be the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeenPack {
+    /// SHA-256 of the index object, which names the digests of all chunks.
+    pub index_sha256: Sha256Digest,
+    /// The store's tag of the pack's bytes. None in a folder: there they are checked before each copy.
+    pub tag: Option<String>,
+}
+
 /// A published pack with its index. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct PackReader {
     objects: Objects,
     key: PackKey,
     index: Arc<PackIndex>,
+    seen: SeenPack,
 }
 
 impl Objects {
@@ -82,12 +93,30 @@ impl Objects {
             Err(StoreError::Missing { .. }) => return Ok(None),
             object => object?,
         };
-        let index = PackIndex::decode(&key.to_string(), &object)?;
+        let index = Arc::new(PackIndex::decode(&key.to_string(), &object)?);
         let pack = self.head(&key.pack()).await?;
-        if pack.is_none_or(|pack| pack.bytes != index.pack_bytes()) {
+        let Some(pack) = pack.filter(|pack| pack.bytes == index.pack_bytes()) else {
             return Ok(None);
+        };
+        let in_folder = matches!(self.kind(), StoreKind::Local(_));
+        let tag = pack.etag.filter(|_| !in_folder);
+        let seen = SeenPack { index_sha256: Sha256::digest(&object).into(), tag };
+        Ok(Some(PackReader { objects: self.clone(), key: *key, index, seen }))
+    }
+
+    /// Whether a pack is still the one that was seen: of the same bytes by the store's tag, or, where
+    /// somebody has written it again since, or there is no tag, of the same index at least.
+    pub async fn is_still(&self, key: &PackKey, seen: &SeenPack) -> Result<bool, StoreError> {
+        let Some(pack) = self.head(&key.pack()).await? else {
+            return Ok(false);
+        };
+        if seen.tag.is_some() && seen.tag == pack.etag {
+            return Ok(true);
         }
-        Ok(Some(PackReader { objects: self.clone(), key: *key, index: Arc::new(index) }))
+        match self.get(&key.index(), INDEX_LIMIT).await {
+            Err(StoreError::Missing { .. }) => Ok(false),
+            index => Ok(Sha256::digest(&index?)[..] == seen.index_sha256),
+        }
     }
 }
 
@@ -102,6 +131,11 @@ impl PackReader {
         &self.index
     }
 
+    /// What the pack is known by from now on. Bytes are read of this very one.
+    pub fn seen(&self) -> &SeenPack {
+        &self.seen
+    }
+
     /// The store that the pack is in.
     pub fn objects(&self) -> &Objects {
         &self.objects
@@ -109,7 +143,8 @@ impl PackReader {
 
     /// Reads `range` (bytes) of the pack into memory, unverified; the caller bounds it.
     pub async fn get_range(&self, range: Range<u64>) -> Result<Bytes, PackReadError> {
-        Ok(self.objects.get_range(&self.key.pack(), range).await?)
+        let tag = self.seen.tag.as_deref();
+        Ok(self.objects.get_range_if(&self.key.pack(), range, tag).await?)
     }
 
     /// Reads the stored bytes of a resource into memory, unverified: chunk table and chunks if it
@@ -195,6 +230,7 @@ mod tests {
         objects.publish_pack(&key, pack, &index).await.unwrap();
         let reader = objects.open_pack(&key).await.unwrap().unwrap();
         assert_eq!(**reader.index(), index);
+        assert!(objects.is_still(&key, reader.seen()).await.unwrap());
         assert_eq!(reader.get_chunk(0).await.unwrap().len() as u64, CHUNK);
         assert_eq!(reader.get_chunk(1).await.unwrap().len(), 5);
         let entry = index.lookup_sha256(&[2; 32]).unwrap().1;
@@ -207,5 +243,11 @@ mod tests {
         assert!(reader.get_chunk(0).await.is_ok());
         let damaged = reader.get_chunk(1).await.unwrap_err();
         assert!(matches!(damaged, PackReadError::Damaged { chunk: 1, .. }));
+
+        let (pack, other) = pack_of(&objects, folder.path(), b"other content");
+        objects.delete(&key.index()).await.unwrap();
+        assert!(!objects.is_still(&key, reader.seen()).await.unwrap(), "it is no pack");
+        objects.publish_pack(&key, pack, &other).await.unwrap();
+        assert!(!objects.is_still(&key, reader.seen()).await.unwrap());
     }
 }
