@@ -3,32 +3,71 @@
 
 mod support;
 
-use std::path::Path;
+use std::{path::Path, sync::mpsc};
 
 use prestage_proto::v1;
 use prestage_store::{
     ObjectUrl, Objects, PackKey,
     pack::{PackContents, PackFacts, PackIndex, ResourceEntry},
+    quarantine::Doubt,
 };
 use serde_json::Value;
 use support::{
     Demo, Running,
     fleet::{
-        first_build, saved_plan, service, start_build, tasks, undisturbed, until_clean, wait_until,
-        worker,
+        first_build, saved_plan, service, start_build, tasks, undisturbed, until_clean, wait_for,
+        wait_until, worker,
     },
-    ok, refused,
+    ok, prestage, refused,
     rogue::Rogue,
 };
 
 fn coordinator(demo: &Demo, percent: &str) -> (Running, String) {
+    let (running, address, _) = coordinator_at(demo, "127.0.0.1:0", percent);
+    (running, address)
+}
+
+/// One that listens there, and its log.
+fn coordinator_at(
+    demo: &Demo,
+    listen: &str,
+    percent: &str,
+) -> (Running, String, mpsc::Receiver<String>) {
     let data = demo.path("data");
-    let args = ["coordinator", "--listen", "127.0.0.1:0", "--lease-seconds", "2"];
+    let args = ["coordinator", "--listen", listen, "--lease-seconds", "2"];
     let more = ["--data-dir", data.to_str().unwrap(), "--verify-percent", percent];
     let args: Vec<&str> = args.into_iter().chain(more).collect();
-    let (running, line, _) = service(demo, &args, "coordinator is ready");
+    let (running, line, log) = service(demo, &args, "coordinator is ready");
     let address = line.split("address=").nth(1).unwrap().split(' ').next().unwrap();
-    (running, address.to_owned())
+    (running, address.to_owned(), log)
+}
+
+/// What a verify task waits for.
+fn opinion_waits_for(demo: &Demo, address: &str, build_id: &str, encode: &str) -> String {
+    let task_id = encode.rsplit('/').next().unwrap().replacen("encode", "verify", 1);
+    let tasks = tasks(demo, address, build_id);
+    let task = tasks.iter().find(|task| task["task_id"] == task_id.as_str()).unwrap();
+    task["waiting_for"].as_str().unwrap_or_default().to_owned()
+}
+
+/// What a build says when it has failed.
+fn until_failed(demo: &Demo, address: &str, build_id: &str) -> String {
+    let url = format!("http://{address}");
+    let mut said = String::new();
+    wait_until(|| {
+        let shown = ok(&prestage(demo, ["show", build_id, "--json", "--coordinator", &url]));
+        said = shown["failure"].to_string();
+        shown["state"] == "failed"
+    });
+    said
+}
+
+/// The poisoned pack's objects are gone, and so is the note that they are to go.
+fn until_removed(demo: &Demo, pack_key: &str) {
+    let objects = demo.path("data/objects");
+    let index = objects.join("packs").join(&pack_key[..2]).join(format!("{pack_key}.index"));
+    let quarantine = objects.join("quarantine").join(pack_key);
+    wait_until(|| !index.exists() && !quarantine.exists());
 }
 
 fn of_kind<'a>(tasks: &'a [Value], kind: &str) -> Vec<&'a Value> {
@@ -83,9 +122,130 @@ fn a_poisoned_pack_is_found_out_by_another_worker() {
     assert!(said.contains("the pack that worker 'rogue' made"), "{said}");
     assert!(said.contains("'honest'") && said.contains("prestage trust revoke"), "{said}");
     assert!(!demo.path("out.wim").exists(), "there is a medium");
-    let index = demo.path("data/objects/packs").join(&pack_key[..2]);
-    wait_until(|| !index.join(format!("{pack_key}.index")).exists());
+    until_removed(&demo, &pack_key);
     until_clean(&demo);
+}
+
+#[test]
+fn a_maker_whose_lease_ended_gives_no_second_opinion() {
+    let demo = Demo::new();
+    let plan = saved_plan(&demo, "fast", &[]);
+    let (first, address) = coordinator(&demo, "100");
+    let mut build = start_build(&demo, &address, &plan);
+    let build_id = first_build(&demo, &address);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let lease = runtime.block_on(async {
+        let mut rogue = Rogue::new(&address, "rogue");
+        let (lease, task) = rogue.lease().await;
+        poison(&demo.path("data/objects"), &demo.path("staging"), &task).await;
+        lease
+    });
+    // It is silent from now on. Another worker finds the pack there.
+    let (honest, _log) = worker(&demo, &address, "honest");
+    wait_until(|| {
+        let tasks = tasks(&demo, &address, &build_id);
+        let is_it = |task: &&Value| lease.task_id.ends_with(task["task_id"].as_str().unwrap());
+        tasks.iter().find(is_it).unwrap()["state"] == "done"
+    });
+    let waits = "another worker than 'honest', 'rogue'";
+    let is_waiting = |address: &str| {
+        let (_rogue, _log) = worker(&demo, address, "rogue");
+        wait_until(|| {
+            opinion_waits_for(&demo, address, &build_id, &lease.task_id).contains(waits)
+        });
+    };
+    is_waiting(&address);
+    // Nothing of that is forgotten with the coordinator.
+    drop((honest, first));
+    let (_second, _, _log) = coordinator_at(&demo, &address, "100");
+    let (_honest, _log) = worker(&demo, &address, "honest");
+    is_waiting(&address);
+    let (_third, _log) = worker(&demo, &address, "third");
+    let said = until_failed(&demo, &address, &build_id);
+    assert!(said.contains("that worker 'honest' or 'rogue' made"), "{said}");
+    assert!(said.contains("'third'") && !demo.path("out.wim").exists(), "{said}");
+    // It may have given up with the first coordinator.
+    build.wait().unwrap();
+}
+
+#[test]
+fn a_build_hears_of_a_poisoned_pack_when_that_is_written_down() {
+    let demo = Demo::new();
+    let plan = saved_plan(&demo, "fast", &[]);
+    let (first, address, log) = coordinator_at(&demo, "127.0.0.1:0", "100");
+    let mut build = start_build(&demo, &address, &plan);
+    let build_id = first_build(&demo, &address);
+    // Nothing can be written there as long as this is in the way.
+    let in_the_way = demo.path("data/objects/quarantine");
+    std::fs::write(&in_the_way, "").unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let pack_key = runtime.block_on(async {
+        let mut rogue = Rogue::new(&address, "rogue");
+        let (lease, task) = rogue.lease().await;
+        poison(&demo.path("data/objects"), &demo.path("staging"), &task).await;
+        rogue.bring(&lease, &task.pack_key).await;
+        task.pack_key
+    });
+    let (_honest, _log) = worker(&demo, &address, "honest");
+    wait_for(&log, "the quarantine can't be written down yet");
+    assert!(build.try_wait().unwrap().is_none(), "it was told too early");
+    // Killed in the middle of its decision; the next one comes to the same.
+    drop(first);
+    std::fs::remove_file(&in_the_way).unwrap();
+    let (_second, _, _log) = coordinator_at(&demo, &address, "100");
+    let said = until_failed(&demo, &address, &build_id);
+    assert!(said.contains("the pack that worker 'rogue' made"), "{said}");
+    until_removed(&demo, &pack_key);
+    // It may have given up with the first coordinator.
+    build.wait().unwrap();
+}
+
+#[test]
+fn a_quarantine_that_a_crash_cut_short_is_carried_out_before_the_next_build() {
+    let demo = Demo::new();
+    let plan = saved_plan(&demo, "fast", &[]);
+    let expected = undisturbed(&demo, &plan);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let pack_key = {
+        let (_first, address) = coordinator(&demo, "0");
+        let mut build = Running(start_build(&demo, &address, &plan));
+        first_build(&demo, &address);
+        let task = runtime.block_on(async {
+            let (_, task) = Rogue::new(&address, "rogue").lease().await;
+            poison(&demo.path("data/objects"), &demo.path("staging"), &task).await;
+            task
+        });
+        build.0.kill().unwrap();
+        task.pack_key
+    };
+    // As a coordinator leaves it that decided, and was killed before it removed anything.
+    let objects = ObjectUrl::Local(demo.path("data/objects"));
+    runtime.block_on(async {
+        let (objects, key) = (Objects::open(&objects).await.unwrap(), pack_key.parse().unwrap());
+        objects.quarantine(&key, Doubt::Disputed, "rogue").await.unwrap();
+        assert!(objects.open_pack(&key).await.unwrap().is_some());
+    });
+    let data = demo.path("elsewhere");
+    let packs = demo.path("data/objects");
+    // Another coordinator, with a state of its own, that shares the packs.
+    std::fs::create_dir(&data).unwrap();
+    std::fs::copy(demo.path("data/seal.key"), data.join("seal.key")).unwrap();
+    let args = ["coordinator", "--listen", "127.0.0.1:0", "--lease-seconds", "2"];
+    let more = ["--data-dir", data.to_str().unwrap(), "--objects", packs.to_str().unwrap()];
+    let args: Vec<&str> = args.into_iter().chain(more).collect();
+    let (_second, line, _log) = service(&demo, &args, "coordinator is ready");
+    let address = line.split("address=").nth(1).unwrap().split(' ').next().unwrap().to_owned();
+    let build = start_build(&demo, &address, &plan);
+    let build_id = first_build(&demo, &address);
+    let (_one, _log) = worker(&demo, &address, "one");
+    let (_two, _log) = worker(&demo, &address, "two");
+    ok(&build.wait_with_output().unwrap());
+    assert!(std::fs::read(demo.path("out.wim")).unwrap() == expected, "the medium is another");
+    // It was made twice, though nothing else is here.
+    let tasks = tasks(&demo, &address, &build_id);
+    assert_eq!(of_kind(&tasks, "verify").len(), 1);
+    assert!(!packs.join("quarantine").join(&pack_key).exists());
+    assert!(packs.join("suspects").join(&pack_key).exists());
 }
 
 #[test]

@@ -446,6 +446,8 @@ impl Engine {
         let follow_up = match self.pipeline.follow_up(&live.record, &task.task_id, &results) {
             Ok(follow_up) => follow_up,
             Err(error) => {
+                let makers = self.scheduler.task(task).map(|task| task.makers.clone());
+                let error = error.made_by_any_of(&makers.unwrap_or_default());
                 match error.doubt() {
                     Some((pack_key, doubt)) => self.condemn(task, pack_key, doubt, error.into()),
                     None => self.fail(task, error.into()).await?,
