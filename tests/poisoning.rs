@@ -150,9 +150,7 @@ fn a_maker_whose_lease_ended_gives_no_second_opinion() {
     let waits = "another worker than 'honest', 'rogue'";
     let is_waiting = |address: &str| {
         let (_rogue, _log) = worker(&demo, address, "rogue");
-        wait_until(|| {
-            opinion_waits_for(&demo, address, &build_id, &lease.task_id).contains(waits)
-        });
+        wait_until(|| opinion_waits_for(&demo, address, &build_id, &lease.task_id).contains(waits));
     };
     is_waiting(&address);
     // Nothing of that is forgotten with the coordinator.

@@ -16,9 +16,7 @@ use prestage_store::{
 use seaweed::Seaweed;
 use support::{
     Demo, Running, command,
-    fleet::{
-        saved_plan, service_with, tasks, undisturbed, until_clean, wait_until,
-    },
+    fleet::{saved_plan, service_with, tasks, undisturbed, until_clean, wait_until},
     ok, prestage, refused, relay,
 };
 
@@ -73,7 +71,8 @@ impl Site {
     fn coordinator(&self) -> (Running, String) {
         let data = self.demo.path("data");
         let args = ["coordinator", "--listen", "127.0.0.1:0", "--objects", &self.objects];
-        let args: Vec<&str> = args.into_iter().chain(["--data-dir", data.to_str().unwrap()]).collect();
+        let args: Vec<&str> =
+            args.into_iter().chain(["--data-dir", data.to_str().unwrap()]).collect();
         let ready = "coordinator is ready";
         let (running, line, _) = service_with(&self.demo, &args, &self.environment(), ready);
         let address = line.split("address=").nth(1).unwrap().split(' ').next().unwrap();
@@ -139,7 +138,12 @@ impl Site {
     }
 
     /// A build that stops in front of a kind of task until a pack is replaced.
-    async fn build_with(&self, before: &'static [&'static str], deed: Deed, medium: &str) -> std::process::Output {
+    async fn build_with(
+        &self,
+        before: &'static [&'static str],
+        deed: Deed,
+        medium: &str,
+    ) -> std::process::Output {
         let (_coordinator, address) = self.coordinator();
         let withheld = relay::withholding(&address, before).await;
         let _first = self.worker(&withheld, "first");

@@ -8,11 +8,7 @@ use prestage_store::quarantine::Doubt;
 use tokio::task::JoinSet;
 
 use super::Engine;
-use crate::{
-    numbers,
-    pipeline::PipelineError,
-    schedule::TaskRef,
-};
+use crate::{numbers, pipeline::PipelineError, schedule::TaskRef};
 
 /// Decisions that are being written down, away from the engine: a store may take its time.
 #[derive(Default)]

@@ -207,7 +207,9 @@ mod tests {
             upload: "nonsense".into(),
             ..Default::default()
         };
-        let assembled = |volumes| task_result::Work::Assemble(v1::AssembleResult { volumes, packs: Vec::new() });
+        let assembled = |volumes| {
+            task_result::Work::Assemble(v1::AssembleResult { volumes, packs: Vec::new() })
+        };
         assert!(!fits(task(), assembled(vec![volume])));
         assert!(!fits(task(), assembled(Vec::new())));
         let publish = || {

@@ -7,8 +7,8 @@ use prestage_proto::v1::{self, task::Work, task_result};
 use super::{
     MediaPipeline, NewTask, PipelineError,
     manifest::Medium,
-    seen::{check_packs, check_seen},
     report::{ContentBytes, report_json},
+    seen::{check_packs, check_seen},
 };
 use crate::{plan::BuildPlan, records::BuildRecord};
 

@@ -152,7 +152,9 @@ impl PipelineError {
     /// Names all that may have made a poisoned pack: whoever's result came may have found it there.
     pub(crate) fn made_by_any_of(self, makers: &BTreeSet<String>) -> Self {
         match self {
-            Self::Poisoned { label, pack_key, verified_by, difference, .. } if !makers.is_empty() => {
+            Self::Poisoned { label, pack_key, verified_by, difference, .. }
+                if !makers.is_empty() =>
+            {
                 let makers: Vec<&str> = makers.iter().map(String::as_str).collect();
                 let made_by = makers.join("' or '");
                 Self::Poisoned { label, pack_key, made_by, verified_by, difference }

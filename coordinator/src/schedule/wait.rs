@@ -6,10 +6,7 @@ use prestage_proto::v1;
 use time::OffsetDateTime;
 
 use super::{
-    Scheduler, TaskEntry, TaskPhase,
-    choose::reach_cost,
-    task::Class,
-    worker::WorkerEntry,
+    Scheduler, TaskEntry, TaskPhase, choose::reach_cost, task::Class, worker::WorkerEntry,
 };
 
 /// What a task waits for.
@@ -153,7 +150,10 @@ impl fmt::Display for Wait {
             }
             Self::Second { makers } => {
                 let makers = makers.join("', '");
-                write!(f, "a second opinion of another worker than '{makers}', who may have made it")
+                write!(
+                    f,
+                    "a second opinion of another worker than '{makers}', who may have made it"
+                )
             }
             Self::Retry { failure } => write!(f, "another try: {failure}"),
             Self::Slot { workers: 1 } => write!(f, "a free slot of the only worker that can do it"),
@@ -306,9 +306,7 @@ pub fn task_statuses(
     let mut able = AbleByClass::new();
     let tasks = scheduler.tasks(build_id);
     tasks
-        .map(|task| {
-            status(task, scheduler.waiting(task, now.0, &mut able), now, scheduler)
-        })
+        .map(|task| status(task, scheduler.waiting(task, now.0, &mut able), now, scheduler))
         .collect()
 }
 

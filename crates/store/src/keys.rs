@@ -10,6 +10,8 @@
 //! listings/<first 2 hex>/<digest>    a content's files, as a plan pins them
 //! uses/<day>/<build>                 what an ended build used: its pin
 //! collectors/<run>                   a garbage collector is at work
+//! quarantine/<key>                   the pack is to be removed, and not to be used
+//! suspects/<key>                     workers did not agree on the pack: it is made twice
 //! ```
 
 use std::fmt;

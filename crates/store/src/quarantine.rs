@@ -90,7 +90,9 @@ impl Objects {
             let name = facts.key.as_str().rsplit('/').next().unwrap_or_default();
             match name.parse() {
                 Ok(key) => drop(marked.insert(key)),
-                Err(error) => tracing::warn!(object = %facts.key, %error, "what is this doing here?"),
+                Err(error) => {
+                    tracing::warn!(object = %facts.key, %error, "what is this doing here?")
+                }
             }
         }
         Ok(marked)

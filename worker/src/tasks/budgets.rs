@@ -7,7 +7,7 @@ use std::{future::Future, sync::PoisonError, time::Duration};
 
 use prestage_store::{
     ObjectKey, PackKey, StagingFile,
-    pack::{FinishedPack, PackIndex, Published, PackWriter, UPLOAD_BYTES},
+    pack::{FinishedPack, PackIndex, PackWriter, Published, UPLOAD_BYTES},
     staging::Staged,
 };
 use prestage_wim::codec::{Codec, Encoder, WINDOW_MEMORY, WINDOWS};

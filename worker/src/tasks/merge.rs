@@ -113,7 +113,6 @@ async fn placed_at_once(
     Ok((fitting as usize, Some(memory)))
 }
 
-
 /// A part in its place, and the way that its bytes went.
 struct Placed {
     part: v1::PlacedPart,

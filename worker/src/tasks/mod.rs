@@ -223,12 +223,7 @@ struct Made {
     decompressed: u64,
 }
 
-fn pack_result(
-    key: &str,
-    made: &Made,
-    index_sha256: Sha256Digest,
-    reused: bool,
-) -> v1::TaskResult {
+fn pack_result(key: &str, made: &Made, index_sha256: Sha256Digest, reused: bool) -> v1::TaskResult {
     let &Made { pack_bytes, content_bytes, decompressed } = made;
     let pack = v1::PackResult {
         pack_key: key.to_owned(),

@@ -53,7 +53,10 @@ fn whoever_had_the_lease_in_any_build_gives_no_second_opinion() {
     let waits = waits_for(&fleet, now);
     assert!(waits.contains("another worker than 'honest', 'rogue'"), "{waits}");
     let granted = grant(&mut fleet, "third", now);
-    assert_eq!(granted.iter().map(|(task, _)| task.task_id.as_str()).collect::<Vec<_>>(), ["verify"]);
+    assert_eq!(
+        granted.iter().map(|(task, _)| task.task_id.as_str()).collect::<Vec<_>>(),
+        ["verify"]
+    );
 }
 
 #[test]

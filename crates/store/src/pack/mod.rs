@@ -9,10 +9,10 @@ mod writer;
 pub use index::{IndexError, PackContents, PackFacts, PackIndex, ResourceEntry};
 pub use index_wire::INDEX_LIMIT;
 pub(crate) use publish::sync_folder;
-pub use publish::{PublishError, Published, UPLOAD_BYTES};
-pub use reader::{PackReadError, PackReader, SeenPack};
 #[cfg(test)]
 pub(crate) use publish::tests;
+pub use publish::{PublishError, Published, UPLOAD_BYTES};
+pub use reader::{PackReadError, PackReader, SeenPack};
 pub use writer::{FinishedPack, PackWriteError, PackWriter, Reservation};
 
 /// A SHA-1 digest: WIM's name for content.

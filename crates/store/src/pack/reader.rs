@@ -9,8 +9,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
-use super::{INDEX_LIMIT, Sha256Digest};
 use super::index::{IndexError, PackIndex, ResourceEntry};
+use super::{INDEX_LIMIT, Sha256Digest};
 use crate::chunks::CHUNK;
 use crate::error::{StoreError, off_thread};
 use crate::keys::PackKey;
