@@ -26,7 +26,7 @@ async fn sqlite_conforms_and_survives_a_restart() {
     drop(state);
     let again = SqliteState::open(&path).await.unwrap();
     assert_eq!(again.list("", 10).await.unwrap(), before);
-    assert_eq!(before.len(), 6);
+    assert_eq!(before.len(), 7);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -40,7 +40,7 @@ async fn postgres_conforms_and_survives_a_restart() {
     server.start_again();
     let again = PostgresState::open(&url).await.unwrap();
     assert_eq!(again.list("", 10).await.unwrap(), before);
-    assert_eq!(before.len(), 6);
+    assert_eq!(before.len(), 7);
 }
 
 /// What a deposed leader writes at the very moment of the takeover is there wholly or not at all,
