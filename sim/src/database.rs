@@ -2,7 +2,7 @@
 //! what PostgreSQL does, with outages, lost answers and delays.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -220,6 +220,10 @@ impl StateStore for Line {
             Ok(())
         };
         self.ask("note", noted).await
+    }
+
+    async fn makers(&self, work_key: &str) -> Result<BTreeSet<String>, StateError> {
+        self.ask("makers", self.store.makers(work_key)).await
     }
 
     async fn finish_task(
