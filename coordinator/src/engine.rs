@@ -22,8 +22,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::Span;
 
 use ending::Cancelling;
-pub(crate) use running::Running;
 use quarantine::Deciding;
+pub(crate) use running::Running;
 
 use crate::{
     CoordinatorError,

@@ -179,7 +179,8 @@ mod tests {
             let output = outputs[0].to_owned();
             let task = v1::AssembleTask { output, split_bytes, ..Default::default() };
             let volumes = outputs.iter().map(|output| volume(output)).collect();
-            let assembled = task_result::Work::Assemble(v1::AssembleResult { volumes });
+            let assembled =
+                task_result::Work::Assemble(v1::AssembleResult { volumes, packs: Vec::new() });
             fits(Work::Assemble(task), assembled)
         };
         let names = ["s3://media/a/w.swm", "s3://media/a/w2.swm", "s3://media/a/w3.swm"];
@@ -188,7 +189,8 @@ mod tests {
         for other in ["s3://media/a/x.swm", "s3://media/a/w3.swm", "s3://media/a/w.swm"] {
             assert!(!brings(1, &[names[0], other]), "{other}");
         }
-        let mut assembled = v1::AssembleResult { volumes: names.map(volume).into() };
+        let mut assembled =
+            v1::AssembleResult { volumes: names.map(volume).into(), packs: Vec::new() };
         assembled.volumes[1].upload = volume("s3://media/a/x.swm").upload;
         let output = names[0].to_owned();
         let task = v1::AssembleTask { output, split_bytes: 1, ..Default::default() };

@@ -45,7 +45,6 @@ use crate::{
 pub use answers::{NotAsked, check_answer};
 pub use merge_tasks::{FollowUp, Results, assembled};
 pub use scope::{Borrower, packs_wanted, scope_of};
-pub use scope::scope_of;
 pub use second_opinion::{opinion_key, opinion_on};
 
 use first_tasks::{first_tasks, listing_keys, pack_keys, pinned_listings};

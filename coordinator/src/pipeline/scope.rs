@@ -18,6 +18,9 @@ const VOLUMES_NAMED_MAX: u32 = 1024;
 /// Where open compositions are marked, beside their outputs.
 const OPEN_FOLDER: &str = ".prestage/";
 
+/// Where packs are named that must not be used.
+const QUARANTINE_FOLDER: &str = "quarantine/";
+
 /// A task that is lent access.
 pub struct Borrower<'a> {
     /// The task.
@@ -152,6 +155,7 @@ impl Named<'_> {
 
     fn publish(&mut self, task: &v1::PublishTask) {
         self.read_packs();
+        self.read_quarantine();
         let count = 1..=task.volumes.len();
         let own = count.flat_map(|n| [format!("glue.{n}"), format!("recipe.{n}")]);
         self.read_build(&task.build_id, own);
@@ -181,6 +185,13 @@ impl Named<'_> {
         let packs = self.borrower.packs.iter();
         let names = packs.flat_map(|key| pack_names(&key.to_string()));
         self.scope.reads.extend(areas(&self.root, "packs/", names));
+    }
+
+    /// Whether those of the medium are in quarantine.
+    fn read_quarantine(&mut self) {
+        let packs = self.borrower.packs.iter();
+        let names = packs.map(|key| format!("{QUARANTINE_FOLDER}{key}"));
+        self.scope.reads.extend(areas(&self.root, QUARANTINE_FOLDER, names));
     }
 
     fn read_build(&mut self, build: &str, names: impl IntoIterator<Item = String>) {

@@ -93,7 +93,8 @@ fn what_makes_a_medium_reads_packs_and_writes_the_medium() {
     let volumes = vec![v1::PlacedVolume { output: output(), ..Default::default() }];
     let publish = v1::PublishTask { build_id: build_id(), volumes, ..Default::default() };
     let (reads, writes) = touched(Work::Publish(publish));
-    assert_eq!(reads.len(), 2);
+    let quarantine = "packs/site/quarantine/";
+    assert_eq!(reads, ["packs/site/packs/", quarantine, "packs/site/builds/b1/"]);
     assert_eq!(writes, medium);
 }
 
@@ -176,7 +177,8 @@ fn in_azure_what_makes_a_medium_reads_its_packs_and_no_other() {
     let sidecars = vec![v1::Sidecar { suffix: ".manifest.json".into(), ..Default::default() }];
     let publish = v1::PublishTask { build_id, volumes, sidecars };
     let (reads, writes) = touched_in_azure(Work::Publish(publish), &[pack]);
-    assert_eq!(reads[2..], own);
+    assert_eq!(reads[2..3], of_site(&[&format!("quarantine/{pack}")]));
+    assert_eq!(reads[3..], own);
     assert_eq!(writes, ["media/f/w11.wim", "media/f/w11.wim.manifest.json", &*mark]);
 }
 

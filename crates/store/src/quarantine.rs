@@ -54,6 +54,11 @@ impl Objects {
         self.marked(QUARANTINE).await
     }
 
+    /// Whether a pack is to be removed: for those who may see no list.
+    pub async fn is_quarantined(&self, key: &PackKey) -> Result<bool, StoreError> {
+        Ok(self.head(&marker(QUARANTINE, key)?).await?.is_some())
+    }
+
     /// The packs that are made twice.
     pub async fn suspects(&self) -> Result<BTreeSet<PackKey>, StoreError> {
         self.marked(SUSPECTS).await
@@ -123,6 +128,7 @@ mod tests {
         objects.quarantine(&disputed, Doubt::Disputed, "a and b").await.unwrap();
         objects.quarantine(&replaced, Doubt::Replaced, "by c").await.unwrap();
         assert_eq!(objects.quarantined().await.unwrap(), [disputed, replaced].into());
+        assert!(objects.is_quarantined(&disputed).await.unwrap());
         assert!(objects.open_pack(&disputed).await.unwrap().is_some(), "nothing is removed yet");
 
         assert_eq!(objects.carry_out_quarantine().await.unwrap(), 2);

@@ -50,16 +50,15 @@ pub async fn verify_bytes(pack: &PackReader, bytes: Range<u64>) -> Result<(), Ta
 /// Looks whether all packs of a medium are still what was placed of them, and nobody has called one of
 /// them wrong meanwhile.
 pub async fn check_packs(recipe: &Recipe, tools: &Tools) -> Result<(), TaskError> {
-    let quarantined = tools.objects.quarantined().await?;
-    if let Some(key) = recipe.packs().keys().find(|key| quarantined.contains(key)) {
-        return Err(replaced(key, "it was found to be wrong, and is in quarantine"));
-    }
     let packs = stream::iter(recipe.packs().clone());
     let checks = packs.map(|(key, seen)| check_pack(key, seen, tools.objects.clone()));
     checks.buffer_unordered(AT_ONCE).try_collect::<()>().await
 }
 
 async fn check_pack(key: PackKey, seen: SeenPack, objects: Objects) -> Result<(), TaskError> {
+    if objects.is_quarantined(&key).await? {
+        return Err(replaced(&key, "it was found to be wrong, and is in quarantine"));
+    }
     match objects.is_still(&key, &seen).await? {
         true => Ok(()),
         false => Err(replaced(&key, "it is another one, or gone")),
