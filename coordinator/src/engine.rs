@@ -306,6 +306,7 @@ impl Engine {
             let opinion = TaskRef { build_id: record.build_id.clone(), task_id };
             self.scheduler.add_makers(&opinion, makers);
         }
+        self.scheduler.note_all_made(&record.build_id);
         let build_id = record.build_id.clone();
         let (shown, _) = watch::channel(build_message(&record, Vec::new()));
         let live = Live { record, shown, shown_at: Duration::ZERO, _span: span };

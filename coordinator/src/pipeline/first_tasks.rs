@@ -116,6 +116,7 @@ impl Maker<'_> {
                 content_bytes: bytes,
                 file_resources_decompressed: 0,
                 index_sha256: there.seen().index_sha256.to_vec().into(),
+                made: false,
             })),
             ..Default::default()
         }))

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use prestage_proto::v1::{self, finished::Outcome};
+use prestage_proto::v1::{self, finished::Outcome, task_result};
 use prost::Message;
 
 use crate::pipeline::{check_answer, opinion_key};
 
 use super::{
-    Scheduler, Synchronized, TaskPhase, TaskRef,
+    Scheduler, Synchronized, TaskEntry, TaskPhase, TaskRef,
     order::cost,
     setback::failure,
     task::Lease,
@@ -133,6 +133,35 @@ impl Scheduler {
         };
         for opinion in self.flights.open(&opinion_key(&entry.record.work_key)) {
             self.add_makers(&opinion, [worker.to_owned()]);
+        }
+    }
+
+    /// A worker that says that it made what lies there itself is the only one to be doubted: the digest that
+    /// it gave for it is compared with what is found. Of what was found there, nobody knows whose it is.
+    pub(super) fn note_made(&mut self, task: &TaskRef, result: &v1::TaskResult) {
+        let Some(task_result::Work::Pack(v1::PackResult { pack_key, made: true, .. })) =
+            &result.work
+        else {
+            return;
+        };
+        for opinion in self.flights.open(&opinion_key(pack_key)) {
+            if opinion.build_id == task.build_id
+                && let Some(entry) = self.task_mut(&opinion)
+            {
+                entry.makers = [result.worker.clone()].into();
+            }
+        }
+    }
+
+    /// The same of what was done before a build was taken up.
+    pub fn note_all_made(&mut self, build_id: &str) {
+        let done = |task: &TaskEntry| {
+            let result = task.record.result.clone()?;
+            Some((TaskRef::new(build_id, &task.record.task_id), result))
+        };
+        let all: Vec<_> = self.tasks(build_id).filter_map(done).collect();
+        for (task, result) in all {
+            self.note_made(&task, &result);
         }
     }
 

@@ -287,6 +287,7 @@ impl Scheduler {
                 worker.leases.remove(task);
             }
         }
+        self.note_made(task, result);
         self.refresh(task, now);
         self.flights.remove(&key, task);
         self.count_dependents(task, now);

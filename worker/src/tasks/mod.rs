@@ -231,6 +231,7 @@ fn pack_result(key: &str, made: &Made, index_sha256: Sha256Digest, reused: bool)
         content_bytes,
         file_resources_decompressed: decompressed,
         index_sha256: index_sha256.to_vec().into(),
+        made: !reused,
     };
     let (bytes_read, bytes_written) = if reused { (0, 0) } else { (content_bytes, pack_bytes) };
     let work = Some(task_result::Work::Pack(pack));

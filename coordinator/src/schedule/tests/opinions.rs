@@ -60,6 +60,28 @@ fn whoever_had_the_lease_in_any_build_gives_no_second_opinion() {
 }
 
 #[test]
+fn who_made_it_and_saw_it_there_is_the_only_one_to_be_doubted() {
+    let mut fleet = scheduler(&[]);
+    add(&mut fleet, "b", "me", doubted());
+    let mut now = SECOND;
+    assert_eq!(grant(&mut fleet, "killed", now).len(), 1);
+    now += SECOND * 60;
+    assert!(fleet.expire(now).failed.is_empty());
+    let (task, generation) = grant(&mut fleet, "honest", now).remove(0);
+    let pack = v1::PackResult { pack_key: "pack".into(), made: true, ..Default::default() };
+    let work = Some(v1::task_result::Work::Pack(pack));
+    let result = v1::TaskResult { work, ..Default::default() };
+    let outcome = v1::finished::Outcome::Result(prost::Message::encode_to_vec(&result).into());
+    let mut report = asks("honest");
+    report.finished.push(v1::Finished { outcome: Some(outcome), ..done(&task, generation) });
+    let (task, result) = fleet.synchronize(&report, now).finished.remove(0);
+    fleet.finish(&task, &result, now);
+    assert!(grant(&mut fleet, "honest", now).is_empty());
+    // It was started again, and what lies there is another one's.
+    assert_eq!(grant(&mut fleet, "killed", now).len(), 1);
+}
+
+#[test]
 fn what_was_known_before_the_restart_counts() {
     let mut fleet = scheduler(&[]);
     let mut tasks = doubted();
