@@ -1,7 +1,7 @@
 //! What runs on the hosts: the product's own coordinator and worker.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::PathBuf,
     sync::{
         Arc,
@@ -34,6 +34,8 @@ pub const PACKS: &str = "packs";
 pub const MEDIA: &str = "media";
 /// A leader that has been silent for so long is started anew by whoever looks after it.
 const RESTART_AFTER: Duration = Duration::from_secs(1);
+/// Everything takes so many times as long for a slow worker.
+const SLOWNESS: u64 = 12;
 /// Files larger than this are shared by workers: the sample's payload is.
 const RUN_BYTES: u64 = 4 << 20;
 
@@ -50,6 +52,10 @@ pub struct Fleet {
     pub folder: PathBuf,
     /// The coordinators' hosts.
     pub coordinators: Vec<String>,
+    /// The hosts that workers reach them by: their own, or the relay's.
+    pub reached_by_workers: Vec<String>,
+    /// Workers to which everything takes long.
+    pub slow: BTreeSet<String>,
     /// How many of a hundred packs are made twice.
     pub verify_percent: u8,
     /// What coordinators remove by themselves.
@@ -61,6 +67,11 @@ pub struct Fleet {
 }
 
 impl Fleet {
+    /// The address of the store of packs.
+    pub fn objects(&self) -> String {
+        format!("s3://{PACKS}/site")
+    }
+
     /// The folder of a host.
     pub fn disk(&self, host: &str) -> PathBuf {
         self.folder.join("hosts").join(host)
@@ -90,7 +101,7 @@ impl Fleet {
         let clock = self.clocks.get(host).cloned();
         Surroundings {
             clock: Arc::new(clock.unwrap_or_else(|| HostClock::new(&self.world))),
-            store_options: self.store.options(&self.world, host),
+            store_options: self.store.options(&self.world, host, 1),
             state: Some(self.database.seen_by(host)),
             new_id: Arc::new(move || format!("{name}-{}", starts.fetch_add(1, Ordering::SeqCst))),
             reach: Some(Arc::new(|endpoint| {
@@ -105,7 +116,7 @@ impl Fleet {
             state: StatePlace::DataFolder,
             seal_keys: vec![KeySource::File(self.folder.join("seal.key"))],
             advertise: network::url(host),
-            objects: format!("s3://{PACKS}/site"),
+            objects: self.objects(),
             garbage: self.garbage,
             policy: Policy {
                 lease_ttl: Duration::from_secs(5),
@@ -142,8 +153,9 @@ impl Fleet {
             rest: WorkerSettings::REST,
             sole: false,
         };
-        let options = self.store.options(&self.world, &host);
-        let coordinators = network::coordinators(&self.coordinators);
+        let slowness = if self.slow.contains(&host) { SLOWNESS } else { 1 };
+        let options = self.store.options(&self.world, &host, slowness);
+        let coordinators = network::coordinators(&self.reached_by_workers);
         let worker = Worker::reaching(options, coordinators, settings)?;
         let never = CancellationToken::new();
         worker.run(never.clone(), never.clone()).await;

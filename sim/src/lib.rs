@@ -9,13 +9,15 @@
 pub mod database;
 pub mod faults;
 pub mod hosts;
+pub mod liar;
 pub mod line;
 pub mod network;
 pub mod people;
 pub mod prepared;
 pub mod promises;
-pub mod randomness;
+pub mod relay;
 pub mod run;
 pub mod sources;
 pub mod store;
+pub mod system;
 pub mod world;

@@ -55,12 +55,15 @@ impl Default for Weather {
     }
 }
 
+/// Sees bucket, key and bytes of an object that has changed.
+type Watch = dyn Fn(&str, &str, &Bytes) + Send + Sync;
+
 /// The store of a simulation, as seen by everybody.
 #[derive(Clone)]
 pub struct SharedStore {
     store: Arc<Mutex<Store>>,
     weather: Arc<Mutex<Weather>>,
-    watch: Arc<dyn Fn(&str, &str, &Bytes) + Send + Sync>,
+    watch: Arc<Watch>,
 }
 
 impl SharedStore {
@@ -84,8 +87,9 @@ impl SharedStore {
     }
 
     /// How `host` reaches it.
-    pub fn options(&self, world: &World, host: &str) -> StoreOptions {
-        let line = Line { store: self.clone(), world: world.clone(), host: host.to_owned() };
+    pub fn options(&self, world: &World, host: &str, slowness: u64) -> StoreOptions {
+        let (store, world, host) = (self.clone(), world.clone(), host.to_owned());
+        let line = Line { store, world, host, slowness };
         StoreOptions::from_pairs([
             ("AWS_ENDPOINT", "http://store"),
             ("AWS_ALLOW_HTTP", "true"),
@@ -102,6 +106,8 @@ struct Line {
     store: SharedStore,
     world: World,
     host: String,
+    /// Everything takes so many times as long as elsewhere.
+    slowness: u64,
 }
 
 impl fmt::Debug for Line {
@@ -146,7 +152,7 @@ impl HttpService for Line {
 impl Line {
     async fn takes_time(&self, weather: Weather) {
         if weather.slow > 0 {
-            let millis = self.world.draw(0..weather.slow);
+            let millis = self.world.draw(0..weather.slow) * self.slowness;
             tokio::time::sleep(Duration::from_millis(millis)).await;
         }
     }

@@ -1,18 +1,23 @@
 //! `sim`: runs seeds, and says what they found.
 
+mod many;
+
 use std::{io, path::PathBuf, process::ExitCode};
 
 use clap::Parser;
 use prestage_sim::{
     prepared::Prepared,
-    randomness,
     run::{self, Report},
+    system,
     world::World,
 };
 
 /// Runs simulations of Prestage with faults, and checks its promises.
 #[derive(Parser)]
-#[command(name = "sim", after_help = "Examples:\n  sim --seed 17 --trace\n  sim --seeds 500")]
+#[command(
+    name = "sim",
+    after_help = "Examples:\n  sim --seed 17 --trace\n  sim --seeds 500\n  sim --first 1000 --seeds 50000"
+)]
 struct Args {
     /// One seed, in this process.
     #[arg(long, conflicts_with = "seeds")]
@@ -54,12 +59,18 @@ fn main() -> ExitCode {
 
 fn go(args: &Args) -> io::Result<bool> {
     let folder = args.folder.clone().unwrap_or_else(|| std::env::temp_dir().join("prestage-sim"));
-    let prepared = Prepared { folder };
-    if args.prepare {
-        return randomness::with_seed(1, || prepare(&prepared, args.trace))?.map(|()| true);
+    if let Some(count) = args.seeds {
+        return many::run(args.first, count, &folder);
     }
+    // As long as those of runs side by side, so that a seed is the same run there and here.
+    let prepared = Prepared { folder: folder.join("slot-0") };
+    let prepared = if args.folder.is_some() { Prepared { folder } } else { prepared };
+    if args.prepare {
+        return system::with_seed(1, || prepare(&prepared, args.trace))?.map(|()| true);
+    }
+    many::prepare(&prepared)?;
     let seed = args.seed.unwrap_or(args.first);
-    let report = randomness::with_seed(seed, || run::run(seed, &prepared, args.trace))??;
+    let report = system::with_seed(seed, || run::run(seed, &prepared, args.trace))??;
     show(seed, &report);
     Ok(report.broken.is_empty())
 }

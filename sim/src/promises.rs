@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use bytes::Bytes;
+use memchr::memmem;
 use prestage_coordinator::state::StateStore;
 use prestage_proto::v1::BuildState;
 use prestage_store::{
@@ -89,15 +90,11 @@ fn check_secrets(fleet: &Fleet) {
     for bucket in [PACKS, MEDIA] {
         for key in store.keys(bucket) {
             let body = store.body(bucket, &key).unwrap_or_default();
-            if contains(&body, CANARY.as_bytes()) || contains(&body, &utf16) {
+            if [CANARY.as_bytes(), &utf16].iter().any(|form| memmem::find(&body, form).is_some()) {
                 broken!(fleet.world, "P10: {bucket}/{key} has the media password");
             }
         }
     }
-}
-
-fn contains(body: &[u8], part: &[u8]) -> bool {
-    body.windows(part.len()).any(|window| window == part)
 }
 
 /// P6: nothing is left on the disks of workers.
@@ -140,7 +137,7 @@ async fn check_state(fleet: &Fleet) {
 
 /// What processes that were killed have left behind goes by itself after a day.
 async fn tidy_up(fleet: &Fleet) -> Result<(), Box<dyn std::error::Error>> {
-    let options = fleet.store.options(&fleet.world, "people");
+    let options = fleet.store.options(&fleet.world, "people", 1);
     let composer = Composer::new(options.clone());
     let packs = ObjectUrl::parse(&format!("s3://{PACKS}/site"))?;
     let objects = Objects::open_with(&packs, &options).await?;

@@ -1,7 +1,7 @@
 //! One run: hosts, people, faults; then the promises are checked.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs, io,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
@@ -18,11 +18,13 @@ use crate::{
     database::{Database, Trouble},
     faults::{FAULTS_END, Fault, FaultPlan, Planned},
     hosts::{Fleet, MEDIA, PACKS},
+    liar::liar,
     line::{SharedStore, Weather},
     network,
     people::{Order, Outcome, Outcomes, people},
     prepared::{PLANS, Prepared, Reference},
     promises,
+    relay::relay,
     sources::Spoilt,
     world::{HostClock, World},
 };
@@ -33,6 +35,11 @@ const TICK: Duration = Duration::from_millis(20);
 const ENDS_WITHIN: Duration = Duration::from_secs(900);
 /// Then what was begun may be tidied up.
 const SETTLES_WITHIN: Duration = Duration::from_secs(30);
+
+/// The host of the relay.
+const RELAY: &str = "relay";
+/// The host of the worker that lies.
+const LIAR: &str = "liar";
 
 /// What came of a run.
 pub struct Report {
@@ -55,6 +62,11 @@ struct Cast {
     coordinators: Vec<String>,
     workers: Vec<String>,
     orders: Vec<Order>,
+    /// Whether workers reach coordinators by way of somebody who says things twice.
+    relayed: bool,
+    /// Whether one more worker lies. Then all packs are made twice, or nobody would know.
+    lied_to: bool,
+    slow: BTreeSet<String>,
     verify_percent: u8,
     faults: FaultPlan,
 }
@@ -68,9 +80,14 @@ impl Cast {
         let orders =
             (0..dice.random_range(1..4)).map(|number| order(&mut dice, number, references));
         let orders = orders.collect();
-        let verify_percent = *[0, 0, 50, 100].choose(&mut dice).unwrap_or(&0);
-        let faults = FaultPlan::draw(seed, &coordinators, &workers);
-        Self { coordinators, workers, orders, verify_percent, faults }
+        let lied_to = dice.random_bool(0.1);
+        let some = *[0, 0, 50, 100].choose(&mut dice).unwrap_or(&0);
+        let verify_percent = if lied_to { 100 } else { some };
+        let mut faults = FaultPlan::draw(seed, &coordinators, &workers);
+        faults.may_fail |= lied_to;
+        let relayed = dice.random_bool(0.25);
+        let slow = workers.iter().take(usize::from(dice.random_bool(0.2))).cloned().collect();
+        Self { coordinators, workers, orders, relayed, lied_to, slow, verify_percent, faults }
     }
 
     /// One build of each plan, and nothing goes wrong.
@@ -87,6 +104,9 @@ impl Cast {
             coordinators: vec!["coord1".into()],
             workers: vec!["worker1".into()],
             orders: plans.into_iter().map(order).collect(),
+            relayed: false,
+            lied_to: false,
+            slow: BTreeSet::new(),
             verify_percent: 0,
             faults: FaultPlan { planned: Vec::new(), may_fail: false },
         }
@@ -181,13 +201,18 @@ impl Stage {
             store,
             folder: prepared.folder.clone(),
             coordinators: cast.coordinators.clone(),
+            reached_by_workers: match cast.relayed {
+                true => vec![RELAY.to_owned()],
+                false => cast.coordinators.clone(),
+            },
+            slow: cast.slow.clone(),
             verify_percent: cast.verify_percent,
             garbage: None,
             clocks,
             starts: Arc::default(),
             world,
         };
-        for host in cast.coordinators.iter().chain(&cast.workers) {
+        for host in cast.coordinators.iter().chain(&cast.workers).chain([&LIAR.to_owned()]) {
             fs::create_dir_all(fleet.disk(host))?;
         }
         Ok(Self { fleet, site: prepared.site() })
@@ -210,6 +235,14 @@ impl Stage {
         for host in &cast.workers {
             let (fleet, name) = (self.fleet.clone(), host.clone());
             sim.host(host.as_str(), move || fleet.clone().worker(name.clone()));
+        }
+        if cast.relayed {
+            let fleet = self.fleet.clone();
+            sim.host(RELAY, move || relay(fleet.clone()));
+        }
+        if cast.lied_to {
+            let fleet = self.fleet.clone();
+            sim.host(LIAR, move || liar(fleet.clone(), LIAR.to_owned()));
         }
         sim
     }

@@ -235,7 +235,7 @@ impl Store {
         let body = match copied {
             None => asked.body.clone(),
             Some(Ok(body)) => body,
-            Some(Err(answer)) => return answer,
+            Some(Err((status, code))) => return refused(status, code),
         };
         let etag = format!("\"{}\"", self.number());
         let number = asked.query.get("partNumber").and_then(|number| number.parse().ok());
@@ -251,21 +251,21 @@ impl Store {
     }
 
     /// The bytes that a part is copied from.
-    fn source(&self, asked: &Asked<'_>, source: &str) -> Result<Bytes, Answer> {
+    fn source(&self, asked: &Asked<'_>, source: &str) -> Result<Bytes, (u16, &'static str)> {
         let source = percent_decode_str(source).decode_utf8_lossy().into_owned();
         let name = source.trim_start_matches('/').split_once('/');
-        let (bucket, key) = name.ok_or_else(|| refused(400, "InvalidArgument"))?;
+        let (bucket, key) = name.ok_or((400, "InvalidArgument"))?;
         let object = self.objects.get(&(bucket.to_owned(), key.to_owned()));
-        let object = object.ok_or_else(|| refused(404, "NoSuchKey"))?;
+        let object = object.ok_or((404, "NoSuchKey"))?;
         let tag = asked.header("x-amz-copy-source-if-match");
         if tag.is_some_and(|tag| tag != object.etag) {
-            return Err(refused(412, "PreconditionFailed"));
+            return Err((412, "PreconditionFailed"));
         }
         let range = asked.header("x-amz-copy-source-range");
         match range.map(|range| range_of(range, object.body.len())) {
             None => Ok(object.body.clone()),
             Some(Some(range)) => Ok(object.body.slice(range)),
-            Some(None) => Err(refused(400, "InvalidArgument")),
+            Some(None) => Err((400, "InvalidArgument")),
         }
     }
 

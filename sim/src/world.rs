@@ -14,8 +14,7 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 use sha2::{Digest, Sha256};
 use time::{OffsetDateTime, UtcOffset};
 
-/// When simulations begin: 2026-06-01.
-const EPOCH_SECONDS: i64 = 1_780_272_000;
+use crate::system;
 
 /// The world of one run. Clones share it.
 #[derive(Clone)]
@@ -63,11 +62,12 @@ impl World {
     pub fn set_elapsed(&self, elapsed: Duration) {
         let millis = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
         self.0.millis.store(millis, Ordering::SeqCst);
+        system::set_elapsed(elapsed);
     }
 
     /// The true time of day.
     pub fn now(&self) -> OffsetDateTime {
-        let epoch = OffsetDateTime::from_unix_timestamp(EPOCH_SECONDS);
+        let epoch = OffsetDateTime::from_unix_timestamp(system::EPOCH_SECONDS.cast_signed());
         epoch.unwrap_or(OffsetDateTime::UNIX_EPOCH).to_offset(UtcOffset::UTC) + self.elapsed()
     }
 

@@ -185,6 +185,18 @@ mod tests {
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is left");
     }
 
+    /// What could not be removed while the disk was broken would stay until the next start. Found by the simulation.
+    #[tokio::test]
+    async fn what_a_broken_disk_kept_goes_when_it_works_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let half = folder.path().join("pack-abc.tmp");
+        fs::write(&half, "half of a pack").unwrap();
+        let mut health = Health::new(folder.path().into(), REST);
+        health.note(Sign::OwnFault("the disk was gone".into()));
+        health.recovered().await;
+        assert!(health.is_fit() && !half.exists());
+    }
+
     #[tokio::test]
     async fn it_rests_until_the_disk_can_be_used_and_longer_each_time() {
         let folder = tempfile::tempdir().unwrap();

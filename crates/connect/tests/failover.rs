@@ -115,6 +115,24 @@ async fn an_answer_is_an_answer_and_one_alone_is_asked_once() {
     assert_eq!(alone.asked.load(Ordering::Relaxed), 1);
 }
 
+/// It was called an unknown error of the transport. Found by the simulation.
+#[tokio::test]
+async fn a_connection_that_ends_in_the_middle_is_no_answer() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        loop {
+            let (mut connection, _) = listener.accept().await.unwrap();
+            let mut some = [0; 256];
+            let _ = tokio::io::AsyncReadExt::read(&mut connection, &mut some).await;
+        }
+    });
+    let coordinators = Coordinators::named(&url, ClientTrust::default()).unwrap();
+    let told = ask(&coordinators).await.unwrap_err();
+    assert_eq!(told.code(), Code::Unavailable, "{told:?}");
+    assert!(told.message().starts_with("no coordinator answers: "), "{told:?}");
+}
+
 #[tokio::test]
 async fn what_names_nobody_is_refused() {
     for wrong in ["", "http://a:7780,", "/a/path", "http://one two"] {

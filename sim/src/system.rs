@@ -1,21 +1,27 @@
-//! The system's random numbers, drawn from the seed.
+//! The system's random numbers and clocks: the ones drawn from the seed, the others simulated.
 //!
-//! Ids, keys, the order of hash maps and the choices of the async runtime all begin with `getrandom`. In this
-//! program that is the function below, so each of them is the same in each run of a seed.
+//! Ids, keys, the order of hash maps and the choices of the async runtime all begin with `getrandom`; what libraries
+//! do after a second of their own is `clock_gettime`'s. In this program these are the functions below, so
+//! each run of a seed is the same.
 
 use std::{
     cell::Cell,
     hash::{DefaultHasher, Hash, Hasher},
     io,
     sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
 };
 
-/// No seed is set yet: numbers are the system's.
+use rustix::time::ClockId;
+
+/// Nothing is set yet: numbers and times are the system's.
 const UNSET: u64 = 0;
 
 static SEED: AtomicU64 = AtomicU64::new(UNSET);
 
 thread_local! {
+    /// Which moment this thread has asked for, and how often.
+    static ASKED: Cell<(u64, u64)> = const { Cell::new((UNSET, 0)) };
     /// Where this thread is in its own row of numbers.
     static AT: Cell<u64> = const { Cell::new(UNSET) };
 }
@@ -91,6 +97,71 @@ unsafe extern "C" fn getrandom(buffer: *mut u8, bytes: usize, _flags: u32) -> is
     // written.
     fill(unsafe { std::slice::from_raw_parts_mut(buffer, bytes) });
     bytes.cast_signed()
+}
+
+/// Time of the simulation in nanoseconds, and one more; none yet.
+static ELAPSED: AtomicU64 = AtomicU64::new(UNSET);
+/// So often within one moment is no waiting.
+const ASKED_OFTEN: u64 = 20_000;
+/// What clocks that never jump show at the beginning: later than any real one.
+const MONOTONIC_SECONDS: u64 = 1 << 30;
+/// 2026-06-01.
+pub const EPOCH_SECONDS: u64 = 1_780_272_000;
+
+/// From now on clocks show that so much time has passed since the beginning.
+pub fn set_elapsed(elapsed: Duration) {
+    let nanos = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX - 1);
+    ELAPSED.store(nanos + 1, Ordering::SeqCst);
+}
+
+/// As the C library has it on 64-bit Linux.
+#[repr(C)]
+struct Timespec {
+    seconds: i64,
+    nanos: i64,
+}
+
+fn shown(clock: i32) -> Timespec {
+    const REALTIME: [i32; 2] = [0, 5];
+    const PROCESSOR: [i32; 2] = [2, 3];
+    let elapsed = ELAPSED.load(Ordering::SeqCst);
+    if elapsed == UNSET || PROCESSOR.contains(&clock) {
+        let id = match clock {
+            2 => ClockId::ProcessCPUTime,
+            3 => ClockId::ThreadCPUTime,
+            clock if REALTIME.contains(&clock) => ClockId::Realtime,
+            _ => ClockId::Monotonic,
+        };
+        let real = rustix::time::clock_gettime(id);
+        return Timespec { seconds: real.tv_sec, nanos: real.tv_nsec };
+    }
+    let since = if REALTIME.contains(&clock) { EPOCH_SECONDS } else { MONOTONIC_SECONDS };
+    let time = Duration::from_secs(since) + Duration::from_nanos(elapsed - 1) + waited_for(elapsed);
+    Timespec { seconds: time.as_secs().cast_signed(), nanos: i64::from(time.subsec_nanos()) }
+}
+
+/// Whoever asks again and again, and does nothing else meanwhile, sees time go on: some libraries measure one
+/// clock by another in the beginning.
+fn waited_for(elapsed: u64) -> Duration {
+    let (at, asked) = ASKED.try_with(Cell::get).unwrap_or_default();
+    let asked = if at == elapsed { asked + 1 } else { 0 };
+    let _ = ASKED.try_with(|cell| cell.set((elapsed, asked)));
+    Duration::from_micros(asked.saturating_sub(ASKED_OFTEN))
+}
+
+/// In place of the C library's.
+///
+/// # Safety
+/// `time` is null or has room for a time.
+#[allow(unsafe_code)]
+#[unsafe(no_mangle)]
+unsafe extern "C" fn clock_gettime(clock: i32, time: *mut Timespec) -> i32 {
+    if time.is_null() {
+        return -1;
+    }
+    // SAFETY: whoever calls says that there is room for a time.
+    unsafe { time.write(shown(clock)) };
+    0
 }
 
 #[cfg(test)]
