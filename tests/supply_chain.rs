@@ -121,9 +121,9 @@ fn the_limits_are_those_of_the_sources() {
     assert!(stale.is_empty(), "docs/limits.md says otherwise than the sources:\n{stale:#?}");
 }
 
-#[test]
-fn every_threat_has_a_control_and_a_test_that_exists() {
-    let mut tests: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+/// The names of all functions, by file.
+fn functions() -> BTreeMap<String, BTreeSet<String>> {
+    let mut functions: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for file in sources() {
         let code = read(&file);
         let names = code.lines().filter_map(|line| {
@@ -131,27 +131,51 @@ fn every_threat_has_a_control_and_a_test_that_exists() {
             let name = line.trim_start_matches("async ").strip_prefix("fn ")?;
             Some(name.split(['(', '<']).next()?.to_owned())
         });
-        tests.entry(file.clone()).or_default().extend(names);
+        functions.entry(file.clone()).or_default().extend(names);
     }
+    functions
+}
+
+/// Checks that a cell names tests (`FILE::TEST`), one at least, and that they exist.
+fn check_proof(proof: &str, functions: &BTreeMap<String, BTreeSet<String>>) {
+    let mut named = 0;
+    for quoted in proof.split('`').skip(1).step_by(2) {
+        let (file, name) =
+            quoted.split_once("::").unwrap_or_else(|| panic!("{quoted}: FILE::TEST"));
+        let known = functions.get(file).unwrap_or_else(|| panic!("{file} is not there: {proof}"));
+        assert!(known.contains(name), "{file} has no test {name}");
+        named += 1;
+    }
+    assert!(named > 0, "no test: {proof}");
+}
+
+#[test]
+fn every_threat_has_a_control_and_a_test_that_exists() {
+    let functions = functions();
     let threats = rows(&read("docs/threat-model.md"));
     let threats: Vec<_> =
         threats.iter().filter(|row| row.len() == 4 && row[0] != "threat").collect();
     assert!(threats.len() >= 20, "{} threats", threats.len());
     for threat in threats {
-        let proof = &threat[2];
-        if let Some(reason) = proof.strip_prefix("accepted: ") {
-            assert!(reason.len() > 20, "{threat:?}");
-            continue;
+        match threat[2].strip_prefix("accepted: ") {
+            Some(reason) => assert!(reason.len() > 20, "{threat:?}"),
+            None => check_proof(&threat[2], &functions),
         }
-        let mut named = 0;
-        for quoted in proof.split('`').skip(1).step_by(2) {
-            let (file, name) =
-                quoted.split_once("::").unwrap_or_else(|| panic!("{quoted}: FILE::TEST"));
-            let known =
-                tests.get(file).unwrap_or_else(|| panic!("{file} is not there: {threat:?}"));
-            assert!(known.contains(name), "{file} has no test {name}: {threat:?}");
-            named += 1;
-        }
-        assert!(named > 0, "no test: {threat:?}");
     }
+}
+
+#[test]
+fn every_promise_and_failure_mode_has_a_test_that_exists() {
+    let functions = functions();
+    let rows = rows(&read("docs/reliability.md"));
+    let promises = (1..=10).map(|number| format!("P{number} "));
+    let failures = (1..=34).map(|number| format!("{number} "));
+    for name in promises.chain(failures) {
+        // The first table of promises says how the simulation sees them.
+        let row = rows.iter().find(|row| row[0].starts_with(&name));
+        let row = row.unwrap_or_else(|| panic!("docs/reliability.md has no row for {name}"));
+        check_proof(&row[row.len() - 1], &functions);
+    }
+    let found = rows.iter().filter(|row| row.len() == 3 && row[2].contains("::"));
+    found.for_each(|row| check_proof(&row[2], &functions));
 }
