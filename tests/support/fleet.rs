@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader},
-    process::Stdio,
+    process::{Command, Stdio},
     sync::mpsc,
     time::Duration,
 };
@@ -30,10 +30,15 @@ pub fn service_with(
     environment: &[(&str, &str)],
     ready: &str,
 ) -> (Running, String, mpsc::Receiver<String>) {
-    let mut child = command(demo)
-        .args(args)
+    let mut command = command(demo);
+    command.args(args).envs(environment.iter().copied());
+    service_of(command, ready)
+}
+
+/// The same of a command that is all made up.
+pub fn service_of(mut command: Command, ready: &str) -> (Running, String, mpsc::Receiver<String>) {
+    let mut child = command
         .env("NO_COLOR", "1")
-        .envs(environment.iter().copied())
         .stderr(Stdio::piped())
         .stdout(Stdio::null())
         .spawn()

@@ -72,7 +72,7 @@ impl Postgres {
         format!("127.0.0.1:{}:postgres:{SUPERUSER}:{PASSWORD}\n", self.port)
     }
 
-    /// A new server over the data of the one that [`Postgres::crash`] ended.
+    /// A new server over the data of the one that [`Postgres::crash`] or [`Postgres::kill`] ended.
     pub fn start_again(&mut self) {
         self.server = serve(self.folder.path(), self.port);
         self.wait();
@@ -102,7 +102,28 @@ impl Postgres {
         assert!(is_ready, "{}", self.log());
     }
 
-    /// The server's violent end: SIGQUIT ends all its processes at once; SIGKILL would leave some.
+    /// The server's most violent end: SIGKILL to it and to all its processes. Gives the pid it had.
+    pub fn kill(&mut self) -> u32 {
+        let pid = self.server.id();
+        let children = format!("/proc/{pid}/task/{pid}/children");
+        let children = fs::read_to_string(children).expect("the server runs");
+        // The server first: it would follow the death of the others up.
+        self.server.kill().unwrap();
+        self.server.wait().unwrap();
+        for child in children.split_whitespace() {
+            // It may have ended with the server.
+            let _ = Command::new("kill").args(["-KILL", child]).output();
+        }
+        // A new server waits for none of them: it refuses to start while one is there.
+        for child in children.split_whitespace() {
+            while is_running(child) {
+                std::thread::yield_now();
+            }
+        }
+        pid
+    }
+
+    /// The server's violent end: SIGQUIT ends all its processes at once.
     pub fn crash(&mut self) {
         let pid = self.server.id().to_string();
         // It may have ended by itself.
@@ -153,6 +174,12 @@ fn path(name: &str) -> PathBuf {
     let newest = releases.map(|release| release.path().join("bin").join(name));
     let newest = newest.filter(|program| program.exists()).max();
     newest.unwrap_or_else(|| panic!("no {name} in {BINARIES}: run ./setup.sh tests"))
+}
+
+/// Whether a process does anything still: one that nobody has waited for yet does not.
+fn is_running(pid: &str) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
 }
 
 fn is_root() -> bool {

@@ -1,7 +1,7 @@
 //! A real S3 server for the tests: SeaweedFS, one process, stopped at the end.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -34,6 +34,8 @@ pub struct Seaweed {
     port: u16,
     /// Killed by its pid when dropped.
     server: Child,
+    /// What is its own on its command line.
+    arguments: Vec<String>,
     folder: tempfile::TempDir,
     secret: String,
 }
@@ -54,46 +56,43 @@ impl Seaweed {
     }
 
     async fn start_as(secret: &str, roles: Option<&str>) -> Self {
-        let weed = binary();
         let folder = tempfile::tempdir().unwrap();
         let identities = folder.path().join("ids.json");
         std::fs::write(&identities, IDENTITIES.replace("SECRET", secret)).unwrap();
         let port = free_port();
         let endpoint = format!("http://127.0.0.1:{port}");
-        let log = std::fs::File::create(folder.path().join("log")).unwrap();
         let roles = roles.map(|roles| {
             let path = folder.path().join("roles.json");
             std::fs::write(&path, roles).unwrap();
             format!("-s3.iam.config={}", path.display())
         });
-        let server = Command::new(weed)
-            .env("GOMEMLIMIT", "400MiB")
-            .env("GOGC", "50")
-            .arg("server")
-            .arg(format!("-dir={}", folder.path().display()))
-            .args(["-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3"])
-            .arg(format!("-s3.port={port}"))
-            .arg(format!("-s3.port.grpc={}", free_port()))
-            .arg(format!("-s3.config={}", identities.display()))
-            .arg(format!("-master.port={}", free_port()))
-            .arg(format!("-master.port.grpc={}", free_port()))
-            .arg(format!("-volume.port={}", free_port()))
-            .arg(format!("-volume.port.grpc={}", free_port()))
-            .arg(format!("-filer.port={}", free_port()))
-            .arg(format!("-filer.port.grpc={}", free_port()))
-            // Services that nobody asked for, on fixed ports: a second server would die of them.
-            .args(["-s3.port.iceberg=0", "-s3.port.lance=0"])
-            .args(roles)
-            .args(["-master.volumeSizeLimitMB=1024", "-volume.max=50"])
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        let mut this = Self { endpoint, port, server, folder, secret: secret.to_owned() };
+        let mut arguments = vec![
+            format!("-dir={}", folder.path().display()),
+            format!("-s3.port={port}"),
+            format!("-s3.config={}", identities.display()),
+        ];
+        let others = ["s3.port.grpc", "master.port", "master.port.grpc", "volume.port"];
+        let others = others.into_iter().chain(["volume.port.grpc", "filer.port", "filer.port.grpc"]);
+        arguments.extend(others.map(|other| format!("-{other}={}", free_port())));
+        arguments.extend(roles);
+        let server = serve(folder.path(), &arguments);
+        let secret = secret.to_owned();
+        let mut this = Self { endpoint, port, server, arguments, folder, secret };
         this.wait_ready().await;
         this
+    }
+
+    /// The server's violent end; what it has stored is kept. Gives the pid that it had.
+    pub async fn kill(&mut self) -> u32 {
+        let pid = self.server.id().expect("it has ended by itself");
+        self.server.kill().await.unwrap();
+        pid
+    }
+
+    /// A new server over the data of the one that was killed.
+    pub async fn start_again(&mut self) {
+        self.server = serve(self.folder.path(), &self.arguments);
+        self.wait_ready().await;
     }
 
     pub fn port(&self) -> u16 {
@@ -136,6 +135,20 @@ impl Seaweed {
             .with_bucket_name(bucket)
             .build()
             .unwrap()
+    }
+
+    /// The keys of multipart uploads that are open in a bucket, as the server lists them.
+    pub async fn open_uploads(&self, bucket: &str) -> Vec<String> {
+        use object_store::signer::{SignedUrlOptions, Signer};
+        let (client, bucket) = (self.client(bucket), object_store::path::Path::default());
+        let options = SignedUrlOptions::new().with_query([("uploads", String::new())]);
+        let within = Duration::from_secs(60);
+        let url = client.signed_url_opts(http::Method::GET, &bucket, within, &options).await;
+        let answer = reqwest::get(url.unwrap()).await.unwrap().error_for_status().unwrap();
+        let listed = answer.text().await.unwrap();
+        assert!(listed.contains("ListMultipartUploadsResult"), "{listed}");
+        let keys = listed.split("<Upload>").skip(1);
+        keys.map(|upload| upload.split(['<', '>']).nth(2).unwrap_or(upload).to_owned()).collect()
     }
 
     /// Waits until the port answers, then until a bucket takes an object: the parts of the server
@@ -181,6 +194,25 @@ impl Seaweed {
         let put = tokio::time::timeout(Duration::from_secs(20), put).await;
         put.is_ok_and(|put| put.is_ok()) && probe.delete(&key).await.is_ok()
     }
+}
+
+fn serve(folder: &Path, arguments: &[String]) -> Child {
+    let log = folder.join("log");
+    let log = std::fs::OpenOptions::new().create(true).append(true).open(log).unwrap();
+    Command::new(binary())
+        .env("GOMEMLIMIT", "400MiB")
+        .env("GOGC", "50")
+        .args(["server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3"])
+        // Services that nobody asked for, on fixed ports: a second server would die of them.
+        .args(["-s3.port.iceberg=0", "-s3.port.lance=0"])
+        .args(["-master.volumeSizeLimitMB=1024", "-volume.max=50"])
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().unwrap())
+        .stderr(log)
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap()
 }
 
 /// The program itself, not a wrapper script in front of it: the wrapper's pid is not the server's.
