@@ -8,7 +8,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use support::{Demo, assert_clean, files_below, ok, prestage, refused};
+use support::{Demo, assert_clean, files_below, ok, prestage, refused, small_disk::SmallDisk};
 
 /// A build that must fail with this exit code and say all of this.
 fn fails(demo: &Demo, code: i32, says: &[&str]) {
@@ -140,32 +140,13 @@ fn an_output_that_cannot_be_is_refused_before_any_work() {
     assert!(files_below(&demo.path("data/objects/packs")).is_empty(), "content was encoded");
 }
 
-/// A small file system of our own for the data folder: the disk is really full.
-struct SmallDisk(PathBuf);
-
-impl SmallDisk {
-    fn mount(at: PathBuf, mib: u32) -> Self {
-        std::fs::create_dir_all(&at).unwrap();
-        let size = format!("size={mib}m");
-        let args = ["-t", "tmpfs", "-o", &size, "tmpfs", at.to_str().unwrap()];
-        support::tool("mount", "mount (and run the tests as root)", args);
-        Self(at)
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = std::process::Command::new("umount").arg(&self.0).status();
-    }
-}
-
 #[test]
 fn a_full_disk_under_the_packs() {
     let demo = Demo::new();
     let disk = SmallDisk::mount(demo.path("data"), 8);
     fails(&demo, 1, &["No space left on device", "the disk is full"]);
     // Staging files are gone: what is used are packs that are whole.
-    let staged: Vec<_> = files_below(&disk.0.join("objects/.staging"));
+    let staged: Vec<_> = files_below(&disk.path().join("objects/.staging"));
     assert!(staged.is_empty(), "{staged:?}");
 }
 
@@ -175,7 +156,7 @@ fn a_full_disk_under_the_medium() {
     let disk = SmallDisk::mount(demo.path("small"), 8);
     let said = refused(&demo.build("small/out.wim", "data", &[]), 1);
     assert!(said.contains("the disk is full"), "{said}");
-    let left = files_below(&disk.0);
+    let left = files_below(disk.path());
     assert!(left.is_empty(), "{left:?}");
     assert_clean(&demo);
 }

@@ -20,9 +20,13 @@ mod rig;
 #[path = "chaos/service.rs"]
 mod service;
 
-use std::{collections::BTreeMap, sync::Mutex};
+use std::{sync::Mutex, time::Duration};
 
-use rig::Rig;
+use namespace::Namespace;
+use relay::{Line, Relay};
+use rig::{Place, Rig};
+use serde_json::Value;
+use service::Worker;
 use support::fleet::{wait_for, wait_until};
 
 /// One at a time: a fleet and its servers fill a small machine.
@@ -30,24 +34,28 @@ static TURN: Mutex<()> = Mutex::new(());
 const STANDBY: &str = "is a standby";
 
 /// A task that takes three workers down fails its build, and rightly so.
-const KILLS_OF_A_TASK_MAX: u32 = 2;
+const KILLS_OF_A_TASK_MAX: usize = 2;
 
 #[test]
 fn workers_and_the_active_coordinator_are_killed_again_and_again() {
     let _turn = TURN.lock();
-    let mut rig = Rig::start("SIGKILL", false);
+    let mut rig = Rig::start("SIGKILL", Place::Here);
     let build = rig.build();
-    let mut kills = BTreeMap::<String, u32>::new();
+    // Each lease is struck once: a worker that has started again does not know of it.
+    let mut struck = Vec::<Value>::new();
     for _ in 0..6 {
         let active = rig.active();
-        let of = |task: &serde_json::Value| task["task_id"].to_string();
-        let spared = |task: &serde_json::Value| kills.get(&of(task)) < Some(&KILLS_OF_A_TASK_MAX);
+        let spared = |task: &Value| {
+            let before = struck.iter().filter(|struck| struck["task_id"] == task["task_id"]);
+            let is_anew = before.clone().all(|struck| struck["generation"] != task["generation"]);
+            is_anew && before.count() < KILLS_OF_A_TASK_MAX
+        };
         let Some((worker, task)) = rig.busy(active, spared) else {
             break;
         };
         let service = match rig.draw(2) {
             0 => {
-                *kills.entry(of(&task)).or_default() += 1;
+                struck.push(task.clone());
                 &mut rig.workers[worker].service
             }
             _ => &mut rig.coordinators[active].service,
@@ -64,7 +72,7 @@ fn workers_and_the_active_coordinator_are_killed_again_and_again() {
 #[test]
 fn a_worker_and_the_active_coordinator_sleep_beyond_their_leases() {
     let _turn = TURN.lock();
-    let rig = Rig::start("SIGSTOP", false);
+    let rig = Rig::start("SIGSTOP", Place::Here);
     let build = rig.build();
     for _ in 0..2 {
         let active = rig.active();
@@ -79,9 +87,7 @@ fn a_worker_and_the_active_coordinator_sleep_beyond_their_leases() {
         let other = 1 - active;
         rig.busy(active, |_| true).expect("the build is over too soon");
         leader.stop();
-        wait_until(|| {
-            rig.metric(&rig.coordinators[other], "prestage_leader") == Some(1.0)
-        });
+        wait_until(|| rig.metric(&rig.coordinators[other], "prestage_leader") == Some(1.0));
         leader.signal("-CONT");
         wait_for(&leader.log, STANDBY);
         rig.fired(&format!("{} slept while the other one took over", leader.name));
@@ -92,7 +98,7 @@ fn a_worker_and_the_active_coordinator_sleep_beyond_their_leases() {
 #[test]
 fn the_database_is_killed_and_comes_back() {
     let _turn = TURN.lock();
-    let mut rig = Rig::start("SIGKILL of PostgreSQL", false);
+    let mut rig = Rig::start("SIGKILL of PostgreSQL", Place::Here);
     let build = rig.build();
     for _ in 0..2 {
         let active = rig.active();
@@ -103,5 +109,105 @@ fn the_database_is_killed_and_comes_back() {
         rig.postgres.start_again();
         rig.fired(&format!("SIGKILL of PostgreSQL ({pid}), and nobody led"));
     }
+    rig.assert_undisturbed(build);
+}
+
+#[test]
+fn the_object_store_is_killed_and_comes_back() {
+    let _turn = TURN.lock();
+    let mut rig = Rig::start("SIGKILL of SeaweedFS", Place::Here);
+    let build = rig.build();
+    for _ in 0..2 {
+        let active = rig.active();
+        rig.busy(active, |_| true).expect("the build is over too soon");
+        let asked = |rig: &Rig| rig.workers.iter().map(|one| one.store.unanswered()).sum::<u64>();
+        let before = asked(&rig);
+        let pid = rig.runtime.block_on(rig.seaweed.kill());
+        wait_until(|| asked(&rig) > before);
+        rig.runtime.block_on(rig.seaweed.start_again());
+        rig.fired(&format!("SIGKILL of SeaweedFS ({pid}), and a worker found nobody there"));
+    }
+    rig.assert_undisturbed(build);
+}
+
+/// Whether workers can have networks of their own here; says what stands for them otherwise.
+fn place_with_a_network() -> Place {
+    match Namespace::new() {
+        Ok(_) => {
+            eprintln!("chaos: workers run in network namespaces");
+            Place::Namespaces
+        }
+        Err(why) => {
+            eprintln!("chaos: a relay stands for the network, for there are no namespaces: {why}");
+            Place::Here
+        }
+    }
+}
+
+#[test]
+fn workers_are_cut_off_beyond_their_leases_and_come_back() {
+    let _turn = TURN.lock();
+    let rig = Rig::start("partition", place_with_a_network());
+    let build = rig.build();
+    for _ in 0..3 {
+        let active = rig.active();
+        let (worker, task) = rig.busy(active, |_| true).expect("the build is over too soon");
+        let (worker, lost) = (&rig.workers[worker], rig.lost(active));
+        worker.cut_off();
+        wait_until(|| rig.has_moved_on(active, &task));
+        assert!(rig.lost(active) > lost, "no lease was lost");
+        worker.reconnect();
+        let name = &worker.service.name;
+        rig.fired(&format!("{name} was cut off until {} was another's", task["label"]));
+    }
+    rig.assert_undisturbed(build);
+}
+
+#[test]
+fn links_are_slow_and_lossy() {
+    let _turn = TURN.lock();
+    let rig = Rig::start("slow and lossy links", place_with_a_network());
+    let mut netem = true;
+    for worker in &rig.workers {
+        let delay = Duration::from_millis(10);
+        let slow = Line { delay, cuts_max: 2, ..Line::WHOLE };
+        worker.store.set(Line { bytes_per_second: 800_000, cut_every: 600 << 10, ..slow });
+        worker.coordinators.iter().for_each(|way| way.set(Line { cut_every: 4 << 10, ..slow }));
+        let disturbed = worker.namespace.as_ref().map(|network| network.disturb(3, 10));
+        if let Some(Err(why)) = disturbed {
+            eprintln!("chaos: no packets are lost, but connections are cut: {why}");
+            netem = false;
+        }
+        netem &= worker.namespace.is_some();
+    }
+    let build = rig.build();
+    let cuts = |of: fn(&Worker) -> u64| rig.workers.iter().map(of).sum::<u64>();
+    let store = || cuts(|worker| worker.store.cuts());
+    let coordinators = || cuts(|worker| worker.coordinators.iter().map(Relay::cuts).sum());
+    wait_until(|| store() >= 3 && coordinators() >= 3);
+    rig.fired(&format!("{} connections to the store were cut", store()));
+    rig.fired(&format!("{} connections to coordinators were cut", coordinators()));
+    if netem {
+        let lost = || rig.workers.iter().flat_map(|worker| &worker.namespace);
+        wait_until(|| lost().any(|network| network.dropped() > 0));
+        rig.fired("packets were lost");
+    }
+    rig.assert_undisturbed(build);
+}
+
+#[test]
+fn a_disk_fills_up_under_one_worker_while_others_go_on() {
+    let _turn = TURN.lock();
+    let rig = Rig::start("full disk", Place::SmallDisks);
+    let build = rig.build();
+    let active = rig.active();
+    let of_one = |task: &Value| task["worker"] == "one";
+    let (worker, task) = rig.busy(active, of_one).expect("it never had a task");
+    let worker = &rig.workers[worker];
+    let filling = worker.disk.as_ref().unwrap().fill();
+    wait_for(&worker.service.log, "takes no tasks for a while");
+    rig.fired(&format!("the disk was full under one, which had {}", task["label"]));
+    std::fs::remove_file(filling).unwrap();
+    wait_for(&worker.service.log, "takes tasks again");
     rig.assert_undisturbed(build);
 }

@@ -11,7 +11,7 @@ use prestage_store::{Composer, ObjectKey};
 
 use super::{
     rig::{OBJECTS, Rig},
-    support::{files_below, fleet::wait_until, ok},
+    support::{files_below, fleet::wait_until, ok, prestage},
 };
 
 const MEDIUM_BYTES_MAX: u64 = 1 << 30;
@@ -23,10 +23,12 @@ const ABANDONED_AFTER: Duration = Duration::from_secs(24 * 3600);
 impl Rig {
     /// Waits for the build, and asserts that nothing of the faults is left.
     pub fn assert_undisturbed(mut self, mut build: Child) {
+        self.mend_links();
         wait_until(|| build.try_wait().unwrap().is_some());
         let document = ok(&build.wait_with_output().unwrap());
         assert!(self.faults() > 0, "no fault fired");
         assert_eq!(document["state"], "done");
+        eprintln!("{}", self.build_log());
         self.assert_medium();
         self.assert_no_leases();
         self.assert_nothing_left();
@@ -43,6 +45,15 @@ impl Rig {
         }
         // Nor has anything come back in the end.
         self.assert_nothing_left();
+    }
+
+    /// What the build says of itself, for whoever looks for what went wrong.
+    fn build_log(&self) -> String {
+        let active = self.active();
+        let id = self.shown(active)["build_id"].as_str().unwrap_or_default().to_owned();
+        let url = format!("http://{}", self.coordinators[active].address);
+        let log = prestage(&self.demo, ["log", &id, "--coordinator", &url]);
+        String::from_utf8_lossy(&log.stdout).into_owned()
     }
 
     /// Bit for bit what one process makes without faults.

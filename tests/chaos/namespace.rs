@@ -66,7 +66,8 @@ impl Namespace {
 
     /// What `tc` has counted as dropped on the way to the inside.
     pub fn dropped(&self) -> u64 {
-        let shown = super::support::tool("tc", "iproute2", ["-s", "qdisc", "show", "dev", &self.cable]);
+        let shown =
+            super::support::tool("tc", "iproute2", ["-s", "qdisc", "show", "dev", &self.cable]);
         let dropped = shown.split("dropped ").nth(1).and_then(|rest| rest.split(',').next());
         dropped.and_then(|count| count.parse().ok()).unwrap_or_default()
     }

@@ -15,7 +15,7 @@ use std::{
 const PIECE: usize = 16 << 10;
 
 /// What a line does to what goes through it.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Line {
     /// Nothing passes and nothing is closed, as on a network that has come apart.
     pub silent: bool,
@@ -30,6 +30,17 @@ pub struct Line {
     pub cuts_max: u64,
 }
 
+impl Line {
+    /// All passes as it comes.
+    pub const WHOLE: Self = Self {
+        silent: false,
+        bytes_per_second: 0,
+        delay: Duration::ZERO,
+        cut_every: 0,
+        cuts_max: 0,
+    };
+}
+
 /// A relay, and the line that it stands for.
 pub struct Relay {
     /// Where it listens.
@@ -37,7 +48,6 @@ pub struct Relay {
     state: Arc<State>,
 }
 
-#[derive(Default)]
 struct State {
     line: Mutex<Line>,
     changed: Condvar,
@@ -53,7 +63,15 @@ impl Relay {
     pub fn start(ip: IpAddr, target: SocketAddr, line: Line) -> Self {
         let listener = TcpListener::bind((ip, 0)).unwrap();
         let address = listener.local_addr().unwrap();
-        let state = Arc::new(State { line: Mutex::new(line), ..State::default() });
+        let state = Arc::new(State {
+            line: Mutex::new(line),
+            changed: Condvar::new(),
+            live: Mutex::default(),
+            carried: AtomicU64::new(0),
+            cut: AtomicU64::new(0),
+            unanswered: AtomicU64::new(0),
+            over: AtomicBool::new(false),
+        });
         let accepting = state.clone();
         thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
@@ -87,6 +105,13 @@ impl Relay {
         cut / 2
     }
 
+    /// Connections that are open.
+    pub fn open(&self) -> usize {
+        let mut live = self.state.live.lock().unwrap();
+        live.retain(|end| end.peer_addr().is_ok());
+        live.len() / 2
+    }
+
     /// Connections that were cut so far.
     pub fn cuts(&self) -> u64 {
         self.state.cut.load(Ordering::Relaxed)
@@ -106,7 +131,7 @@ impl Relay {
 impl Drop for Relay {
     fn drop(&mut self) {
         self.state.over.store(true, Ordering::Relaxed);
-        self.set(Line::default());
+        self.set(Line::WHOLE);
         self.cut();
         // Wakes the one that accepts.
         let _ = TcpStream::connect(self.address);

@@ -7,6 +7,7 @@ use std::{
     rc::Rc,
 };
 
+use prestage_sample::SampleOptions;
 use prestage_test_servers::{ports::free_port, postgres::Postgres};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use serde_json::Value;
@@ -20,6 +21,7 @@ use super::{
         Demo, command,
         fleet::{saved_plan, undisturbed, wait_until},
         ok, prestage,
+        small_disk::SmallDisk,
     },
 };
 
@@ -29,14 +31,21 @@ pub const OBJECTS: &str = "s3://packs/site";
 pub const OUTPUT: &str = "s3://media/out.wim";
 const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 /// A link on which a build takes long enough for some faults.
-const LINK: Line = Line { bytes_per_second: 2_500_000, ..LINE };
-const LINE: Line = Line {
-    silent: false,
-    bytes_per_second: 0,
-    delay: std::time::Duration::ZERO,
-    cut_every: 0,
-    cuts_max: 0,
-};
+const LINK: Line = Line { bytes_per_second: 1_200_000, ..Line::WHOLE };
+
+/// Room for all packs of a worker, if nobody else takes it.
+const DISK_MIB: u32 = 32;
+
+/// Where workers run.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// Beside the others.
+    Here,
+    /// In networks of their own.
+    Namespaces,
+    /// With small disks of their own for staging.
+    SmallDisks,
+}
 
 /// The fleet.
 pub struct Rig {
@@ -53,13 +62,20 @@ pub struct Rig {
 }
 
 impl Rig {
-    /// Two coordinators and three workers; `staging` may be a folder of the first worker.
-    pub fn start(scenario: &str, has_namespaces: bool) -> Self {
+    /// Two coordinators and three workers.
+    pub fn start(scenario: &str, place: Place) -> Self {
         let seed = std::env::var("CHAOS_SEED").ok().map_or(SEED, |seed| seed.parse().unwrap());
         eprintln!("chaos: {scenario}, seed {seed}");
         let runtime = tokio::runtime::Runtime::new().unwrap();
-        let demo = Rc::new(Demo::of_mib(60));
-        let plan = saved_plan(&demo, "thorough", &[]);
+        let demo = Rc::new(Demo::with(&SampleOptions {
+            os_bytes: 12 << 20,
+            large_file_bytes: 2 << 20,
+            driver_files: 64,
+            packages: 8,
+            package_bytes: 768 << 10,
+            ..SampleOptions::default()
+        }));
+        let plan = saved_plan(&demo, "fast", &[]);
         let expected = undisturbed(&demo, &plan);
         let seaweed = runtime.block_on(Seaweed::start());
         let (draw, faults) = (RefCell::new(StdRng::seed_from_u64(seed)), RefCell::default());
@@ -78,7 +94,7 @@ impl Rig {
             faults,
         };
         this.coordinators = ["first", "second"].map(|name| this.coordinator(name)).into();
-        this.workers = ["one", "two", "three"].map(|name| this.worker(name, has_namespaces)).into();
+        this.workers = ["one", "two", "three"].map(|name| this.worker(name, place)).into();
         this
     }
 
@@ -98,19 +114,21 @@ impl Rig {
         Coordinator { service, address, metrics }
     }
 
-    fn worker(&self, name: &str, has_namespace: bool) -> Worker {
-        let namespace = has_namespace.then(|| Rc::new(Namespace::new().unwrap()));
+    fn worker(&self, name: &str, place: Place) -> Worker {
+        let namespace = (place == Place::Namespaces).then(|| Rc::new(Namespace::new().unwrap()));
         let here = namespace.as_ref().map_or(LOCALHOST, |namespace| namespace.host);
         let s3 = SocketAddr::from((LOCALHOST, self.seaweed.port()));
         let store = Relay::start(here, s3, LINK);
         let ways = self.coordinators.iter();
         let coordinators: Vec<Relay> =
-            ways.map(|to| Relay::start(here, to.address, Line::default())).collect();
+            ways.map(|to| Relay::start(here, to.address, Line::WHOLE)).collect();
         let urls: Vec<String> =
             coordinators.iter().map(|way| format!("http://{}", way.address)).collect();
         let environment = self.environment(store.address.port(), here);
         let (demo, staging) = (self.demo.clone(), self.demo.path(&format!("staging of {name}")));
         std::fs::create_dir(&staging).unwrap();
+        let disk =
+            (place == Place::SmallDisks).then(|| SmallDisk::mount(staging.clone(), DISK_MIB));
         let (own, folder, network) = (name.to_owned(), staging.clone(), namespace.clone());
         let service = Service::start(name, "worker is ready", move || {
             let mut command = command(&demo);
@@ -124,7 +142,7 @@ impl Rig {
                 None => command,
             }
         });
-        Worker { service, staging, store, coordinators, namespace }
+        Worker { service, staging, store, coordinators, namespace, disk }
     }
 
     /// The S3 server's settings for one who reaches it there.
@@ -146,6 +164,13 @@ impl Rig {
     /// A number below `bound`.
     pub fn draw(&self, bound: usize) -> usize {
         self.draw.borrow_mut().random_range(0..bound)
+    }
+
+    /// All links are fast and whole from now on.
+    pub fn mend_links(&self) {
+        for worker in &self.workers {
+            worker.links().for_each(|link| link.set(Line::WHOLE));
+        }
     }
 
     /// Writes a fault down that has fired.

@@ -1,20 +1,17 @@
 //! A process of the fleet that is killed, put to sleep, and started again.
 
 use std::{
-    net::SocketAddr,
-    os::unix::process::ExitStatusExt,
-    path::PathBuf,
-    process::Command,
-    rc::Rc,
-    sync::mpsc,
+    net::SocketAddr, os::unix::process::ExitStatusExt, path::PathBuf, process::Command, rc::Rc,
+    sync::mpsc, time::Instant,
 };
 
 use super::{
     namespace::Namespace,
-    relay::Relay,
+    relay::{Line, Relay},
     support::{
         Running,
         fleet::{service_of, wait_until},
+        small_disk::SmallDisk,
         tool,
     },
 };
@@ -77,6 +74,7 @@ impl Service {
 
     /// SIGTERM; it must end well.
     pub fn end(&mut self) {
+        let asked = Instant::now();
         self.signal("-TERM");
         let mut ended = None;
         wait_until(|| {
@@ -84,6 +82,11 @@ impl Service {
             ended.is_some()
         });
         let status = ended.unwrap();
+        eprintln!(
+            "chaos: {} ended {:.1} s after SIGTERM",
+            self.name,
+            asked.elapsed().as_secs_f32()
+        );
         assert!(status.success(), "{} ended with {status} at SIGTERM", self.name);
     }
 }
@@ -110,6 +113,32 @@ pub struct Worker {
     pub store: Relay,
     /// The ways to the coordinators.
     pub coordinators: Vec<Relay>,
-    /// Last, so that it goes after the process.
+    /// These go after the process.
     pub namespace: Option<Rc<Namespace>>,
+    pub disk: Option<SmallDisk>,
+}
+
+impl Worker {
+    /// All its ways to others.
+    pub fn links(&self) -> impl Iterator<Item = &Relay> {
+        self.coordinators.iter().chain([&self.store])
+    }
+
+    /// Nothing comes to it or from it, and nobody is told. Connections must have been open.
+    pub fn cut_off(&self) {
+        let open: usize = self.links().map(Relay::open).sum();
+        assert!(open > 0, "{} has no connection that could be cut", self.service.name);
+        match &self.namespace {
+            Some(namespace) => namespace.pull(),
+            None => self.links().for_each(|link| link.set(Line { silent: true, ..link.line() })),
+        }
+    }
+
+    /// It is reached again.
+    pub fn reconnect(&self) {
+        match &self.namespace {
+            Some(namespace) => namespace.plug(),
+            None => self.links().for_each(|link| link.set(Line { silent: false, ..link.line() })),
+        }
+    }
 }

@@ -37,12 +37,8 @@ pub fn service_with(
 
 /// The same of a command that is all made up.
 pub fn service_of(mut command: Command, ready: &str) -> (Running, String, mpsc::Receiver<String>) {
-    let mut child = command
-        .env("NO_COLOR", "1")
-        .stderr(Stdio::piped())
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut child =
+        command.env("NO_COLOR", "1").stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
     let (sender, lines) = mpsc::channel();
     let log = BufReader::new(child.stderr.take().unwrap());
     std::thread::spawn(move || {

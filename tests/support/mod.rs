@@ -4,6 +4,7 @@
 pub mod fleet;
 pub mod relay;
 pub mod rogue;
+pub mod small_disk;
 pub mod trusted;
 
 use std::{

@@ -72,7 +72,8 @@ impl Seaweed {
             format!("-s3.config={}", identities.display()),
         ];
         let others = ["s3.port.grpc", "master.port", "master.port.grpc", "volume.port"];
-        let others = others.into_iter().chain(["volume.port.grpc", "filer.port", "filer.port.grpc"]);
+        let others =
+            others.into_iter().chain(["volume.port.grpc", "filer.port", "filer.port.grpc"]);
         arguments.extend(others.map(|other| format!("-{other}={}", free_port())));
         arguments.extend(roles);
         let server = serve(folder.path(), &arguments);
