@@ -48,7 +48,7 @@ impl Rig {
     }
 
     /// What the build says of itself, for whoever looks for what went wrong.
-    fn build_log(&self) -> String {
+    pub fn build_log(&self) -> String {
         let active = self.active();
         let id = self.shown(active)["build_id"].as_str().unwrap_or_default().to_owned();
         let url = format!("http://{}", self.coordinators[active].address);

@@ -33,8 +33,8 @@ const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 /// A link on which a build takes long enough for some faults.
 const LINK: Line = Line { bytes_per_second: 1_200_000, ..Line::WHOLE };
 
-/// Room for all packs of a worker, if nobody else takes it.
-const DISK_MIB: u32 = 32;
+/// Room for any pack of a worker, if nobody else takes it: it may need 132 MiB before it knows better.
+const DISK_MIB: u32 = 192;
 
 /// Where workers run.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
-use object_store::ClientConfigKey;
 use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::azure::{AzureConfigKey, MicrosoftAzure, MicrosoftAzureBuilder};
 use object_store::gcp::{GoogleCloudStorage, GoogleCloudStorageBuilder, GoogleConfigKey};
+use object_store::{BackoffConfig, ClientConfigKey, RetryConfig};
 
 use crate::azure_account::AzureAccount;
 use crate::error::StoreError;
@@ -40,6 +41,17 @@ pub struct StoreOptions {
 /// Most seconds that one request may take. Requests are sent again, so a server or a line that died without
 /// a word costs minutes and no build. Of an upload it is the time for the answer alone.
 const REQUEST_SECONDS: &str = "120 seconds";
+/// How often a request is sent again to a server that does not answer. The client's own ten times are over
+/// in three seconds, and a server that starts again takes longer: all workers would fail at once, and with
+/// them every build. These take more than half a minute.
+const TRIES_AGAIN: usize = 20;
+const PAUSES: BackoffConfig = BackoffConfig {
+    init_backoff: Duration::from_millis(100),
+    max_backoff: Duration::from_secs(5),
+    base: 3.0,
+};
+/// A request that took all its time is sent once more.
+const TRIES_AGAIN_WITHIN: Duration = Duration::from_secs(180);
 const PART_COPY: &str = "PRESTAGE_S3_PART_COPY";
 /// Settings that say where a store is and how it is spoken to, and nothing of who speaks.
 const SHOWN: [&str; 16] = [
@@ -63,6 +75,10 @@ const SHOWN: [&str; 16] = [
 const ACCOUNT: &str = "AZURE_STORAGE_ACCOUNT_NAME";
 const ACCOUNT_ENDPOINT: &str = "AZURE_STORAGE_ENDPOINT";
 const PREFIXES: [&str; 4] = ["AWS_", "AZURE_", "AZURITE_", "GOOGLE_"];
+
+fn patience() -> RetryConfig {
+    RetryConfig { backoff: PAUSES, max_retries: TRIES_AGAIN, retry_timeout: TRIES_AGAIN_WITHIN }
+}
 
 impl StoreOptions {
     /// The settings in this process's environment.
@@ -183,6 +199,7 @@ impl StoreOptions {
     fn s3_builder(&self) -> AmazonS3Builder {
         let limited = AmazonS3Builder::new()
             .with_http_connector(self.connector())
+            .with_retry(patience())
             .with_config(AmazonS3ConfigKey::Client(ClientConfigKey::Timeout), REQUEST_SECONDS);
         let builder = self
             .settings_of("AWS_")
@@ -245,6 +262,7 @@ impl StoreOptions {
     fn azure_builder(&self) -> MicrosoftAzureBuilder {
         let limited = MicrosoftAzureBuilder::new()
             .with_http_connector(self.connector())
+            .with_retry(patience())
             .with_config(AzureConfigKey::Client(ClientConfigKey::Timeout), REQUEST_SECONDS);
         self.settings_of("AZURE_")
             .fold(limited, |builder, (key, value)| builder.with_config(key, value))
@@ -266,6 +284,7 @@ impl StoreOptions {
     fn google_builder(&self) -> GoogleCloudStorageBuilder {
         let limited = GoogleCloudStorageBuilder::new()
             .with_http_connector(self.connector())
+            .with_retry(patience())
             .with_config(GoogleConfigKey::Client(ClientConfigKey::Timeout), REQUEST_SECONDS);
         let builder = self
             .settings_of("GOOGLE_")

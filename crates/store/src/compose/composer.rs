@@ -24,6 +24,9 @@ use crate::options::StoreOptions;
 const IN_FILE: &str = "file";
 /// Pause before a request that failed is sent again; it doubles, three times at most.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
+/// The last pauses are of some seconds each: a server that starts again is waited for.
+const PAUSES: usize = 10;
+const LAST_PAUSE: Duration = Duration::from_secs(5);
 
 /// Composes outputs in local folders and in buckets, from packs in either.
 pub struct Composer {
@@ -101,6 +104,7 @@ impl Composer {
         let output = self.buckets.output(upload).await?;
         let place = || self.parts(output.upload.cloud).place(&output, part);
         let pauses = ExponentialBuilder::default().with_min_delay(FIRST_PAUSE).with_jitter();
+        let pauses = pauses.with_max_delay(LAST_PAUSE).with_max_times(PAUSES);
         place.retry(pauses).when(ComposeError::is_worth_repeating).await
     }
 
