@@ -27,7 +27,10 @@ use relay::{Line, Relay};
 use rig::{Place, Rig};
 use serde_json::Value;
 use service::Worker;
-use support::fleet::{wait_for, wait_until};
+use support::{
+    fleet::{wait_for, wait_until},
+    ok, prestage, refused,
+};
 
 /// One at a time: a fleet and its servers fill a small machine.
 static TURN: Mutex<()> = Mutex::new(());
@@ -208,4 +211,21 @@ fn a_disk_fills_up_under_one_worker_while_others_go_on() {
     rig.fired(&format!("the disk was full under one, which had {}", task["label"]));
     std::fs::remove_file(filling).unwrap();
     rig.assert_undisturbed(build);
+}
+
+/// Assembly is in the middle of its work and does not hear of it: what it writes then is nobody's.
+#[test]
+fn a_build_that_is_cancelled_while_it_is_assembled_leaves_nothing() {
+    let _turn = TURN.lock();
+    let rig = Rig::start("cancelled in the middle of assembly", Place::Here);
+    let build = rig.build();
+    let active = rig.active();
+    let is_assembly = |task: &Value| task["kind"] == "assemble";
+    rig.busy(active, is_assembly).expect("nobody was seen assembling");
+    let id = rig.shown(active)["build_id"].as_str().unwrap().to_owned();
+    let url = format!("http://{}", rig.coordinators[active].address);
+    ok(&prestage(&rig.demo, ["cancel", &id, "--json", "--coordinator", &url]));
+    rig.fired("the build was cancelled while it was assembled");
+    assert!(refused(&build.wait_with_output().unwrap(), 1).contains("cancelled"));
+    rig.assert_nothing_left();
 }

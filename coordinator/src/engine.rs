@@ -152,6 +152,8 @@ pub(crate) struct Engine {
     owed: BTreeMap<String, BuildRecord>,
     /// Cancellations that wait for workers to stop.
     cancelling: Vec<Cancelling>,
+    /// Builds that have ended while workers were still at their tasks.
+    written_still: BTreeSet<String>,
     /// When abandoned compositions are looked for next: at once, at first.
     reap_at: Option<Duration>,
 }
@@ -179,6 +181,7 @@ pub(crate) async fn start(
         deciding: Deciding::default(),
         owed: BTreeMap::new(),
         cancelling: Vec::new(),
+        written_still: BTreeSet::new(),
         reap_at: None,
     };
     for (record, tasks) in engine.store.running().await? {
@@ -371,6 +374,7 @@ impl Engine {
         let now = self.clock.monotonic();
         let outcome = self.scheduler.synchronize(request, now);
         self.confirm_cancelled();
+        self.clean_after_stopped();
         self.note_setbacks(&outcome.setbacks).await;
         for (task, failure) in outcome.failed {
             match self.replaced_pack(&task, &failure) {
@@ -506,6 +510,7 @@ impl Engine {
         }
         self.pay_what_is_owed().await;
         self.confirm_cancelled();
+        self.clean_after_stopped();
         if let Err(error) = self.reap_when_due().await {
             tracing::error!(%error, "abandoned compositions can't be looked for");
         }

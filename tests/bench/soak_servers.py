@@ -14,7 +14,7 @@ import urllib.request
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
-from server import PARTS, free_ports, make_bucket
+from server import PARTS, free_ports
 
 READY_SECONDS = 60
 USER = "prestage"
@@ -139,11 +139,20 @@ class Store:
     def wait(self):
         """Until it takes requests: its parts find each other after its ports are open."""
         for bucket in ("packs", "media"):
+            wait_for(lambda bucket=bucket: self.takes(bucket), f"SeaweedFS has no {bucket}")
+
+    def takes(self, bucket):
+        """Whether a bucket is there and takes an object; one that is there already is made in vain."""
+        for path in (bucket, f"{bucket}/probe"):
+            request = urllib.request.Request(f"http://127.0.0.1:{self.port}/{path}", method="PUT", data=b"")
             try:
-                make_bucket(self.port, bucket, self.log)
+                urllib.request.urlopen(request, timeout=5).close()
             except urllib.error.HTTPError as error:
                 if error.code != 409:
-                    raise
+                    return False
+            except OSError:
+                return False
+        return True
 
     def ask(self, path):
         """The answer to a request."""

@@ -10,9 +10,9 @@ use std::{
 };
 
 use metrics::{counter, histogram};
-use prestage_proto::v1::{self, finished::Outcome};
+use prestage_proto::v1::{self, finished::Outcome, task_result};
 use prestage_store::{
-    Composer, StoreOptions,
+    Compose, Composer, StoreOptions, UploadToken,
     lent::{LentCredentials, LentSecrets, TemporaryKey},
 };
 use prestage_telemetry::Number;
@@ -47,6 +47,7 @@ struct Running {
     since: Instant,
     /// Credentials that were lent to it.
     lent: Option<LentCredentials>,
+    composer: Arc<Composer>,
 }
 
 impl Leases {
@@ -84,8 +85,9 @@ impl Leases {
             Arc::new(Progress { bytes_done: AtomicU64::new(0), cancelled: AtomicBool::new(false) });
         let (kind, since) = (tasks::kind(&task), Instant::now());
         let stores = Stores::of(&lease, shared);
-        let lent = stores.lent.clone();
-        self.running.insert(id.clone(), Running { progress: progress.clone(), kind, since, lent });
+        let (lent, composer) = (stores.lent.clone(), stores.composer.clone());
+        let running = Running { progress: progress.clone(), kind, since, lent, composer };
+        self.running.insert(id.clone(), running);
         let span = tracing::info_span!("task", task = id.0, generation = id.1, kind);
         let span = prestage_telemetry::span_under(span, &lease.traceparent);
         let work = run(task, shared.clone(), stores, progress);
@@ -111,6 +113,9 @@ impl Leases {
         };
         if running.is_cancelled() {
             running.count("given_up");
+            if let Ok((_, Ok(result))) = ended {
+                running.give_up_compositions(&result);
+            }
             return Sign::None;
         }
         let (outcome, sign) = outcome_of(ended.map(|(_, done)| done), &id.0, machine);
@@ -175,6 +180,22 @@ impl Running {
         if outcome == "done" {
             let took = self.since.elapsed().as_secs_f64();
             histogram!(Number::WorkerTaskSeconds.name(), "kind" => self.kind).record(took);
+        }
+    }
+
+    /// Nobody will hear of what an assembly has opened that was given up meanwhile.
+    fn give_up_compositions(&self, result: &v1::TaskResult) {
+        let Some(task_result::Work::Assemble(assembled)) = &result.work else {
+            return;
+        };
+        for volume in &assembled.volumes {
+            let (composer, token) =
+                (self.composer.clone(), UploadToken::from(volume.upload.clone()));
+            tokio::spawn(async move {
+                if let Err(error) = composer.abort(&token).await {
+                    tracing::warn!(%error, "the composition could not be given up");
+                }
+            });
         }
     }
 

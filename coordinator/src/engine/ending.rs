@@ -99,7 +99,20 @@ impl Engine {
         self.show_record(build_id, record);
         self.builds.remove(build_id);
         self.scheduler.remove_build(build_id, self.clock.monotonic());
+        if !self.scheduler.stopping(build_id).is_empty() {
+            self.written_still.insert(build_id.to_owned());
+        }
         self.wake_workers();
+    }
+
+    /// Cleans up once more after builds whose workers have stopped by now: what these wrote meanwhile came
+    /// too late for the first time.
+    pub(super) fn clean_after_stopped(&mut self) {
+        let scheduler = &self.scheduler;
+        let stopped = self.written_still.extract_if(.., |id| scheduler.stopping(id).is_empty());
+        for build_id in stopped.collect::<Vec<_>>() {
+            self.give_up(build_id, Vec::new());
+        }
     }
 
     pub(super) async fn pay_what_is_owed(&mut self) {

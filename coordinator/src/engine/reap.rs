@@ -6,8 +6,29 @@ use std::{collections::BTreeSet, time::Duration};
 
 use prestage_store::{ObjectUrl, UploadToken};
 
+use time::OffsetDateTime;
+
 use super::{Engine, results};
-use crate::{pipeline::assembled, state::StateError};
+use crate::{
+    CoordinatorError,
+    pipeline::{MediaPipeline, assembled},
+    state::{StateError, StateStore},
+};
+
+/// Workers that were out of reach when a build ended may have written since.
+async fn remove_late_objects(
+    store: &dyn StateStore,
+    pipeline: &MediaPipeline,
+    now: OffsetDateTime,
+) -> Result<(), CoordinatorError> {
+    for build_id in pipeline.builds_with_objects().await? {
+        let known = store.build(&build_id).await?;
+        if known.is_some_and(|(build, _)| build.state.is_ended()) {
+            pipeline.give_up(&build_id, Vec::new(), now).await?;
+        }
+    }
+    Ok(())
+}
 
 /// How often they are looked for.
 const INTERVAL: Duration = Duration::from_secs(3600);
@@ -26,7 +47,7 @@ impl Engine {
         let outputs = builds.iter().filter_map(|build| ObjectUrl::parse(&build.output).ok());
         let folders: BTreeSet<String> =
             outputs.filter_map(|output| Some(output.parent().ok()?.to_string())).collect();
-        let live = self.open_compositions();
+        let (live, store) = (self.open_compositions(), self.store.clone());
         let (pipeline, now) = (self.pipeline.clone(), self.clock.now());
         self.clean_up.spawn(async move {
             // First at the start: who decided may have died before it was done.
@@ -37,6 +58,9 @@ impl Engine {
                 if let Err(error) = pipeline.reap(&folder, &live, now).await {
                     tracing::warn!(folder, %error, "abandoned compositions can't be looked for");
                 }
+            }
+            if let Err(error) = remove_late_objects(&*store, &pipeline, now).await {
+                tracing::warn!(%error, "objects of builds that have ended can't be looked for");
             }
             if let Err(error) = pipeline.collect_if_wanted(now).await {
                 tracing::warn!(%error, "garbage can't be collected");
