@@ -43,6 +43,10 @@ fleet *ARGS:
     cargo bench --locked -p prestage-coordinator --bench scheduler
     python3 tests/bench/fleet.py {{ARGS}}
 
+# Build media on a fleet whose processes are killed all the while: 'just soak --minutes 60'
+soak *ARGS:
+    ./soak.sh {{ARGS}}
+
 # Fuzz every parser, or some, for so many seconds each
 fuzz SECONDS='60' *TARGETS:
     ./fuzz.sh {{SECONDS}} {{TARGETS}}

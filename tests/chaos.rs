@@ -222,10 +222,15 @@ fn a_build_that_is_cancelled_while_it_is_assembled_leaves_nothing() {
     let active = rig.active();
     let is_assembly = |task: &Value| task["kind"] == "assemble";
     rig.busy(active, is_assembly).expect("nobody was seen assembling");
+    // Its objects appear one after the other: between the first and the next there is time now.
+    wait_until(|| rig.keys("packs").iter().any(|key| key.contains("/glue.")));
+    let delay = Duration::from_millis(500);
+    rig.workers.iter().for_each(|one| one.store.set(Line { delay, ..Line::WHOLE }));
     let id = rig.shown(active)["build_id"].as_str().unwrap().to_owned();
     let url = format!("http://{}", rig.coordinators[active].address);
     ok(&prestage(&rig.demo, ["cancel", &id, "--json", "--coordinator", &url]));
     rig.fired("the build was cancelled while it was assembled");
+    rig.mend_links();
     assert!(refused(&build.wait_with_output().unwrap(), 1).contains("cancelled"));
     rig.assert_nothing_left();
 }

@@ -30,7 +30,7 @@ LOOK_SECONDS = 5
 WARM_UP = 0.2
 GROWTH_MAX = 1.2
 # What is smaller than this may vary.
-NOISE_MIB = 16
+NOISE_MIB = {"rss": 16, "disk": 32, "open": 8}
 KILLS_OF_WORKERS = "kill worker"
 
 
@@ -78,9 +78,10 @@ def growth(samples):
     return found
 
 
-def is_flat(series):
+def is_flat(name, series):
     """Whether a series has not grown."""
-    return series["last"] <= max(series["first"] * GROWTH_MAX, series["first"] + NOISE_MIB)
+    noise = NOISE_MIB[name.split(" ")[0]]
+    return series["last"] <= max(series["first"] * GROWTH_MAX, series["first"] + noise)
 
 
 def left_behind(fleet, kills):
@@ -155,7 +156,7 @@ def judged(fleet, samples, builders, faults):
     if not faults.fired:
         problems.append("no fault fired")
     series = growth(samples)
-    problems += [f"{name} has grown: {one}" for name, one in series.items() if not is_flat(one)]
+    problems += [f"{name} has grown: {one}" for name, one in series.items() if not is_flat(name, one)]
     for service in [*fleet.workers, *fleet.coordinators]:
         if (code := service.end()) != 0:
             problems.append(f"{service.name} ended with {code} at SIGTERM")

@@ -88,7 +88,7 @@ impl Rig {
         self.runtime.block_on(self.assert_no_uploads());
     }
 
-    fn keys(&self, bucket: &str) -> Vec<String> {
+    pub fn keys(&self, bucket: &str) -> Vec<String> {
         let client = self.seaweed.client(bucket);
         let listed = client.list(None).map_ok(|object| object.location.to_string());
         self.runtime.block_on(listed.try_collect()).unwrap()
