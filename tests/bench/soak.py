@@ -30,7 +30,7 @@ LOOK_SECONDS = 5
 WARM_UP = 0.2
 GROWTH_MAX = 1.2
 # What is smaller than this may vary.
-NOISE_MIB = {"rss": 16, "disk": 32, "open": 8}
+NOISE_MIB = {"rss coordinator": 16, "rss worker": 32, "disk": 32, "open": 8}
 KILLS_OF_WORKERS = "kill worker"
 
 
@@ -80,7 +80,7 @@ def growth(samples):
 
 def is_flat(name, series):
     """Whether a series has not grown."""
-    noise = NOISE_MIB[name.split(" ")[0]]
+    noise = next(mib for kind, mib in NOISE_MIB.items() if name.startswith(kind))
     return series["last"] <= max(series["first"] * GROWTH_MAX, series["first"] + noise)
 
 

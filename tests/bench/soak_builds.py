@@ -94,6 +94,9 @@ class Builder:
         may_be = self.media.plans.values() if is_shared and not is_cancelled else [self.media.plans[plan]]
         if self.medium(name) not in may_be:
             self.failed(f"{name}: the medium of {plan.name} is another: {said}")
+        if is_cancelled:
+            # It was done before it could be cancelled; nobody builds into this output again.
+            self.fleet.store.remove_medium(name)
 
     def medium(self, name):
         """The SHA-256 of a medium, once the server answers: it may have been killed."""

@@ -183,6 +183,13 @@ class Store:
                 return None
             raise
 
+    def remove_medium(self, name):
+        """Removes a medium and what lies beside it."""
+        for key in self.objects("media"):
+            if key.startswith(name.removesuffix("wim")):
+                request = urllib.request.Request(f"http://127.0.0.1:{self.port}/media/{key}", method="DELETE")
+                urllib.request.urlopen(request, timeout=30).close()
+
 
 class Fleet:
     """All of it."""
