@@ -30,7 +30,7 @@ LOOK_SECONDS = 5
 WARM_UP = 0.2
 GROWTH_MAX = 1.2
 # What is smaller than this may vary.
-NOISE_MIB = {"rss coordinator": 16, "rss worker": 32, "disk": 32, "open": 8}
+NOISE_MIB = {"rss coordinator": 16, "rss worker": 32, "disk": 64, "open": 8}
 KILLS_OF_WORKERS = "kill worker"
 
 
