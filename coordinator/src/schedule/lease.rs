@@ -79,6 +79,10 @@ impl Scheduler {
         if entry.lease_mut(worker, finished.generation).is_none() {
             return;
         }
+        // Its result is about to be made durable: another word on the same lease comes too late.
+        if answer.finished.iter().any(|(known, _)| *known == task) {
+            return;
+        }
         let failure = match &finished.outcome {
             Some(Outcome::Result(result)) => match v1::TaskResult::decode(result.clone()) {
                 // The lease ends when the result is durable: see `Scheduler::finish`.

@@ -290,6 +290,8 @@ impl Scheduler {
         self.note_made(task, result);
         self.refresh(task, now);
         self.flights.remove(&key, task);
+        // The others of this work want a worker again, should their result not become durable.
+        self.refresh_work(&key, now);
         self.count_dependents(task, now);
         let same = self.flights.open(&key).into_iter();
         let same =

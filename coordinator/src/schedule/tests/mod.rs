@@ -3,6 +3,7 @@
 mod cancel;
 mod faults;
 mod locality;
+mod model;
 mod opinions;
 mod sharing;
 mod waits;
