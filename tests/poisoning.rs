@@ -3,14 +3,9 @@
 
 mod support;
 
-use std::{path::Path, sync::mpsc};
+use std::sync::mpsc;
 
-use prestage_proto::v1;
-use prestage_store::{
-    ObjectUrl, Objects, PackKey,
-    pack::{PackContents, PackFacts, PackIndex, ResourceEntry},
-    quarantine::Doubt,
-};
+use prestage_store::{ObjectUrl, Objects, PackKey, quarantine::Doubt};
 use serde_json::Value;
 use support::{
     Demo, Running,
@@ -19,7 +14,7 @@ use support::{
         wait_until, worker,
     },
     ok, prestage, refused,
-    rogue::Rogue,
+    rogue::{Rogue, poison},
 };
 
 fn coordinator(demo: &Demo, percent: &str) -> (Running, String) {
@@ -74,31 +69,17 @@ fn of_kind<'a>(tasks: &'a [Value], kind: &str) -> Vec<&'a Value> {
     tasks.iter().filter(|task| task["kind"] == kind).collect()
 }
 
-/// Publishes a pack under a name that promises other bytes.
-async fn poison(objects: &Path, staging: &Path, task: &v1::EncodeTask) {
-    let objects = Objects::open(&ObjectUrl::Local(objects.to_owned())).await.unwrap();
-    let body = b"not what it says";
-    let mut writer = objects.pack_writer(staging).unwrap();
-    writer.append(body).unwrap();
-    let pack = writer.finish().unwrap();
-    let resource = |file: &v1::ListedFile| ResourceEntry {
-        sha1: [1; 20],
-        sha256: Some(file.sha256[..].try_into().unwrap()),
-        offset: 0,
-        stored_bytes: body.len() as u64,
-        original_bytes: body.len() as u64,
-        compressed: false,
-    };
-    let contents = PackContents {
-        pack_bytes: body.len() as u64,
-        chunk_digests: pack.chunk_digests().to_vec(),
-        resources: task.files.iter().take(1).map(resource).collect(),
-        facts: PackFacts::default(),
-        ..PackContents::default()
-    };
-    let key: PackKey = task.pack_key.parse().unwrap();
-    let index = PackIndex::new(&task.pack_key, contents).unwrap();
-    objects.publish_pack(&key, pack, &index).await.unwrap();
+/// A worker takes a task, publishes a pack that is not what it says, and says that it has done it; gives the
+/// pack's key.
+fn until_poisoned(demo: &Demo, address: &str) -> String {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let mut rogue = Rogue::new(address, "rogue");
+        let (lease, task) = rogue.lease().await;
+        poison(&demo.path("data/objects"), &demo.path("staging"), &task).await;
+        rogue.bring(&lease, &task.pack_key).await;
+        task.pack_key
+    })
 }
 
 #[test]
@@ -109,14 +90,7 @@ fn a_poisoned_pack_is_found_out_by_another_worker() {
     let build = start_build(&demo, &address, &plan);
     // Where it is the only worker, a build that it can't do wholly would be refused.
     first_build(&demo, &address);
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let pack_key = runtime.block_on(async {
-        let mut rogue = Rogue::new(&address, "rogue");
-        let (lease, task) = rogue.lease().await;
-        poison(&demo.path("data/objects"), &demo.path("staging"), &task).await;
-        rogue.bring(&lease, &task.pack_key).await;
-        task.pack_key
-    });
+    let pack_key = until_poisoned(&demo, &address);
     let (_honest, _log) = worker(&demo, &address, "honest");
     let said = refused(&build.wait_with_output().unwrap(), 1);
     assert!(said.contains("the pack that worker 'rogue' made"), "{said}");
@@ -176,14 +150,7 @@ fn a_build_hears_of_a_poisoned_pack_when_that_is_written_down() {
     // Nothing can be written there as long as this is in the way.
     let in_the_way = demo.path("data/objects/quarantine");
     std::fs::write(&in_the_way, "").unwrap();
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let pack_key = runtime.block_on(async {
-        let mut rogue = Rogue::new(&address, "rogue");
-        let (lease, task) = rogue.lease().await;
-        poison(&demo.path("data/objects"), &demo.path("staging"), &task).await;
-        rogue.bring(&lease, &task.pack_key).await;
-        task.pack_key
-    });
+    let pack_key = until_poisoned(&demo, &address);
     let (_honest, _log) = worker(&demo, &address, "honest");
     wait_for(&log, "the quarantine can't be written down yet");
     assert!(build.try_wait().unwrap().is_none(), "it was told too early");

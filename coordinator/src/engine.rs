@@ -15,13 +15,14 @@ use std::{
     time::Duration,
 };
 
+use futures::{StreamExt, TryStreamExt, stream};
 use prestage_proto::v1;
 use prestage_store::quarantine::Doubt;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::Span;
 
-use ending::Cancelling;
+use ending::{Cancelling, ended_with_objects};
 use quarantine::Deciding;
 pub(crate) use running::Running;
 
@@ -45,6 +46,9 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Waits that end by themselves are looked at this often.
 const TICK_MAX: Duration = Duration::from_secs(1);
+
+/// Packs whose makers the state is asked for at once: a build may have hundreds, and everybody waits.
+const MAKERS_AT_ONCE: usize = 8;
 
 /// What the engine is asked to do.
 pub(crate) enum Command {
@@ -293,13 +297,15 @@ impl Engine {
 
     /// Who may have made what second opinions are to be given on, by the ids of these tasks.
     async fn makers(&self, tasks: &[NewTask]) -> Result<Makers, StateError> {
-        let mut makers = Makers::new();
-        for task in tasks.iter().filter(|task| task.result.is_none()) {
-            if let Some(pack_key) = opinion_on(&task.payload) {
-                makers.insert(task.task_id.clone(), self.store.makers(pack_key).await?);
-            }
-        }
-        Ok(makers)
+        let open = tasks.iter().filter(|task| task.result.is_none());
+        let opinions: Vec<(String, String)> = open
+            .filter_map(|task| Some((task.task_id.clone(), opinion_on(&task.payload)?.to_owned())))
+            .collect();
+        let asked = opinions.into_iter().map(|(task_id, pack_key)| {
+            let store = self.store.clone();
+            async move { Ok((task_id, store.makers(&pack_key).await?)) }
+        });
+        stream::iter(asked).buffered(MAKERS_AT_ONCE).try_collect().await
     }
 
     fn take_up(&mut self, record: BuildRecord, tasks: Vec<NewTask>, makers: Makers, span: Span) {
@@ -327,14 +333,10 @@ impl Engine {
         }
     }
 
-    /// A coordinator may have died between the end of a build and its cleaning up. Builds that this
-    /// state doesn't know are another coordinator's.
+    /// A coordinator may have died between the end of a build and its cleaning up.
     async fn clean_ended(&mut self) -> Result<(), CoordinatorError> {
-        for build_id in self.pipeline.builds_with_objects().await? {
-            let known = self.store.build(&build_id).await?;
-            if known.is_some_and(|(build, _)| build.state.is_ended()) {
-                self.give_up(build_id, Vec::new());
-            }
+        for build_id in ended_with_objects(&*self.store, &self.pipeline).await? {
+            self.give_up(build_id, Vec::new());
         }
         Ok(())
     }

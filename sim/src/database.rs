@@ -108,13 +108,11 @@ impl Database {
         }
     }
 
-    /// A result that is there stays as it is.
-    fn see_result(&self, task: &TaskRef, result: &v1::TaskResult, counts: bool) {
+    /// The first result of a task stays as it is.
+    fn see_result(&self, task: &TaskRef, result: &v1::TaskResult) {
         let name = (task.build_id.clone(), task.task_id.clone());
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if counts {
-            seen.results.entry(name).or_insert_with(|| result.encode_to_vec());
-        }
+        seen.results.entry(name).or_insert_with(|| result.encode_to_vec());
     }
 
     /// Whether the durable result of each task is still the first one.
@@ -235,9 +233,9 @@ impl StateStore for Line {
     ) -> Result<(), StateError> {
         let what = format!("finish_task {}", task.to_wire());
         let finished = async {
-            let done = self.store.finish_task(task, at, result, follow_up).await;
-            self.database.see_result(task, result, done.is_ok());
-            done
+            self.store.finish_task(task, at, result, follow_up).await?;
+            self.database.see_result(task, result);
+            Ok(())
         };
         self.ask(&what, finished).await
     }

@@ -47,18 +47,31 @@ pub struct Planned {
     pub fault: Fault,
 }
 
-/// What may go wrong in a run: not everything each time, so that rare things happen alone too.
-#[derive(Clone, Copy, Debug)]
-struct Kinds {
-    crashes: bool,
-    network: bool,
-    store: bool,
-    database: bool,
-    clocks: bool,
-    disks: bool,
-    sources: bool,
-    losses: bool,
+/// What may go wrong.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Crash,
+    Network,
+    Store,
+    Database,
+    Clock,
+    Disk,
+    Source,
+    Loss,
 }
+
+/// In how many of a hundred runs each of them may: not everything each time, so that rare things happen alone
+/// too.
+const CHANCES: [(Kind, f64); 8] = [
+    (Kind::Crash, 60.0),
+    (Kind::Network, 50.0),
+    (Kind::Store, 50.0),
+    (Kind::Database, 40.0),
+    (Kind::Clock, 20.0),
+    (Kind::Disk, 15.0),
+    (Kind::Source, 20.0),
+    (Kind::Loss, 8.0),
+];
 
 /// The faults of a run.
 pub struct FaultPlan {
@@ -72,22 +85,15 @@ impl FaultPlan {
     /// Draws it.
     pub fn draw(seed: u64, coordinators: &[String], workers: &[String]) -> Self {
         let mut dice = StdRng::seed_from_u64(seed ^ 0xfa17);
-        let mut maybe = |percent: f64| dice.random_bool(percent / 100.0);
-        let kinds = Kinds {
-            crashes: maybe(60.0),
-            network: maybe(50.0),
-            store: maybe(50.0),
-            database: maybe(40.0),
-            clocks: maybe(20.0),
-            disks: maybe(15.0),
-            sources: maybe(20.0),
-            losses: maybe(8.0),
-        };
+        let mut may =
+            |(kind, percent): (Kind, f64)| dice.random_bool(percent / 100.0).then_some(kind);
+        let kinds: Vec<Kind> = CHANCES.into_iter().filter_map(&mut may).collect();
         let count = dice.random_range(1..12);
         let mut drawing = Drawing { dice, coordinators, workers };
-        let mut planned: Vec<Planned> = (0..count).filter_map(|_| drawing.one(kinds)).collect();
+        let mut planned: Vec<Planned> = (0..count).filter_map(|_| drawing.one(&kinds)).collect();
         planned.sort_by_key(|planned| planned.at);
-        Self { planned, may_fail: kinds.sources || kinds.losses }
+        let may_fail = kinds.contains(&Kind::Source) || kinds.contains(&Kind::Loss);
+        Self { planned, may_fail }
     }
 }
 
@@ -98,40 +104,42 @@ struct Drawing<'a> {
 }
 
 impl Drawing<'_> {
-    fn one(&mut self, kinds: Kinds) -> Option<Planned> {
-        let fault = self.fault(kinds)?;
+    fn one(&mut self, kinds: &[Kind]) -> Option<Planned> {
+        let kind = *kinds.choose(&mut self.dice)?;
+        let fault = self.fault(kind);
         let at = Duration::from_millis(self.dice.random_range(0..30_000));
         let lasts = Duration::from_millis(self.dice.random_range(100..10_000));
         Some(Planned { at, lasts, fault })
     }
 
-    fn fault(&mut self, kinds: Kinds) -> Option<Fault> {
-        let possible = [
-            (kinds.crashes, 0),
-            (kinds.network, 1),
-            (kinds.store, 2),
-            (kinds.database, 3),
-            (kinds.clocks, 4),
-            (kinds.disks, 5),
-            (kinds.sources, 6),
-            (kinds.losses, 7),
-        ];
-        let possible: Vec<i32> =
-            possible.into_iter().filter_map(|(on, kind)| on.then_some(kind)).collect();
-        Some(match possible.choose(&mut self.dice)? {
-            0 => Fault::Crash(self.host()),
-            1 => self.between(),
-            2 => Fault::Weather(self.weather()),
-            3 => Fault::Trouble(self.trouble()),
-            4 => {
+    fn fault(&mut self, kind: Kind) -> Fault {
+        match kind {
+            Kind::Crash => Fault::Crash(self.host()),
+            Kind::Network => self.between(),
+            Kind::Store => Fault::Weather(self.weather()),
+            Kind::Database => Fault::Trouble(self.trouble()),
+            Kind::Clock => {
                 let hours = 3_600_000;
                 Fault::Clock(self.host(), self.dice.random_range(-3 * hours..3 * hours))
             }
-            5 => Fault::Disk(self.worker()),
-            6 if self.dice.random_bool(0.5) => Fault::Evict(self.dice.random_range(0..1000)),
-            6 => Fault::Damage(self.dice.random_range(0..1000)),
-            _ => Fault::Lose(self.dice.random_range(0..1000)),
-        })
+            Kind::Disk => Fault::Disk(self.worker()),
+            Kind::Source if self.dice.random_bool(0.5) => Fault::Evict(self.number()),
+            Kind::Source => Fault::Damage(self.number()),
+            Kind::Loss => Fault::Lose(self.number()),
+        }
+    }
+
+    /// Of a file or a pack, to be taken modulo how many there are.
+    fn number(&mut self) -> usize {
+        self.dice.random_range(0..1000)
+    }
+
+    /// Nothing in half of all cases, else up to so much.
+    fn some(&mut self, most: f64) -> f64 {
+        match self.dice.random_bool(0.5) {
+            true => self.dice.random_range(0.0..most),
+            false => 0.0,
+        }
     }
 
     fn host(&mut self) -> String {
@@ -157,28 +165,23 @@ impl Drawing<'_> {
     }
 
     fn weather(&mut self) -> Weather {
-        let down = self.dice.random_bool(0.2);
-        let mut some = |most: f64| match self.dice.random_bool(0.5) {
-            true => self.dice.random_range(0.0..most),
-            false => 0.0,
-        };
         Weather {
-            down,
-            lost: some(20.0),
-            lost_answers: some(20.0),
-            refused: some(20.0),
-            damaged: some(5.0),
-            doubled: some(10.0),
-            slow: 250 + some(750.0) as u64,
+            down: self.dice.random_bool(0.2),
+            lost: self.some(20.0),
+            lost_answers: self.some(20.0),
+            refused: self.some(20.0),
+            damaged: self.some(5.0),
+            doubled: self.some(10.0),
+            slow: 250 + self.some(750.0) as u64,
         }
     }
 
     fn trouble(&mut self) -> Trouble {
-        let down = self.dice.random_bool(0.3);
-        let mut some = |most: f64| match self.dice.random_bool(0.5) {
-            true => self.dice.random_range(0.0..most),
-            false => 0.0,
-        };
-        Trouble { down, failing: some(20.0), lost_answers: some(20.0), slow: some(300.0) as u64 }
+        Trouble {
+            down: self.dice.random_bool(0.3),
+            failing: self.some(20.0),
+            lost_answers: self.some(20.0),
+            slow: self.some(300.0) as u64,
+        }
     }
 }

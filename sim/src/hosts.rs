@@ -14,9 +14,7 @@ use prestage_access::Access;
 use prestage_coordinator::{
     Coordinator, CoordinatorSettings, Policy, Surroundings, ZONE_DEFAULT, state::StatePlace,
 };
-use prestage_proto::v1;
 use prestage_seal::KeySource;
-use prestage_store::gc::GarbagePolicy;
 use prestage_worker::{Worker, WorkerSettings};
 use tokio_util::sync::CancellationToken;
 use tower::service_fn;
@@ -32,7 +30,7 @@ use crate::{
 pub const PACKS: &str = "packs";
 /// The bucket of media.
 pub const MEDIA: &str = "media";
-/// A leader that has been silent for so long is started anew by whoever looks after it.
+/// A process that has ended is started again after this time, as a service is.
 const RESTART_AFTER: Duration = Duration::from_secs(1);
 /// Everything takes so many times as long for a slow worker.
 const SLOWNESS: u64 = 12;
@@ -58,8 +56,6 @@ pub struct Fleet {
     pub slow: BTreeSet<String>,
     /// How many of a hundred packs are made twice.
     pub verify_percent: u8,
-    /// What coordinators remove by themselves.
-    pub garbage: Option<GarbagePolicy>,
     /// The clocks of hosts.
     pub clocks: BTreeMap<String, HostClock>,
     /// Starts of processes, for their ids.
@@ -117,7 +113,7 @@ impl Fleet {
             seal_keys: vec![KeySource::File(self.folder.join("seal.key"))],
             advertise: network::url(host),
             objects: self.objects(),
-            garbage: self.garbage,
+            garbage: None,
             policy: Policy {
                 lease_ttl: Duration::from_secs(5),
                 return_grace: Duration::from_secs(5),
@@ -145,7 +141,7 @@ impl Fleet {
             name: host.clone(),
             slots: 2,
             threads: 1,
-            reach: Vec::<v1::Reach>::new(),
+            reach: Vec::new(),
             staging: self.disk(&host),
             staging_bytes: None,
             memory_bytes: 64 << 20,

@@ -6,6 +6,7 @@ use std::{
 };
 
 use prestage_connect::Coordinators;
+use prestage_coordinator::service::MESSAGE_BYTES_MAX;
 use prestage_proto::v1::{self, media_service_client::MediaServiceClient};
 use tokio::time::{Instant, sleep, timeout};
 use tonic::{Code, Status};
@@ -25,8 +26,6 @@ const LOOKS_WITHOUT_A_WORD: u32 = 60;
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 /// A cancellation is answered within this time by the coordinator, and the way there and back takes some.
 const CANCELLED_WITHIN: Duration = Duration::from_secs(10 + 5);
-/// What messages may have.
-const MESSAGE_BYTES: usize = 64 << 20;
 
 /// A medium that is asked for.
 #[derive(Clone)]
@@ -86,8 +85,8 @@ impl Person {
     fn new(fleet: &Fleet, order: Order) -> Self {
         let coordinators = network::coordinators(&fleet.coordinators);
         let client = MediaServiceClient::new(coordinators.patient(Duration::from_secs(30)))
-            .max_decoding_message_size(MESSAGE_BYTES)
-            .max_encoding_message_size(MESSAGE_BYTES);
+            .max_decoding_message_size(MESSAGE_BYTES_MAX)
+            .max_encoding_message_size(MESSAGE_BYTES_MAX);
         Self { fleet: fleet.clone(), client, order }
     }
 

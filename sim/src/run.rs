@@ -207,7 +207,6 @@ impl Stage {
             },
             slow: cast.slow.clone(),
             verify_percent: cast.verify_percent,
-            garbage: None,
             clocks,
             starts: Arc::default(),
             world,

@@ -4,7 +4,7 @@ use std::{
     fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicI64, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -119,8 +119,8 @@ impl World {
 #[derive(Clone)]
 pub struct HostClock {
     world: World,
-    /// By so many milliseconds, from [`i64::MIN`] on.
-    wrong_by: Arc<AtomicU64>,
+    /// By so many milliseconds.
+    wrong_by: Arc<AtomicI64>,
 }
 
 impl HostClock {
@@ -131,14 +131,13 @@ impl HostClock {
 
     /// Jumps: from now on it is wrong by so many milliseconds.
     pub fn jump(&self, wrong_by: i64) {
-        self.wrong_by.store(wrong_by.cast_unsigned(), Ordering::SeqCst);
+        self.wrong_by.store(wrong_by, Ordering::SeqCst);
     }
 }
 
 impl Clock for HostClock {
     fn now(&self) -> OffsetDateTime {
-        let wrong_by = self.wrong_by.load(Ordering::SeqCst).cast_signed();
-        self.world.now() + time::Duration::milliseconds(wrong_by)
+        self.world.now() + time::Duration::milliseconds(self.wrong_by.load(Ordering::SeqCst))
     }
 
     fn monotonic(&self) -> Duration {

@@ -9,10 +9,10 @@ use crate::{
     CoordinatorError,
     build_log::build_log,
     numbers,
-    pipeline::assembled,
+    pipeline::{MediaPipeline, assembled},
     records::{BuildRecord, BuildState},
     schedule::TaskRef,
-    state::StateError,
+    state::{StateError, StateStore},
 };
 
 /// A cancellation is answered after this time at the latest.
@@ -23,6 +23,21 @@ pub(super) struct Cancelling {
     build_id: String,
     until: Duration,
     reply: Reply<Cancelled>,
+}
+
+/// Builds that have ended and have objects still. Those that this state doesn't know are another coordinator's.
+pub(super) async fn ended_with_objects(
+    store: &dyn StateStore,
+    pipeline: &MediaPipeline,
+) -> Result<Vec<String>, CoordinatorError> {
+    let mut ended = Vec::new();
+    for build_id in pipeline.builds_with_objects().await? {
+        let known = store.build(&build_id).await?;
+        if known.is_some_and(|(build, _)| build.state.is_ended()) {
+            ended.push(build_id);
+        }
+    }
+    Ok(ended)
 }
 
 impl Engine {

@@ -5,10 +5,9 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use prestage_store::{ObjectUrl, UploadToken};
-
 use time::OffsetDateTime;
 
-use super::{Engine, results};
+use super::{Engine, ending::ended_with_objects, results};
 use crate::{
     CoordinatorError,
     pipeline::{MediaPipeline, assembled},
@@ -21,11 +20,8 @@ async fn remove_late_objects(
     pipeline: &MediaPipeline,
     now: OffsetDateTime,
 ) -> Result<(), CoordinatorError> {
-    for build_id in pipeline.builds_with_objects().await? {
-        let known = store.build(&build_id).await?;
-        if known.is_some_and(|(build, _)| build.state.is_ended()) {
-            pipeline.give_up(&build_id, Vec::new(), now).await?;
-        }
+    for build_id in ended_with_objects(store, pipeline).await? {
+        pipeline.give_up(&build_id, Vec::new(), now).await?;
     }
     Ok(())
 }

@@ -20,7 +20,7 @@ use super::{
     audited::{outcome, who},
     connection::Peer,
     open_connections::network,
-    places::{Full, Place, Places},
+    places::{Place, Places},
     rates::{Rates, ask_again},
     rules::{Rule, rule_of},
 };
@@ -143,13 +143,10 @@ impl Authorizer {
             false => (address.map(network).unwrap_or_default(), &self.calls_of_strangers),
         };
         self.rates.count(&name, is_known, rule)?;
-        calls.take(&name).map(Some).map_err(|full| {
-            let what = match full {
-                Full::Caller(limit) => format!("{limit} calls of {name} are being answered"),
-                Full::All(limit) => format!("{limit} calls are being answered"),
-            };
-            ask_again(&what, CALL_AGAIN_IN)
-        })
+        calls
+            .take(&name)
+            .map(Some)
+            .map_err(|full| ask_again(&full.told("calls", &name, "being answered"), CALL_AGAIN_IN))
     }
 
     /// Records that somebody who is known was refused. Those who are not could fill the log; so could
@@ -339,6 +336,7 @@ mod tests {
     use http_body_util::Full as Whole;
 
     use super::*;
+    use crate::service::places::Full;
 
     #[tokio::test]
     async fn a_call_has_its_place_until_its_answer_is_sent() {

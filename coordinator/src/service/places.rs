@@ -28,6 +28,16 @@ pub(crate) enum Full {
     All(usize),
 }
 
+impl Full {
+    /// Says so of what the places are for, and of the caller: `7 plans of user/alice are asked for`.
+    pub fn told(self, what: &str, caller: &str, are: &str) -> String {
+        match self {
+            Self::Caller(limit) => format!("{limit} {what} of {caller} are {are}"),
+            Self::All(limit) => format!("{limit} {what} are {are}"),
+        }
+    }
+}
+
 /// A place: whoever drops it gives it back.
 #[derive(Debug)]
 pub(crate) struct Place {

@@ -11,7 +11,7 @@ use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 use tonic::Status;
 
 use super::{
-    places::{Full, Place, Places},
+    places::{Place, Places},
     rates::ask_again,
 };
 
@@ -55,11 +55,7 @@ impl Planning {
     /// Waits for a turn of the caller's. Refused at once where too many wait already.
     pub async fn turn(&self, caller: &str) -> Result<Turn, Status> {
         let place = self.waiting.take(caller).map_err(|full| {
-            let what = match full {
-                Full::Caller(limit) => format!("{limit} plans of {caller} are asked for already"),
-                Full::All(limit) => format!("{limit} plans are asked for already"),
-            };
-            ask_again(&what, ASK_AGAIN_IN)
+            ask_again(&full.told("plans", caller, "asked for already"), ASK_AGAIN_IN)
         })?;
         // One's own turn first: so few of each caller wait in the common row, and it is fair.
         let closed = |error: AcquireError| Status::internal(error.to_string());

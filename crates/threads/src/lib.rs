@@ -13,8 +13,6 @@ use std::sync::OnceLock;
 
 use tokio::runtime::Handle;
 
-pub use lockstep::is_abandoned;
-
 /// Set once, by a simulation, before anything else.
 static IN_LOCKSTEP: OnceLock<()> = OnceLock::new();
 

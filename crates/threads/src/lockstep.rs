@@ -26,11 +26,6 @@ use tokio::runtime::Handle;
 /// What unwinds a thread whose work nobody waits for.
 struct Abandoned;
 
-/// Whether a panic is no fault, but the end of a simulated process.
-pub fn is_abandoned(panic: &(dyn Any + Send)) -> bool {
-    panic.is::<Abandoned>()
-}
-
 /// What a thread of work says before it stands still.
 enum Said<T> {
     Waits,

@@ -22,9 +22,9 @@ use crate::options::StoreOptions;
 
 /// What a folder calls every part: it knows them by their ranges alone.
 const IN_FILE: &str = "file";
-/// Pause before a request that failed is sent again; it doubles, three times at most.
+/// Pause before a request that failed is sent again. The next ones double, up to some seconds each: a server that
+/// starts again is waited for.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
-/// The last pauses are of some seconds each: a server that starts again is waited for.
 const PAUSES: usize = 10;
 const LAST_PAUSE: Duration = Duration::from_secs(5);
 

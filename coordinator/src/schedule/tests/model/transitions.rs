@@ -20,7 +20,7 @@ pub struct Told {
 impl Reference {
     pub fn call(&mut self, request: &v1::SynchronizeRequest) -> Told {
         let (name, now) = (request.worker_id.as_str(), self.now);
-        let worker = self.workers.entry(name.to_owned()).or_insert_with(Worker::default);
+        let worker = self.workers.entry(name.to_owned()).or_default();
         (worker.said, worker.last_seen) = (request.clone(), now);
         let mentioned = request.running.iter().chain(&request.stopping);
         let mentioned: BTreeSet<(String, u32)> =
