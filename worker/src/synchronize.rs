@@ -11,7 +11,7 @@ use prestage_connect::Coordinators;
 use prestage_proto::v1::{self, worker_service_client::WorkerServiceClient};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
-use tonic::Status;
+use tonic::{Request, Status};
 
 use crate::{
     Shared, WorkerSettings,
@@ -99,8 +99,7 @@ impl Worker {
 
     async fn next_event(&mut self, drain: &CancellationToken, stop: &CancellationToken) -> Event {
         let draining = drain.is_cancelled();
-        let request = self.request(draining);
-        let call = self.client.synchronize(request);
+        let call = self.client.synchronize(self.call(draining));
         tokio::select! {
             biased;
             () = stop.cancelled() => Event::ShuttingDown,
@@ -109,6 +108,14 @@ impl Worker {
             () = self.health.recovered() => Event::Recovered,
             answer = call => Event::Answer(answer.map(tonic::Response::into_inner)),
         }
+    }
+
+    /// A coordinator, or something on the way to it, that holds a call back for longer than it was asked to and
+    /// leases live besides does not answer: the next one is asked.
+    fn call(&self, draining: bool) -> Request<v1::SynchronizeRequest> {
+        let mut call = Request::new(self.request(draining));
+        call.set_timeout(WAIT + self.lease_ttl);
+        call
     }
 
     fn request(&self, draining: bool) -> v1::SynchronizeRequest {

@@ -35,6 +35,10 @@ const FORWARDED: &str = "prestage-forwarded";
 const OF_THE_CONNECTION: [&str; 4] =
     ["grpc-encoding", "grpc-accept-encoding", "authorization", ON_BEHALF_OF];
 const CONNECT_WITHIN: Duration = Duration::from_secs(2);
+/// A connection on which nothing is heard is asked for a sign of life: one that broke without a word (a firewall, a
+/// network that was away) would hold up every caller of this coordinator for ever, for to them it is alive.
+const PING_AFTER: Duration = Duration::from_secs(5);
+const SIGN_OF_LIFE_WITHIN: Duration = Duration::from_secs(5);
 
 /// Another way to coordinators than over TCP.
 pub type Reach = Arc<dyn Fn(Endpoint) -> Channel + Send + Sync>;
@@ -102,8 +106,12 @@ impl Leaders {
             let what = format!("the active coordinator's address '{address}' is none: {error}");
             Status::unavailable(what + "; see its setting 'advertise'")
         })?;
-        let endpoint =
-            endpoint.connect_timeout(CONNECT_WITHIN).http2_max_header_list_size(STATUS_BYTES_MAX);
+        let endpoint = endpoint
+            .connect_timeout(CONNECT_WITHIN)
+            .http2_max_header_list_size(STATUS_BYTES_MAX)
+            .http2_keep_alive_interval(PING_AFTER)
+            .keep_alive_timeout(SIGN_OF_LIFE_WITHIN)
+            .keep_alive_while_idle(true);
         let channel = match &self.reach {
             Some(reach) => reach(endpoint),
             None => self.over_tcp(endpoint, address)?,
