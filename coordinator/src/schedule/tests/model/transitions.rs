@@ -20,7 +20,7 @@ pub struct Told {
 impl Reference {
     pub fn call(&mut self, request: &v1::SynchronizeRequest) -> Told {
         let (name, now) = (request.worker_id.as_str(), self.now);
-        let worker = self.workers.entry(name.to_owned()).or_insert_with(Worker::default);
+        let worker = self.workers.entry(name.to_owned()).or_default();
         (worker.said, worker.last_seen) = (request.clone(), now);
         let mentioned = request.running.iter().chain(&request.stopping);
         let mentioned: BTreeSet<(String, u32)> =
@@ -35,7 +35,21 @@ impl Reference {
             self.take_up(name, &finished.task_id, finished.generation);
             self.hear(name, finished, &mut told);
         }
+        let strays = mentioned.iter().filter(|lease| !self.is_known(name, lease)).count();
+        if let Some(worker) = self.workers.get_mut(name) {
+            worker.strays = strays;
+        }
         told
+    }
+
+    /// Whether it has this lease, or has had and is known not to have stopped yet.
+    fn is_known(&self, name: &str, lease: &(String, u32)) -> bool {
+        let holds = |task: &Task| {
+            let mut held = task.holders.iter().filter(|holder| holder.worker == name);
+            task.id.to_wire() == lease.0 && held.any(|holder| holder.generation == lease.1)
+        };
+        self.tasks.iter().any(holds)
+            || self.workers.get(name).is_some_and(|worker| worker.stopping.contains(lease))
     }
 
     pub fn release_kept(&mut self) {
