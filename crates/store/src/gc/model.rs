@@ -307,3 +307,19 @@ proptest! {
         runtime.block_on(check(&events))?;
     }
 }
+
+/// The longest that a collector removes, seen by a build whose clock is ahead: too seldom in random orders.
+#[tokio::test]
+async fn a_mark_counts_for_as_long_as_its_collector_may_remove() {
+    let mut world = World::new().await;
+    let (collector, build) =
+        (Event::Collector { number: 0 }, Event::Build { number: 0, ahead: true });
+    let late = Event::Time { minutes: 9 };
+    let events = [collector, collector, late, build, build, build];
+    for event in events.into_iter().chain([collector; 3]) {
+        world.play(event).await;
+        assert_eq!(world.missed().await, []);
+    }
+    assert_eq!(world.builds[0].stage, Stage::Pinned, "it waits");
+    assert_eq!(world.collectors[0].removed, 3);
+}
