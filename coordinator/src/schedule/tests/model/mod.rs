@@ -7,6 +7,7 @@
 //! that count* second words, older generations and failed leases that counted.
 
 mod events;
+mod fairness;
 mod history;
 mod reference;
 mod told;
