@@ -56,7 +56,7 @@ proptest! {
             let done = TaskRef::from_wire(&id).unwrap();
             let bytes = fleet.task(&done).unwrap().record.bytes_total + LEASE;
             let of_build = |given: &&mut Given| given.contains_key(&done.build_id);
-            let (requester, given) = builds.iter_mut().find(|(_, given)| of_build(&given)).unwrap();
+            let (requester, given) = builds.iter_mut().find(|(_, given)| of_build(given)).unwrap();
             *given.get_mut(&done.build_id).unwrap() += bytes;
             *requesters.get_mut(requester).unwrap() += bytes;
             prop_assert!(spread(given) <= LARGEST, "builds of {}: {:?}", requester, given);
