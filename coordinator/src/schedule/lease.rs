@@ -30,6 +30,9 @@ impl Scheduler {
         for finished in &request.finished {
             self.note_finished(&request.worker_id, finished, now, &mut answer);
         }
+        if let Some(worker) = self.workers.get_mut(&request.worker_id) {
+            worker.count_strays(request);
+        }
         answer
     }
 

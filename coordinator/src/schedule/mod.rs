@@ -102,6 +102,7 @@ impl Default for Policy {
 }
 
 /// A build's tasks.
+#[cfg_attr(test, derive(Clone))]
 struct BuildEntry {
     order: BuildOrder,
     tasks: BTreeMap<String, TaskEntry>,
@@ -133,6 +134,7 @@ pub struct Expired {
 }
 
 /// The state of the fleet.
+#[cfg_attr(test, derive(Clone))]
 pub struct Scheduler {
     policy: Policy,
     builds: BTreeMap<String, BuildEntry>,

@@ -23,6 +23,8 @@ pub(super) struct WorkerEntry {
     pub leases: BTreeMap<TaskRef, HeldLease>,
     /// Leases that were taken from it, until it says that it has stopped.
     pub stopping: BTreeSet<(TaskRef, u32)>,
+    /// So many other tasks it still does without a lease: after a silence, or a restart of the coordinator.
+    strays: usize,
     /// Tasks that it failed one after the other, none done in between, and not for their own fault.
     faults: BTreeSet<TaskRef>,
     /// How often it was put aside since it last did a task.
@@ -54,6 +56,7 @@ impl WorkerEntry {
             kinds: None,
             leases: BTreeMap::new(),
             stopping: BTreeSet::new(),
+            strays: 0,
             faults: BTreeSet::new(),
             rests: 0,
             resting_until: None,
@@ -84,6 +87,19 @@ impl WorkerEntry {
         });
     }
 
+    /// Counts what it does that nobody wants. It gives it up when it is answered, and until then its slots
+    /// are taken.
+    pub fn count_strays(&mut self, said: &v1::SynchronizeRequest) {
+        let is_stray = |running: &&v1::Running| {
+            TaskRef::from_wire(&running.task_id).is_some_and(|task| {
+                let held = self.leases.get(&task).map(|held| held.generation);
+                held != Some(running.generation)
+                    && !self.stopping.contains(&(task, running.generation))
+            })
+        };
+        self.strays = said.running.iter().chain(&said.stopping).filter(is_stray).count();
+    }
+
     pub fn knows(&self, kind: &str) -> bool {
         match &self.kinds {
             Some(kinds) => kinds.contains(kind),
@@ -98,7 +114,7 @@ impl WorkerEntry {
         }
         // One that was put aside proves itself on a single task first.
         let slots = if self.rests > 0 { self.slots.min(1) } else { self.slots };
-        slots.saturating_sub(self.leases.len() + self.stopping.len())
+        slots.saturating_sub(self.leases.len() + self.stopping.len() + self.strays)
     }
 
     pub fn is_resting(&self, now: Duration) -> bool {

@@ -5,6 +5,7 @@ mod faults;
 mod locality;
 mod model;
 mod opinions;
+mod protocol;
 mod sharing;
 mod waits;
 

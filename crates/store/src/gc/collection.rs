@@ -21,8 +21,8 @@ pub struct Collection {
     objects: Objects,
     collector: String,
     begun: Instant,
-    items: Vec<Item>,
-    chosen: Vec<(usize, Why)>,
+    pub(super) items: Vec<Item>,
+    pub(super) chosen: Vec<(usize, Why)>,
 }
 
 /// Something that went, or would.
@@ -118,7 +118,7 @@ impl Collection {
         }
     }
 
-    async fn remove(&self, number: usize) -> Result<(), StoreError> {
+    pub(super) async fn remove(&self, number: usize) -> Result<(), StoreError> {
         for key in &self.items[number].keys {
             self.objects.delete(key).await?;
         }

@@ -11,7 +11,7 @@ use crate::objects::{Objects, PutRule};
 /// A collector stops removing so long after it has set its mark, whatever is left.
 pub const COLLECTING_MAX: Duration = Duration::from_secs(600);
 /// For clocks that differ, and for a request that was under way when the time was over.
-const MARGIN: Duration = Duration::from_secs(60);
+pub(super) const MARGIN: Duration = Duration::from_secs(60);
 const FOLDER: &str = "collectors";
 /// How often builds look whether a collector is done.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);

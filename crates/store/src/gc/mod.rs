@@ -7,6 +7,8 @@
 
 mod collection;
 mod mark;
+#[cfg(test)]
+mod model;
 mod pin;
 mod policy;
 #[cfg(test)]

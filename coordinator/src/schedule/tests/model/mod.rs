@@ -1,6 +1,13 @@
 //! The scheduler against a reference that is simple enough to be seen to be right.
+//!
+//! What was broken in the scheduler by hand, and which assertion caught it: `docs/reliability/models.md`. In
+//! short, *to W* (an objection of the reference) caught dependencies, kinds, avoided workers, priorities and
+//! slots that were ignored; *has a free slot and is not given this* makers that were counted as others, a
+//! hold-out without end and shared work that was forgotten; *after* generations that did not go up; *results
+//! that count* second words, older generations and failed leases that counted.
 
 mod events;
+mod fairness;
 mod history;
 mod reference;
 mod told;

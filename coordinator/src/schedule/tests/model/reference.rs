@@ -52,6 +52,8 @@ pub struct Worker {
     pub last_seen: Duration,
     /// Leases that were taken from it, and that it has not said to have ended.
     pub stopping: BTreeSet<(String, u32)>,
+    /// So many more it still does.
+    pub strays: usize,
     pub faults: BTreeSet<TaskRef>,
     pub rests: u32,
     pub resting_until: Option<Duration>,
@@ -184,7 +186,7 @@ impl Reference {
         let held = self.tasks.iter().filter(|task| task.is_held_by(name)).count();
         let slots = worker.said.slots as usize;
         let slots = if worker.rests > 0 { slots.min(1) } else { slots };
-        slots.saturating_sub(held + worker.stopping.len())
+        slots.saturating_sub(held + worker.stopping.len() + worker.strays)
     }
 
     /// Whether a worker that has not failed it could do it, now or after a rest.

@@ -35,7 +35,21 @@ impl Reference {
             self.take_up(name, &finished.task_id, finished.generation);
             self.hear(name, finished, &mut told);
         }
+        let strays = mentioned.iter().filter(|lease| !self.is_known(name, lease)).count();
+        if let Some(worker) = self.workers.get_mut(name) {
+            worker.strays = strays;
+        }
         told
+    }
+
+    /// Whether it has this lease, or has had and is known not to have stopped yet.
+    fn is_known(&self, name: &str, lease: &(String, u32)) -> bool {
+        let holds = |task: &Task| {
+            let mut held = task.holders.iter().filter(|holder| holder.worker == name);
+            task.id.to_wire() == lease.0 && held.any(|holder| holder.generation == lease.1)
+        };
+        self.tasks.iter().any(holds)
+            || self.workers.get(name).is_some_and(|worker| worker.stopping.contains(lease))
     }
 
     pub fn release_kept(&mut self) {
