@@ -7,6 +7,7 @@
 mod ending;
 mod quarantine;
 mod reap;
+mod results;
 mod running;
 
 use std::{
@@ -31,7 +32,7 @@ use crate::{
     clock::Clock,
     events::{BuildEvent, Happening},
     numbers,
-    pipeline::{MediaPipeline, Results, opinion_on},
+    pipeline::{MediaPipeline, opinion_on},
     records::{BuildRecord, BuildState, NewTask},
     rewrap::rewrap_running,
     schedule::{BuildOrder, Policy, Scheduler, TaskRef, Wait, task_statuses},
@@ -341,34 +342,6 @@ impl Engine {
         Ok(())
     }
 
-    /// After a restart: what followed from results that were durable is asked for once more.
-    async fn resume(&mut self) -> Result<(), StateError> {
-        let done: Vec<TaskRef> = self
-            .builds
-            .keys()
-            .flat_map(|build_id| {
-                let finished = self.scheduler.tasks(build_id);
-                let finished = finished.filter(|task| task.record.result.is_some());
-                finished.map(|task| TaskRef {
-                    build_id: build_id.clone(),
-                    task_id: task.record.task_id.clone(),
-                })
-            })
-            .collect();
-        for task in done {
-            let result = self.result_of(&task);
-            if let Some(result) = result {
-                self.finish(&task, &result).await?;
-            }
-        }
-        Ok(())
-    }
-
-    fn result_of(&self, task: &TaskRef) -> Option<v1::TaskResult> {
-        let mut tasks = self.scheduler.tasks(&task.build_id);
-        tasks.find(|entry| entry.record.task_id == task.task_id)?.record.result.clone()
-    }
-
     async fn synchronize(
         &mut self,
         request: &v1::SynchronizeRequest,
@@ -425,60 +398,6 @@ impl Engine {
             v1::Lease { task_id, generation, task: payload, traceparent, access: None }
         };
         desired.map(lease).collect()
-    }
-
-    /// A result is there: make it durable with what follows from it, then let it count. Other
-    /// builds that wait for the same work get it too.
-    async fn finish(&mut self, task: &TaskRef, result: &v1::TaskResult) -> Result<(), StateError> {
-        let same = self.finish_one(task, result).await?;
-        let shared = v1::TaskResult { reused: true, ..result.clone() };
-        // All of them are known now: asking again for each would make a hundred builds ten thousand.
-        for task in same {
-            self.finish_one(&task, &shared).await?;
-        }
-        self.wake_workers();
-        Ok(())
-    }
-
-    async fn finish_one(
-        &mut self,
-        task: &TaskRef,
-        result: &v1::TaskResult,
-    ) -> Result<Vec<TaskRef>, StateError> {
-        let Some(live) = self.builds.get(&task.build_id) else {
-            return Ok(Vec::new());
-        };
-        let mut results = results(&self.scheduler, &task.build_id);
-        results.insert(&task.task_id, result);
-        let follow_up = match self.pipeline.follow_up(&live.record, &task.task_id, &results) {
-            Ok(follow_up) => follow_up,
-            Err(error) => {
-                let makers = self.scheduler.task(task).map(|task| task.makers.clone());
-                let error = error.made_by_any_of(&makers.unwrap_or_default());
-                match error.doubt() {
-                    Some((pack_key, doubt)) => self.condemn(task, pack_key, doubt, error.into()),
-                    None => self.fail(task, error.into()).await?,
-                }
-                return Ok(Vec::new());
-            }
-        };
-        let store = self.store.clone();
-        store.finish_task(task, self.clock.now(), result, &follow_up.tasks).await?;
-        let now = self.clock.monotonic();
-        if let Some(entry) = self.scheduler.task(task) {
-            let began = entry.leases.first().map(|lease| lease.since);
-            numbers::count_done(entry, result, began.map(|began| now.saturating_sub(began)));
-        }
-        let same = self.scheduler.finish(task, result, now);
-        self.scheduler.add_tasks(&task.build_id, follow_up.tasks, now);
-        if let Some(report) = follow_up.report_json
-            && self.scheduler.is_complete(&task.build_id)
-        {
-            self.end(&task.build_id, BuildState::Done, None, report).await?;
-        } else {
-            self.show(&task.build_id, true);
-        }
-        Ok(same)
     }
 
     fn event(&self, task: &TaskRef, what: Happening) -> BuildEvent {
@@ -552,11 +471,4 @@ impl Engine {
             live.shown.send_replace(build_message(&record, tasks));
         }
     }
-}
-
-fn results<'a>(scheduler: &'a Scheduler, build_id: &str) -> Results<'a> {
-    let tasks = scheduler.tasks(build_id);
-    tasks
-        .filter_map(|task| Some((task.record.task_id.as_str(), task.record.result.as_ref()?)))
-        .collect()
 }

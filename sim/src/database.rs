@@ -230,12 +230,12 @@ impl StateStore for Line {
         at: OffsetDateTime,
         result: &v1::TaskResult,
         follow_up: &[NewTask],
-    ) -> Result<(), StateError> {
+    ) -> Result<Option<v1::TaskResult>, StateError> {
         let what = format!("finish_task {}", task.to_wire());
         let finished = async {
-            self.store.finish_task(task, at, result, follow_up).await?;
-            self.database.see_result(task, result);
-            Ok(())
+            let earlier = self.store.finish_task(task, at, result, follow_up).await?;
+            self.database.see_result(task, earlier.as_ref().unwrap_or(result));
+            Ok(earlier)
         };
         self.ask(&what, finished).await
     }

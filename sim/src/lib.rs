@@ -19,5 +19,6 @@ pub mod relay;
 pub mod run;
 pub mod sources;
 pub mod store;
+pub mod stuck;
 pub mod system;
 pub mod world;

@@ -8,7 +8,7 @@ use clap::Parser;
 use prestage_sim::{
     prepared::Prepared,
     run::{self, Report},
-    system,
+    stuck, system,
     world::World,
 };
 
@@ -70,6 +70,7 @@ fn go(args: &Args) -> io::Result<bool> {
     }
     many::prepare(&prepared)?;
     let seed = args.seed.unwrap_or(args.first);
+    stuck::watch(seed);
     let report = system::with_seed(seed, || run::run(seed, &prepared, args.trace))??;
     show(seed, &report);
     Ok(report.broken.is_empty())

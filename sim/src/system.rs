@@ -114,6 +114,12 @@ pub fn set_elapsed(elapsed: Duration) {
     ELAPSED.store(nanos + 1, Ordering::SeqCst);
 }
 
+/// What [`set_elapsed`] said last, if it did.
+pub fn elapsed() -> Option<Duration> {
+    let nanos = ELAPSED.load(Ordering::SeqCst);
+    (nanos != UNSET).then(|| Duration::from_nanos(nanos - 1))
+}
+
 /// As the C library has it on 64-bit Linux.
 #[repr(C)]
 struct Timespec {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use prestage_proto::v1;
 
-use super::{Cancelled, Engine, Reply, results};
+use super::{Cancelled, Engine, Reply, results::results};
 use crate::{
     CoordinatorError,
     build_log::build_log,

@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, time::Duration};
 use prestage_store::{ObjectUrl, UploadToken};
 use time::OffsetDateTime;
 
-use super::{Engine, ending::ended_with_objects, results};
+use super::{Engine, ending::ended_with_objects, results::results};
 use crate::{
     CoordinatorError,
     pipeline::{MediaPipeline, assembled},

@@ -124,16 +124,25 @@ async fn finishes_and_follows_up(store: &dyn StateStore) -> Result<(), StateErro
     let follow_up = [example_task("3", &["2"])];
     let task = TaskRef { build_id: "a".into(), task_id: "1".into() };
     let done = example_event("a", Happening::Done { task_id: "1".into() });
-    store.finish_task(&task, done.at, &result, &follow_up).await?;
-    // A coordinator that died before it could tell anybody does it once more.
-    store.finish_task(&task, done.at + Duration::hours(1), &result, &follow_up).await?;
+    assert_eq!(store.finish_task(&task, done.at, &result, &follow_up).await?, None);
+    // A coordinator that died before it could tell anybody does it once more, and may know more by then.
+    let later = done.at + Duration::hours(1);
+    let more = [follow_up[0].clone(), example_task("4", &["3"])];
+    assert_eq!(store.finish_task(&task, later, &result, &more).await?, None);
+    // It was not told that the result is kept, and brings what another worker made.
+    let other = v1::TaskResult { bytes_read: 6, ..Default::default() };
+    let of_other = [example_task("5", &["1"])];
+    assert_eq!(store.finish_task(&task, later, &other, &of_other).await?, Some(result.clone()));
     let [first, missing, _] = noted;
     assert_eq!(store.events("a").await?, [first, missing, done]);
     assert_eq!(store.events("nobody's").await?, []);
     let running = store.running().await?;
     assert_eq!(running.len(), 1);
     let tasks = &running[0].1;
-    assert_eq!(tasks.iter().map(|task| task.task_id.as_str()).collect::<Vec<_>>(), ["1", "2", "3"]);
+    assert_eq!(
+        tasks.iter().map(|task| task.task_id.as_str()).collect::<Vec<_>>(),
+        ["1", "2", "3", "4"]
+    );
     assert_eq!(tasks[0].result, Some(result));
     assert_eq!(tasks[0].generation, 3);
     assert_eq!(tasks[1].result, None);

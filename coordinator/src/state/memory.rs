@@ -18,7 +18,7 @@ use crate::{
     audit::{AuditEntry, AuditRecord, ChainHash},
     clock::{Clock, SystemClock},
     events::{BuildEvent, Happening},
-    records::{BuildRecord, BuildState, NewTask, TaskRecord},
+    records::{BuildRecord, BuildState, NewTask},
     schedule::TaskRef,
 };
 
@@ -176,25 +176,31 @@ impl StateStore for MemoryState {
         at: OffsetDateTime,
         result: &v1::TaskResult,
         follow_up: &[NewTask],
-    ) -> Result<(), StateError> {
+    ) -> Result<Option<v1::TaskResult>, StateError> {
         let mut kept = self.fenced()?;
         let Some((_, tasks)) = kept.builds.get_mut(&task.build_id) else {
-            return Ok(());
+            return Ok(None);
         };
-        let open =
-            |known: &&mut TaskRecord| known.task_id == task.task_id && known.result.is_none();
-        let first = tasks.iter_mut().find(open).map(|known| known.result = Some(result.clone()));
+        let known = tasks.iter_mut().find(|known| known.task_id == task.task_id);
+        let earlier = known.as_ref().and_then(|known| known.result.clone());
+        if earlier.as_ref().is_some_and(|earlier| earlier != result) {
+            return Ok(earlier);
+        }
+        let is_first = known.is_some() && earlier.is_none();
+        if let Some(known) = known {
+            known.result = Some(result.clone());
+        }
         for new in follow_up {
             if !tasks.iter().any(|task| task.task_id == new.task_id) {
                 tasks.push(new.clone());
             }
         }
         tasks.sort_by(|a, b| a.task_id.cmp(&b.task_id));
-        if first.is_some() {
+        if is_first {
             let what = Happening::Done { task_id: task.task_id.clone() };
             kept.events.push(BuildEvent { build_id: task.build_id.clone(), at, what });
         }
-        Ok(())
+        Ok(None)
     }
 
     async fn events(&self, build_id: &str) -> Result<Vec<BuildEvent>, StateError> {

@@ -131,14 +131,15 @@ pub trait StateStore: IdentityStore {
     /// became of it: each of them may have made the pack.
     async fn makers(&self, work_key: &str) -> Result<BTreeSet<String>, StateError>;
 
-    /// Keeps a task's result and adds the tasks that follow from it.
+    /// Keeps a task's result and adds the tasks that follow from it. When another result is kept already it
+    /// stays, nothing changes, and it is given back: an earlier write was done and seemed to have failed.
     async fn finish_task(
         &self,
         task: &TaskRef,
         at: OffsetDateTime,
         result: &v1::TaskResult,
         follow_up: &[NewTask],
-    ) -> Result<(), StateError>;
+    ) -> Result<Option<v1::TaskResult>, StateError>;
 
     /// What happened to a build, in order.
     async fn events(&self, build_id: &str) -> Result<Vec<BuildEvent>, StateError>;

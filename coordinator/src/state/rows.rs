@@ -58,8 +58,6 @@ pub(super) fn read_build(row: &AnyRow) -> Result<BuildRecord, StateError> {
 pub(super) fn read_task(row: &AnyRow) -> Result<TaskRecord, StateError> {
     let payload: Vec<u8> = row.try_get("payload")?;
     let deps: String = row.try_get("deps")?;
-    let result: Option<Vec<u8>> = row.try_get("result")?;
-    let result = result.map(|bytes| v1::TaskResult::decode(&bytes[..])).transpose();
     let bytes_total: i64 = row.try_get("bytes_total")?;
     let generation: i64 = row.try_get("generation")?;
     Ok(TaskRecord {
@@ -70,9 +68,15 @@ pub(super) fn read_task(row: &AnyRow) -> Result<TaskRecord, StateError> {
         payload: v1::Task::decode(&payload[..]).map_err(damaged("a task"))?,
         deps: serde_json::from_str(&deps).map_err(damaged("a task's dependencies"))?,
         bytes_total: u64::try_from(bytes_total).unwrap_or(0),
-        result: result.map_err(damaged("a task's result"))?,
+        result: read_result(row)?,
         generation: u32::try_from(generation).map_err(damaged("a task's generation"))?,
     })
+}
+
+pub(super) fn read_result(row: &AnyRow) -> Result<Option<v1::TaskResult>, StateError> {
+    let result: Option<Vec<u8>> = row.try_get("result")?;
+    let result = result.map(|bytes| v1::TaskResult::decode(&bytes[..])).transpose();
+    result.map_err(damaged("a task's result"))
 }
 
 pub(super) fn damaged<E: std::fmt::Display>(what: &'static str) -> impl Fn(E) -> StateError {

@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 
 use super::{
     BuildWithTasks, Candidate, Created, Epoch, Leadership, StateError, StateStore,
-    rows::{damaged, millis, read_build, read_event, read_task, select_builds},
+    rows::{damaged, millis, read_build, read_event, read_result, read_task, select_builds},
 };
 use crate::{
     audit::{AuditEntry, AuditRecord},
@@ -190,7 +190,7 @@ impl StateStore for SqlState {
         at: OffsetDateTime,
         result: &v1::TaskResult,
         follow_up: &[NewTask],
-    ) -> Result<(), StateError> {
+    ) -> Result<Option<v1::TaskResult>, StateError> {
         let mut transaction = self.begin().await?;
         let query =
             "UPDATE tasks SET result = $1 WHERE build_id = $2 AND task_id = $3 AND result IS NULL";
@@ -205,9 +205,14 @@ impl StateStore for SqlState {
             let what = Happening::Done { task_id: task.task_id.clone() };
             let event = BuildEvent { build_id: task.build_id.clone(), at, what };
             insert_event(&mut transaction, &event).await?;
+        } else if let Some(earlier) = result_of(&mut transaction, task).await?
+            && earlier != *result
+        {
+            return Ok(Some(earlier));
         }
         insert_tasks(&mut transaction, &task.build_id, follow_up).await?;
-        Ok(transaction.commit().await?)
+        transaction.commit().await?;
+        Ok(None)
     }
 
     async fn events(&self, build_id: &str) -> Result<Vec<BuildEvent>, StateError> {
@@ -275,6 +280,17 @@ impl StateStore for SqlState {
     async fn audit(&self, after: u64, limit: u32) -> Result<Vec<AuditEntry>, StateError> {
         self.read_audit(after, limit).await
     }
+}
+
+/// The result that is kept of a task.
+async fn result_of(
+    transaction: &mut Transaction<'static, Any>,
+    task: &TaskRef,
+) -> Result<Option<v1::TaskResult>, StateError> {
+    let query = sqlx::query("SELECT result FROM tasks WHERE build_id = $1 AND task_id = $2");
+    let row =
+        query.bind(&task.build_id).bind(&task.task_id).fetch_optional(&mut **transaction).await?;
+    row.map_or(Ok(None), |row| read_result(&row))
 }
 
 async fn insert_tasks(

@@ -84,7 +84,7 @@ async fn is_deposed(store: &dyn StateStore, epoch: Epoch) -> Result<(), StateErr
     let refused = [
         deposed.create_build(&example_build("another"), &[]).await.map(drop),
         deposed.note(&[done]).await,
-        deposed.finish_task(&task, at, &result, &[example_task("2", &[])]).await,
+        deposed.finish_task(&task, at, &result, &[example_task("2", &[])]).await.map(drop),
         deposed.end_build(&ended()).await,
         deposed.keep_lead(epoch, LONG).await,
     ];

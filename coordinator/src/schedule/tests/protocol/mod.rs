@@ -29,19 +29,8 @@ impl Model for Case {
         coordinators[0] = Some(Coordinator::start(&durable, self.same_work));
         let workers = vec![Worker::default(); WORKERS];
         let (network, heard, wrong) = Default::default();
-        let (doubtful, overtaken) = (false, false);
-        let faults = self.faults;
-        vec![World {
-            durable,
-            coordinators,
-            workers,
-            network,
-            faults,
-            heard,
-            wrong,
-            doubtful,
-            overtaken,
-        }]
+        let (faults, overtaken) = (self.faults, false);
+        vec![World { durable, coordinators, workers, network, faults, heard, wrong, overtaken }]
     }
 
     fn actions(&self, world: &World, events: &mut Vec<Event>) {
@@ -87,12 +76,10 @@ impl Model for Case {
     }
 }
 
-/// After a write that was done and seemed to fail, it may be another worker's result that is durable.
 fn believes(leader: &Coordinator, world: &World) -> bool {
     world.durable.tasks.iter().enumerate().all(|(at, kept)| {
         let (result, durable) = (leader.result(at), kept.result.map(sides::digits));
-        let agrees = result == durable || world.doubtful && durable.is_some();
-        result.is_none() || kept.ended || agrees
+        result.is_none() || kept.ended || result == durable
     })
 }
 

@@ -21,8 +21,6 @@ pub struct World {
     /// Who has ever heard that it has a lease.
     pub heard: BTreeMap<LeaseId, usize>,
     pub wrong: BTreeSet<&'static str>,
-    /// A result was written down, and the coordinator was told that it was not.
-    pub doubtful: bool,
     /// A request arrived that its worker had given up by then.
     pub overtaken: bool,
 }
@@ -221,9 +219,9 @@ impl World {
             self.wrong("a task was given up");
         }
         for (task, result) in &outcome.finished {
-            let same = self.finish(coordinator, task, brought(result), writes)?;
+            let (counts, same) = self.finish(coordinator, task, brought(result), writes)?;
             for task in same {
-                self.finish(coordinator, &task, brought(result), writes)?;
+                self.finish(coordinator, &task, counts, writes)?;
             }
         }
         let granted = coordinator.fleet.grant(&worker_name(from), NOW);
@@ -241,28 +239,27 @@ impl World {
         written
     }
 
-    /// As `Engine::finish_one` does it.
+    /// As `Engine::finish_one` does it; gives the result that counts.
     fn finish(
         &mut self,
         coordinator: &mut Coordinator,
         task: &TaskRef,
         brought: Brought,
         writes: &mut Writes,
-    ) -> Result<Vec<TaskRef>, Broken> {
+    ) -> Result<(Brought, Vec<TaskRef>), Broken> {
         let (at, (worker, lease)) = (number(task), brought);
         let newest = self.durable.tasks[lease.0].generation;
         let is_live = self.heard.get(&lease) == Some(&worker) && newest == lease.1;
         if self.leads_in(coordinator.epoch) && !is_live {
             self.wrong("a result counts under a lease that is not live");
         }
-        let written = writes.write(coordinator.epoch, &mut self.durable, |durable| {
-            durable.tasks[at].result.get_or_insert(brought);
-        });
-        self.doubtful |= written.is_err() && self.durable.tasks[at].result.is_some();
-        written?;
-        let bytes_read = super::sides::digits(brought);
+        let mut counts = brought;
+        writes.write(coordinator.epoch, &mut self.durable, |durable| {
+            counts = *durable.tasks[at].result.get_or_insert(brought);
+        })?;
+        let bytes_read = super::sides::digits(counts);
         let result = prestage_proto::v1::TaskResult { bytes_read, ..Default::default() };
-        Ok(coordinator.fleet.finish(task, &result, NOW))
+        Ok((counts, coordinator.fleet.finish(task, &result, NOW)))
     }
 
     /// Changes a coordinator, if it is there and there is anything to change.
