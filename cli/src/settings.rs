@@ -107,6 +107,8 @@ pub fn coordinator(args: CoordinatorArgs) -> Result<CoordinatorService, CliError
     let mut policy = Policy::default();
     if let Some(seconds) = args.lease_seconds.or(file.lease_seconds) {
         policy.lease_ttl = Duration::from_secs(seconds.max(1));
+        // Workers give up what they do after the same silence: nobody who returns later has anything to return to.
+        policy.return_grace = policy.lease_ttl;
     }
     let data_dir = match args.data_dir.or(file.data_dir) {
         Some(folder) => folder,

@@ -16,7 +16,7 @@ use crate::{
     broken,
     hosts::{Fleet, MEDIA, PACKS},
     people::{Order, Outcome},
-    prepared::CANARY,
+    prepared::{CANARY, output},
     store::Store,
 };
 
@@ -43,7 +43,7 @@ pub fn check(fleet: &Fleet, orders: &[Order], outcomes: &[Outcome], may_fail: bo
     match runtime.enable_time().start_paused(true).build() {
         Ok(runtime) => runtime.block_on(async {
             check_state(fleet).await;
-            if let Err(problem) = tidy_up(fleet).await {
+            if let Err(problem) = tidy_up(fleet, orders).await {
                 broken!(fleet.world, "P6: what nobody knows of can't be removed: {problem}");
             }
         }),
@@ -136,7 +136,7 @@ async fn check_state(fleet: &Fleet) {
 }
 
 /// What processes that were killed have left behind goes by itself after a day.
-async fn tidy_up(fleet: &Fleet) -> Result<(), Box<dyn std::error::Error>> {
+async fn tidy_up(fleet: &Fleet, orders: &[Order]) -> Result<(), Box<dyn std::error::Error>> {
     let options = fleet.store.options(&fleet.world, "people", 1);
     let composer = Composer::new(options.clone());
     let packs = ObjectUrl::parse(&format!("s3://{PACKS}/site"))?;
@@ -150,8 +150,14 @@ async fn tidy_up(fleet: &Fleet) -> Result<(), Box<dyn std::error::Error>> {
     let collection = Collection::begin(&objects, "later", &all, month.into()).await?;
     let _ = collection.end().await?;
     let media = ObjectUrl::parse(&format!("s3://{MEDIA}"))?;
+    let outputs = orders.iter().map(|order| ObjectUrl::parse(&output(&order.medium)));
+    let outputs = outputs.collect::<Result<Vec<_>, _>>()?;
+    let unmarked = composer.reap_outputs(&outputs, &[], day, later).await?;
     let _ = composer.reap(&media, &[], day, later).await?;
-    fleet.world.note("people", format_args!("{uploads} uploads of packs were given up"));
+    fleet.world.note(
+        "people",
+        format_args!("{uploads} uploads of packs were given up, {unmarked} of media"),
+    );
     Ok(())
 }
 

@@ -35,6 +35,8 @@ const TICK: Duration = Duration::from_millis(20);
 const ENDS_WITHIN: Duration = Duration::from_secs(900);
 /// Then what was begun may be tidied up.
 const SETTLES_WITHIN: Duration = Duration::from_secs(30);
+/// Whoever starts has cleaned up after this time.
+const STARTS_WITHIN: Duration = Duration::from_millis(100);
 
 /// The host of the relay.
 const RELAY: &str = "relay";
@@ -175,6 +177,8 @@ struct Scene {
     /// What ends, and when.
     to_end: Vec<(Duration, Ending)>,
     happened: usize,
+    /// Workers whose disk was away.
+    disks: BTreeSet<String>,
 }
 
 /// How a fault ends.
@@ -254,7 +258,12 @@ impl Stage {
         let mut scene = Scene { to_come: cast.faults.planned.clone(), ..Scene::default() };
         scene.to_come.reverse();
         self.until_done(&mut sim, &mut scene)?;
-        self.until_settled(&mut sim)?;
+        self.settle(&mut sim, SETTLES_WITHIN)?;
+        // What could not be removed from a disk that was away goes when its worker starts again.
+        for host in &scene.disks {
+            sim.bounce(host.as_str());
+        }
+        self.settle(&mut sim, STARTS_WITHIN)?;
         drop(sim);
         let outcomes = outcomes.lock().unwrap_or_else(PoisonError::into_inner).clone();
         promises::check(&self.fleet, &cast.orders, &outcomes, cast.faults.may_fail);
@@ -290,8 +299,8 @@ impl Stage {
         Ok(())
     }
 
-    fn until_settled(&self, sim: &mut Sim<'_>) -> io::Result<()> {
-        let until = sim.elapsed() + SETTLES_WITHIN;
+    fn settle(&self, sim: &mut Sim<'_>, within: Duration) -> io::Result<()> {
+        let until = sim.elapsed() + within;
         while sim.elapsed() < until {
             self.fleet.world.set_elapsed(sim.elapsed());
             sim.step().map_err(|error| io::Error::other(error.to_string()))?;
@@ -311,6 +320,9 @@ impl Stage {
         while let Some(planned) = scene.to_come.pop_if(|planned| planned.at <= now) {
             self.fleet.world.note("FAULT", format_args!("{:?}", planned.fault));
             let until = (now + planned.lasts).min(FAULTS_END);
+            if let Fault::Disk(host) = &planned.fault {
+                scene.disks.insert(host.clone());
+            }
             let ending = self.begin(sim, planned.fault)?;
             scene.happened += 1;
             scene.to_end.extend(ending.map(|ending| (until, ending)));

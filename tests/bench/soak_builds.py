@@ -6,6 +6,7 @@ import json
 import subprocess
 import time
 
+from measure import say
 from soak_servers import wait_for
 
 CODECS = ("fast", "balanced")
@@ -59,7 +60,8 @@ class Builder:
                 self.failed(f"{type(error).__name__}: {error}")
 
     def failed(self, why):
-        """Counts it, and keeps why."""
+        """Counts it, says why at once (its processes are at hand still), and keeps it."""
+        say(f"FAILED: {why[-1500:]}")
         self.ended["failed"] += 1
         self.failures.append(why[-1500:])
 
@@ -79,8 +81,12 @@ class Builder:
         said, errors = client.communicate(timeout=300)
         if is_cancelled and client.returncode == 1 and "cancelled" in errors:
             self.ended["cancelled"] += 1
-            if self.medium(name) is not None:
-                self.failed(f"{name} was cancelled, and is there")
+            if (left := self.medium(name)) is not None:
+                # It had its name when the cancellation came: then it is whole.
+                self.ended["cancelled too late"] += 1
+                if left != self.media.plans[plan]:
+                    self.failed(f"{name} was cancelled, and is there, and is another than that of {plan.name}")
+                self.fleet.store.remove_medium(name)
             return
         if is_shared and not is_cancelled and client.returncode == 1 and "was cancelled" in errors:
             # By a newer build into the same output, as it should be.

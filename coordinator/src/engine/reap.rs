@@ -40,9 +40,11 @@ impl Engine {
         }
         self.reap_at = Some(now + INTERVAL);
         let builds = self.store.list("", BUILDS).await?;
-        let outputs = builds.iter().filter_map(|build| ObjectUrl::parse(&build.output).ok());
+        let outputs: BTreeSet<&str> = builds.iter().map(|build| build.output.as_str()).collect();
+        let outputs: Vec<ObjectUrl> =
+            outputs.into_iter().filter_map(|output| ObjectUrl::parse(output).ok()).collect();
         let folders: BTreeSet<String> =
-            outputs.filter_map(|output| Some(output.parent().ok()?.to_string())).collect();
+            outputs.iter().filter_map(|output| Some(output.parent().ok()?.to_string())).collect();
         let (live, store) = (self.open_compositions(), self.store.clone());
         let (pipeline, now) = (self.pipeline.clone(), self.clock.now());
         self.clean_up.spawn(async move {
@@ -54,6 +56,9 @@ impl Engine {
                 if let Err(error) = pipeline.reap(&folder, &live, now).await {
                     tracing::warn!(folder, %error, "abandoned compositions can't be looked for");
                 }
+            }
+            if let Err(error) = pipeline.reap_outputs(&outputs, &live, now).await {
+                tracing::warn!(%error, "abandoned uploads of media can't be looked for");
             }
             if let Err(error) = remove_late_objects(&*store, &pipeline, now).await {
                 tracing::warn!(%error, "objects of builds that have ended can't be looked for");

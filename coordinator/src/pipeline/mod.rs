@@ -416,6 +416,21 @@ impl MediaPipeline {
         Ok(())
     }
 
+    /// Gives up uploads of these media that nobody knows of, but for the `live` ones.
+    pub async fn reap_outputs(
+        &self,
+        outputs: &[ObjectUrl],
+        live: &[UploadToken],
+        now: OffsetDateTime,
+    ) -> Result<(), PipelineError> {
+        let reaped = self.composer.reap_outputs(outputs, live, ABANDONED_AFTER, now.into());
+        let uploads = reaped.await?;
+        if uploads > 0 {
+            tracing::info!(uploads, "gave up uploads of media that nobody knew of");
+        }
+        Ok(())
+    }
+
     /// Gives up uploads of packs and glue that killed workers left open in a bucket.
     pub async fn reap_uploads(&self, now: OffsetDateTime) -> Result<(), PipelineError> {
         let uploads =

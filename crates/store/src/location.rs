@@ -131,13 +131,27 @@ impl ObjectUrl {
     /// The address of volume `number` (from 1) of the split medium at this one, named as
     /// Microsoft's tools do: `w.wim` or `w.swm` becomes `w.swm`, `w2.swm`, `w3.swm`, ….
     pub fn volume(&self, number: u32) -> Result<Self, UrlError> {
-        let name = self.name()?;
-        let stem = match name.rsplit_once('.') {
-            Some((stem, end)) if !stem.is_empty() && is_wim_ending(end) => stem,
-            _ => name,
-        };
+        let stem = without_ending(self.name()?);
         let number = if number > 1 { number.to_string() } else { String::new() };
         Ok(self.parent()?.join(&format!("{stem}{number}.swm")))
+    }
+
+    /// What the keys of this medium in a bucket and of all its volumes begin with.
+    pub(crate) fn volumes_begin_with(&self) -> Result<&str, UrlError> {
+        self.name()?;
+        match self {
+            Self::Bucket { key, .. } => Ok(without_ending(key)),
+            Self::Local(_) => Err(UrlError::NoName { url: self.to_string() }),
+        }
+    }
+
+    /// Whether a key of its bucket is this medium's, or a volume's of it.
+    pub(crate) fn is_medium_key(&self, key: &str) -> bool {
+        let Self::Bucket { key: own, .. } = self else {
+            return false;
+        };
+        let number = key.strip_prefix(without_ending(own)).and_then(|end| end.strip_suffix(".swm"));
+        key == own || number.is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
     }
 
     /// The address of an object below this store.
@@ -150,6 +164,14 @@ impl ObjectUrl {
                 key: if prefix.is_empty() { key.to_owned() } else { format!("{prefix}/{key}") },
             },
         }
+    }
+}
+
+/// A name, or the key of an object, without what says that it is a WIM.
+fn without_ending(name: &str) -> &str {
+    match name.rsplit_once('.') {
+        Some((stem, end)) if !stem.is_empty() && is_wim_ending(end) => stem,
+        _ => name,
     }
 }
 

@@ -36,6 +36,7 @@ pub struct StoreOptions {
     upload_floor: UploadFloor,
     /// Where requests to buckets go, if that is not a network.
     transport: Option<Transport>,
+    longest_pause: Option<Duration>,
 }
 
 /// Most seconds that one request may take. Requests are sent again, so a server or a line that died without
@@ -45,11 +46,10 @@ const REQUEST_SECONDS: &str = "120 seconds";
 /// in three seconds, and a server that starts again takes longer: all workers would fail at once, and with
 /// them every build. These take more than half a minute.
 const TRIES_AGAIN: usize = 20;
-const PAUSES: BackoffConfig = BackoffConfig {
-    init_backoff: Duration::from_millis(100),
-    max_backoff: Duration::from_secs(5),
-    base: 3.0,
-};
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// Each pause is longer than the one before by up to so many times.
+const LONGER: f64 = 3.0;
 /// A request that took all its time is sent once more.
 const TRIES_AGAIN_WITHIN: Duration = Duration::from_secs(180);
 const PART_COPY: &str = "PRESTAGE_S3_PART_COPY";
@@ -75,10 +75,6 @@ const SHOWN: [&str; 16] = [
 const ACCOUNT: &str = "AZURE_STORAGE_ACCOUNT_NAME";
 const ACCOUNT_ENDPOINT: &str = "AZURE_STORAGE_ENDPOINT";
 const PREFIXES: [&str; 4] = ["AWS_", "AZURE_", "AZURITE_", "GOOGLE_"];
-
-fn patience() -> RetryConfig {
-    RetryConfig { backoff: PAUSES, max_retries: TRIES_AGAIN, retry_timeout: TRIES_AGAIN_WITHIN }
-}
 
 impl StoreOptions {
     /// The settings in this process's environment.
@@ -170,6 +166,28 @@ impl StoreOptions {
         Self { transport: Some(transport), ..self }
     }
 
+    /// The same, with pauses of at most so long before a request is sent again: how long a server that does not
+    /// answer is waited for. Five seconds, unless one says otherwise; tests of failures don't want to wait.
+    #[must_use]
+    pub fn with_longest_pause(self, longest_pause: Duration) -> Self {
+        Self { longest_pause: Some(longest_pause), ..self }
+    }
+
+    /// The longest pause before a request is sent again.
+    pub(crate) fn longest_pause(&self) -> Duration {
+        self.longest_pause.unwrap_or(LONGEST_PAUSE)
+    }
+
+    fn patience(&self) -> RetryConfig {
+        let max_backoff = self.longest_pause();
+        let init_backoff = FIRST_PAUSE.min(max_backoff);
+        RetryConfig {
+            backoff: BackoffConfig { init_backoff, max_backoff, base: LONGER },
+            max_retries: TRIES_AGAIN,
+            retry_timeout: TRIES_AGAIN_WITHIN,
+        }
+    }
+
     pub(crate) fn transport(&self) -> Option<&Transport> {
         self.transport.as_ref()
     }
@@ -199,7 +217,7 @@ impl StoreOptions {
     fn s3_builder(&self) -> AmazonS3Builder {
         let limited = AmazonS3Builder::new()
             .with_http_connector(self.connector())
-            .with_retry(patience())
+            .with_retry(self.patience())
             .with_config(AmazonS3ConfigKey::Client(ClientConfigKey::Timeout), REQUEST_SECONDS);
         let builder = self
             .settings_of("AWS_")
@@ -262,7 +280,7 @@ impl StoreOptions {
     fn azure_builder(&self) -> MicrosoftAzureBuilder {
         let limited = MicrosoftAzureBuilder::new()
             .with_http_connector(self.connector())
-            .with_retry(patience())
+            .with_retry(self.patience())
             .with_config(AzureConfigKey::Client(ClientConfigKey::Timeout), REQUEST_SECONDS);
         self.settings_of("AZURE_")
             .fold(limited, |builder, (key, value)| builder.with_config(key, value))
@@ -284,7 +302,7 @@ impl StoreOptions {
     fn google_builder(&self) -> GoogleCloudStorageBuilder {
         let limited = GoogleCloudStorageBuilder::new()
             .with_http_connector(self.connector())
-            .with_retry(patience())
+            .with_retry(self.patience())
             .with_config(GoogleConfigKey::Client(ClientConfigKey::Timeout), REQUEST_SECONDS);
         let builder = self
             .settings_of("GOOGLE_")

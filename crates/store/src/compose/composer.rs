@@ -26,7 +26,6 @@ const IN_FILE: &str = "file";
 /// starts again is waited for.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const PAUSES: usize = 10;
-const LAST_PAUSE: Duration = Duration::from_secs(5);
 
 /// Composes outputs in local folders and in buckets, from packs in either.
 pub struct Composer {
@@ -36,6 +35,7 @@ pub struct Composer {
     s3: S3Parts,
     azure: AzureParts,
     google: GoogleParts,
+    longest_pause: Duration,
 }
 
 impl Composer {
@@ -45,6 +45,7 @@ impl Composer {
             s3: S3Parts::new(&options),
             azure: AzureParts::default(),
             google: GoogleParts::default(),
+            longest_pause: options.longest_pause(),
             buckets: Buckets::new(options),
             lease: None,
         }
@@ -73,6 +74,26 @@ impl Composer {
             }
             _ => Ok(0),
         }
+    }
+
+    /// Gives up uploads of `outputs` and their volumes that nobody knows of, as [`Compose::reap`] does: their worker
+    /// was killed, or an answer was lost, before they had their mark. Gives how many; on S3, for the same reason.
+    pub async fn reap_outputs(
+        &self,
+        outputs: &[ObjectUrl],
+        live: &[UploadToken],
+        older_than: Duration,
+        now: SystemTime,
+    ) -> Result<u64, ComposeError> {
+        let kept = Kept::new(live, older_than, now);
+        let mut given_up = 0;
+        for output in outputs {
+            if let ObjectUrl::Bucket { cloud: Cloud::S3, bucket, .. } = output {
+                let bucket = self.buckets.bucket(Cloud::S3, bucket).await?;
+                given_up += self.s3.give_up_outputs(&bucket, output, &kept).await?;
+            }
+        }
+        Ok(given_up)
     }
 
     fn parts(&self, cloud: Cloud) -> &dyn PartStore {
@@ -104,7 +125,7 @@ impl Composer {
         let output = self.buckets.output(upload).await?;
         let place = || self.parts(output.upload.cloud).place(&output, part);
         let pauses = ExponentialBuilder::default().with_min_delay(FIRST_PAUSE).with_jitter();
-        let pauses = pauses.with_max_delay(LAST_PAUSE).with_max_times(PAUSES);
+        let pauses = pauses.with_max_delay(self.longest_pause).with_max_times(PAUSES);
         place.retry(pauses).when(ComposeError::is_worth_repeating).await
     }
 

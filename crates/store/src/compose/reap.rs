@@ -17,8 +17,10 @@ const TOKEN_LIMIT: u64 = 64 * 1024;
 /// Which compositions are left alone.
 pub(super) struct Kept {
     ids: HashSet<String>,
-    older_than: Duration,
-    now: SystemTime,
+    /// What S3 calls them.
+    pub uploads: HashSet<String>,
+    pub older_than: Duration,
+    pub now: SystemTime,
 }
 
 /// What is to be removed.
@@ -32,11 +34,12 @@ pub(super) struct Leftovers {
 
 impl Kept {
     pub fn new(live: &[UploadToken], older_than: Duration, now: SystemTime) -> Self {
-        let ids = live.iter().filter_map(|token| match OpenUpload::parse(token) {
-            Ok(OpenUpload::Cloud(upload)) => Some(upload.id),
+        let live = live.iter().filter_map(|token| match OpenUpload::parse(token) {
+            Ok(OpenUpload::Cloud(upload)) => Some((upload.id, upload.upload)),
             _ => None,
         });
-        Self { ids: ids.collect(), older_than, now }
+        let (ids, uploads): (HashSet<_>, Vec<_>) = live.unzip();
+        Self { ids, uploads: uploads.into_iter().flatten().collect(), older_than, now }
     }
 
     /// A clock that went backwards makes an object look new: it is kept until next time.

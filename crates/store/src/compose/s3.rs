@@ -14,10 +14,13 @@ use super::cloud::{AT_ONCE, InPlace, Output, PartStore};
 use super::error::ComposeError;
 use super::http::Http;
 use super::memory::{MAX_THROUGH_MEMORY, read_part};
+use super::reap::Kept;
 use super::receipt::{MarkedPart, PlacedPart};
 use super::s3_copy::CopyRequest;
 use super::s3_list::PartList;
-use super::s3_uploads::OpenUploads;
+use super::s3_uploads::{Listed, OpenUploads};
+use crate::keys::{ObjectKey, StoredObject};
+use crate::location::ObjectUrl;
 use crate::objects::{Objects, StoreKind};
 use crate::options::StoreOptions;
 
@@ -58,7 +61,37 @@ impl S3Parts {
         older_than: Duration,
         now: SystemTime,
     ) -> Result<u64, ComposeError> {
-        OpenUploads { http: &self.http, client, objects }.give_up(older_than, now).await
+        let prefix = match objects.root() {
+            ObjectUrl::Bucket { key, .. } if !key.is_empty() => format!("{key}/"),
+            _ => String::new(),
+        };
+        let is_ours = |upload: &Listed| {
+            let below = upload.key.strip_prefix(prefix.as_str());
+            let key = below.and_then(|below| ObjectKey::new(below).ok());
+            key.is_some_and(|key| StoredObject::parse(&key).is_ok())
+        };
+        let prefix = prefix.clone();
+        let open = OpenUploads { http: &self.http, client, objects, prefix };
+        open.give_up(is_ours, older_than, now).await
+    }
+
+    /// Gives up uploads of an output in a bucket, and of its volumes, that were begun longer ago than `older_than`,
+    /// but for the `kept` ones.
+    pub async fn give_up_outputs(
+        &self,
+        bucket: &Objects,
+        output: &ObjectUrl,
+        kept: &Kept,
+    ) -> Result<u64, ComposeError> {
+        let StoreKind::S3 { client, .. } = bucket.kind() else {
+            return Ok(0);
+        };
+        let is_ours = |upload: &Listed| {
+            output.is_medium_key(&upload.key) && !kept.uploads.contains(&upload.upload)
+        };
+        let prefix = output.volumes_begin_with()?.to_owned();
+        let open = OpenUploads { http: &self.http, client, objects: bucket, prefix };
+        open.give_up(is_ours, kept.older_than, kept.now).await
     }
 
     /// The source's bucket, if the server that holds the output holds it too and copies parts.

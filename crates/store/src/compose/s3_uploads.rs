@@ -1,5 +1,5 @@
-//! S3's ListMultipartUploads: uploads of packs and glue whose worker was killed. They take room that
-//! no listing of objects shows.
+//! S3's ListMultipartUploads: uploads that nobody knows of, since a worker was killed or an answer was lost. They
+//! take room that no listing of objects shows.
 
 use std::time::{Duration, SystemTime};
 
@@ -17,15 +17,15 @@ use super::error::ComposeError;
 use super::http::{Answer, Http, Step};
 use super::s3_list::SIGNED_FOR;
 use crate::error::StoreError;
-use crate::keys::{ObjectKey, StoredObject};
-use crate::location::ObjectUrl;
 use crate::objects::Objects;
 
-/// The uploads into a store of packs.
+/// Uploads into a bucket.
 pub(super) struct OpenUploads<'a> {
     pub http: &'a Http,
     pub client: &'a AmazonS3,
     pub objects: &'a Objects,
+    /// What their keys begin with.
+    pub prefix: String,
 }
 
 /// `ListMultipartUploadsResult`.
@@ -41,21 +41,23 @@ struct Page {
     uploads: Vec<Listed>,
 }
 
+/// One of them.
 #[derive(Debug, Deserialize)]
-struct Listed {
+pub(super) struct Listed {
     #[serde(rename = "Key")]
-    key: String,
+    pub key: String,
     #[serde(rename = "UploadId")]
-    upload: String,
+    pub upload: String,
     #[serde(rename = "Initiated")]
     initiated: String,
 }
 
 impl OpenUploads<'_> {
-    /// Gives up those that were begun longer ago than `older_than`, of keys that are ours alone.
-    /// Gives how many.
+    /// Gives up those that were begun longer ago than `older_than`, of those that are ours alone: others in the
+    /// bucket are other people's. Gives how many.
     pub async fn give_up(
         &self,
+        is_ours: impl Fn(&Listed) -> bool + Send + Sync,
         older_than: Duration,
         now: SystemTime,
     ) -> Result<u64, ComposeError> {
@@ -64,7 +66,7 @@ impl OpenUploads<'_> {
         loop {
             let page = self.page(&after).await?;
             for upload in &page.uploads {
-                if self.is_ours(&upload.key) && upload.age(now) >= older_than {
+                if is_ours(upload) && upload.age(now) >= older_than {
                     self.abort(upload).await?;
                     given_up += 1;
                 }
@@ -78,22 +80,8 @@ impl OpenUploads<'_> {
         }
     }
 
-    fn is_ours(&self, key: &str) -> bool {
-        let below = key.strip_prefix(self.prefix().as_str());
-        let key = below.and_then(|below| ObjectKey::new(below).ok());
-        key.is_some_and(|key| StoredObject::parse(&key).is_ok())
-    }
-
-    /// What the keys of the store's objects begin with.
-    fn prefix(&self) -> String {
-        match self.objects.root() {
-            ObjectUrl::Bucket { key, .. } if !key.is_empty() => format!("{key}/"),
-            _ => String::new(),
-        }
-    }
-
     async fn page(&self, (key, upload): &(String, String)) -> Result<Page, ComposeError> {
-        let mut query = vec![("uploads", String::new()), ("prefix", self.prefix())];
+        let mut query = vec![("uploads", String::new()), ("prefix", self.prefix.clone())];
         if !key.is_empty() {
             query.extend([("key-marker", key.clone()), ("upload-id-marker", upload.clone())]);
         }

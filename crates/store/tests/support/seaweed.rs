@@ -106,7 +106,9 @@ impl Seaweed {
 
     pub fn options_with(&self, more: &[(&str, &str)]) -> StoreOptions {
         let pairs = self.environment();
-        StoreOptions::from_pairs(pairs.into_iter().chain(more.iter().copied()))
+        let options = StoreOptions::from_pairs(pairs.into_iter().chain(more.iter().copied()));
+        // What fails here fails for good.
+        options.with_longest_pause(Duration::from_millis(100))
     }
 
     /// The settings as environment variables.
