@@ -5,7 +5,7 @@ use std::{process, thread, time::Duration};
 use crate::system;
 
 /// Longest that one moment may take, in seconds: however slow the machine, nobody computes for so long.
-const MOMENT_MAX: u32 = 120;
+const STANDS_STILL: u32 = 120;
 
 /// Watches over this process, until it ends: says so, and ends it as a broken seed.
 #[allow(clippy::print_stdout)]
@@ -17,7 +17,7 @@ pub fn watch(seed: u64) {
             let now = system::elapsed();
             still = if now == seen { still + 1 } else { 0 };
             seen = now;
-            if still >= MOMENT_MAX
+            if still >= STANDS_STILL
                 && let Some(at) = now
             {
                 println!(

@@ -92,6 +92,10 @@ class Builder:
             # By a newer build into the same output, as it should be.
             self.ended["superseded"] += 1
             return
+        if client.returncode == 2 and "check that the store is reachable" in errors:
+            # The store was killed, and took longer than anybody waits to come back: asked for again.
+            self.ended["refused without the store"] += 1
+            return
         if client.returncode != 0:
             self.failed(f"exit code {client.returncode} for {name}: {errors}")
             return

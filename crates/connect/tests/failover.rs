@@ -133,6 +133,35 @@ async fn a_connection_that_ends_in_the_middle_is_no_answer() {
     assert!(told.message().starts_with("no coordinator answers: "), "{told:?}");
 }
 
+/// Takes whatever comes, and never says a word.
+async fn silent() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        loop {
+            let (mut connection, _) = listener.accept().await.unwrap();
+            tokio::spawn(
+                async move { tokio::io::copy(&mut connection, &mut tokio::io::sink()).await },
+            );
+        }
+    });
+    url
+}
+
+/// As workers call: one that holds a call back for longer than it was asked to is no coordinator.
+#[tokio::test]
+async fn a_deadline_that_passes_is_no_answer() {
+    let second = Fake { number: 7, ..Fake::default() };
+    let urls = [silent().await, serve(&second).await].join(",");
+    let coordinators = Coordinators::named(&urls, ClientTrust::default()).unwrap();
+    let message = v1::SynchronizeRequest { worker_id: "one".into(), ..Default::default() };
+    let mut request = Request::new(message);
+    request.set_timeout(Duration::from_millis(300));
+    let answer = WorkerServiceClient::new(coordinators).synchronize(request);
+    let answer = tokio::time::timeout(Duration::from_secs(20), answer).await.unwrap();
+    assert_eq!(answer.unwrap().into_inner().lease_ttl_ms, 7);
+}
+
 #[tokio::test]
 async fn what_names_nobody_is_refused() {
     for wrong in ["", "http://a:7780,", "/a/path", "http://one two"] {

@@ -283,6 +283,20 @@ mod tests {
     }
 
     #[test]
+    fn a_medium_has_its_own_key_and_its_volumes() {
+        let medium = parse("s3://media/a/w.wim");
+        assert_eq!(medium.volumes_begin_with().unwrap(), "a/w");
+        for key in ["a/w.wim", "a/w.swm", "a/w2.swm", "a/w12.swm"] {
+            assert!(medium.is_medium_key(key), "{key}");
+        }
+        for key in ["a/w.wim.manifest.json", "a/w2.wim", "a/w-b.swm", "a/wx.swm", "w.wim", "a/w"] {
+            assert!(!medium.is_medium_key(key), "{key}");
+        }
+        assert!(!parse("/out/w.wim").is_medium_key("/out/w.wim"));
+        assert!(parse("s3://media").volumes_begin_with().is_err());
+    }
+
+    #[test]
     fn what_cannot_be_used_is_refused_by_name() {
         let refused = |text| ObjectUrl::parse(text).unwrap_err();
         assert!(matches!(refused("abfss://c@account/k"), UrlError::Scheme { .. }));

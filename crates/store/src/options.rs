@@ -45,7 +45,7 @@ const REQUEST_SECONDS: &str = "120 seconds";
 /// How often a request is sent again to a server that does not answer. The client's own ten times are over
 /// in three seconds, and a server that starts again takes longer: all workers would fail at once, and with
 /// them every build. These take more than half a minute.
-const TRIES_AGAIN: usize = 20;
+const TRIES_AGAIN: usize = 40;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// Each pause is longer than the one before by up to so many times.

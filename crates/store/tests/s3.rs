@@ -34,6 +34,34 @@ async fn s3_conforms() {
     packs_are_published_and_read(&server, folder.path()).await;
     listing_is_below_the_prefix(&server).await;
     uploads_of_killed_workers_are_given_up(&server).await;
+    uploads_of_media_that_nobody_knows_of_are_given_up(&server).await;
+}
+
+/// A medium's own and its volumes', but for the one that a build makes; a name that only begins so is another's.
+async fn uploads_of_media_that_nobody_knows_of_are_given_up(server: &Seaweed) {
+    let (client, composer) = (server.client("media"), Composer::new(server.options()));
+    let output = ObjectUrl::parse("s3://media/lost/w11.wim").unwrap();
+    let token = composer.begin(&output, 5).await.unwrap();
+    let mut open = Vec::new();
+    for (key, is_ours) in
+        [("lost/w11.wim", true), ("lost/w112.swm", true), ("lost/w11-b.wim", false)]
+    {
+        let path = object_store::path::Path::from(key);
+        open.push((client.create_multipart(&path).await.unwrap(), path, is_ours));
+    }
+    let (day, now) = (Duration::from_secs(86_400), SystemTime::now());
+    let tomorrow = now + day + Duration::from_secs(60);
+    let (outputs, live) = ([output], [token.clone()]);
+    assert_eq!(composer.reap_outputs(&outputs, &live, day, now).await.unwrap(), 0);
+    assert_eq!(composer.reap_outputs(&outputs, &live, day, tomorrow).await.unwrap(), 2);
+    for (id, path, is_ours) in open {
+        let part = client.put_part(&path, &id, 0, Bytes::from_static(b"more").into()).await;
+        assert_eq!(part.is_err(), is_ours, "{path}: {part:?}");
+        let _ = client.abort_multipart(&path, &id).await;
+    }
+    assert_eq!(composer.placed(&token, &[]).await.unwrap(), []);
+    composer.abort(&token).await.unwrap();
+    assert_eq!(composer.reap_outputs(&outputs, &[], day, tomorrow).await.unwrap(), 0);
 }
 
 /// Those of our own keys, when they are old enough: others in the bucket are other people's.
