@@ -157,7 +157,8 @@ async fn a_deadline_that_passes_is_no_answer() {
     let message = v1::SynchronizeRequest { worker_id: "one".into(), ..Default::default() };
     let mut request = Request::new(message);
     request.set_timeout(Duration::from_millis(300));
-    let answer = WorkerServiceClient::new(coordinators).synchronize(request);
+    let mut client = WorkerServiceClient::new(coordinators);
+    let answer = client.synchronize(request);
     let answer = tokio::time::timeout(Duration::from_secs(20), answer).await.unwrap();
     assert_eq!(answer.unwrap().into_inner().lease_ttl_ms, 7);
 }
