@@ -2,6 +2,7 @@
 
 import collections
 import hashlib
+import http.client
 import json
 import subprocess
 import time
@@ -115,7 +116,8 @@ class Builder:
         def answered():
             try:
                 found.append(self.fleet.store.medium(name))
-            except OSError:
+            # It may be killed while it answers.
+            except (OSError, http.client.HTTPException):
                 return False
             return True
 
