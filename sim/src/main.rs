@@ -12,6 +12,10 @@ use prestage_sim::{
     world::World,
 };
 
+/// The folder of what seeds share. Plans name paths, and a longer one makes longer messages: a seed is the same run
+/// where this is.
+const FOLDER: &str = "/tmp/prestage-sim";
+
 /// Runs simulations of Prestage with faults, and checks its promises.
 #[derive(Parser)]
 #[command(
@@ -58,7 +62,7 @@ fn main() -> ExitCode {
 }
 
 fn go(args: &Args) -> io::Result<bool> {
-    let folder = args.folder.clone().unwrap_or_else(|| std::env::temp_dir().join("prestage-sim"));
+    let folder = args.folder.clone().unwrap_or_else(|| PathBuf::from(FOLDER));
     if let Some(count) = args.seeds {
         return many::run(args.first, count, &folder);
     }

@@ -10,6 +10,7 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderName, HeaderValue, Method, request::Parts};
 use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use time::{
     OffsetDateTime,
     format_description::well_known::{Rfc2822, Rfc3339},
@@ -69,6 +70,11 @@ struct Asked<'a> {
     head: &'a Parts,
     body: Bytes,
     now: OffsetDateTime,
+}
+
+/// The same for the same bytes, as S3 has it where a bucket is not encrypted by a key service.
+fn tag_of(body: &[u8]) -> String {
+    format!("\"{}\"", hex::encode(&Sha256::digest(body)[..16]))
 }
 
 impl Store {
@@ -153,7 +159,7 @@ impl Store {
         body: Bytes,
         metadata: Vec<(HeaderName, HeaderValue)>,
     ) -> String {
-        let etag = format!("\"{}\"", self.number());
+        let etag = tag_of(&body);
         let object = Object { body, etag: etag.clone(), modified: asked.now, metadata };
         self.objects.insert(asked.name(), object);
         etag
@@ -381,7 +387,7 @@ impl Store {
 
     /// Puts an object there, as somebody who does not ask us.
     pub fn place(&mut self, bucket: &str, key: &str, body: Bytes, modified: OffsetDateTime) {
-        let etag = format!("\"{}\"", self.number());
+        let etag = tag_of(&body);
         let object = Object { body, etag, modified, metadata: Vec::new() };
         self.objects.insert((bucket.to_owned(), key.to_owned()), object);
     }

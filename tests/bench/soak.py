@@ -34,6 +34,9 @@ NOISE_MIB = {"rss coordinator": 16, "rss worker": 32, "disk": 64}
 # Whoever dies may leave an upload that nobody knows of, for a day; so may each worker whose answer the store takes
 # with it.
 UPLOADS_OF = {"kill worker": 1, "kill seaweed": 3}
+# A coordinator that dies, or loses its database, between a build's pin and the build itself leaves the pin, of each
+# builder's build at most; it goes with the garbage after a month.
+PINS_OF = ("kill active", "stop active", "kill postgres")
 
 
 def options():
@@ -89,7 +92,7 @@ def is_flat(name, series):
     return series["last"] <= max(series["first"] * GROWTH_MAX, series["first"] + noise)
 
 
-def left_behind(fleet, uploads_max):
+def left_behind(fleet, uploads_max, pins_max):
     """What has not come back to zero, as texts."""
     left = []
     active = fleet.active()
@@ -99,7 +102,10 @@ def left_behind(fleet, uploads_max):
         if value := fleet.number(active, name):
             left.append(f"{name} is {value}")
     left += [f"staged: {path.name}" for path in fleet.staging.rglob("*") if path.is_file()]
-    left += [f"object: {key}" for key in fleet.store.objects("packs") if "/builds/" in key]
+    builds = [key for key in fleet.store.objects("packs") if "/builds/" in key]
+    left += [f"object: {key}" for key in builds if not key.endswith(("/pin", "/placements"))]
+    if len(pins := [key for key in builds if key.endswith("/pin")]) > pins_max:
+        left.append(f"{len(pins)} builds have pins, which is more than the {pins_max} that kills may have left")
     # They are left to the daily search.
     if len(uploads := fleet.store.open_uploads()) > uploads_max:
         left.append(f"{len(uploads)} uploads are open, which is more than the {uploads_max} that kills may have left")
@@ -150,10 +156,11 @@ def judged(fleet, samples, builders, faults):
     """The summary; what is wrong is in its `problems`."""
     uploads_max = sum(faults.fired[kind] * most for kind, most in UPLOADS_OF.items())
     problems = [f"faults ended: {error}" for error in faults.errors]
+    pins_max = sum(faults.fired[kind] for kind in PINS_OF) * len(builders)
     try:
-        wait_for(lambda: not left_behind(fleet, uploads_max), "it does not come back to zero")
+        wait_for(lambda: not left_behind(fleet, uploads_max, pins_max), "it does not come back to zero")
     except TimeoutError as error:
-        problems.append(f"{error}: {left_behind(fleet, uploads_max)}")
+        problems.append(f"{error}: {left_behind(fleet, uploads_max, pins_max)}")
     uploads = fleet.store.open_uploads()
     ended = sum((builder.ended for builder in builders), collections.Counter())
     problems += [f"build: {failure}" for builder in builders for failure in builder.failures]
