@@ -4,14 +4,13 @@ use std::{
     io,
     pin::Pin,
     task::{Context, Poll},
-    time::Duration,
 };
 
 use futures::{Stream, stream};
 use hyper_util::rt::TokioIo;
-use prestage_connect::Coordinators;
+use prestage_connect::{Coordinators, endpoint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tonic::transport::{Channel, Endpoint, server::Connected};
+use tonic::transport::{Channel, server::Connected};
 use turmoil::net::{TcpListener, TcpStream};
 
 /// Where coordinators listen.
@@ -41,10 +40,7 @@ pub fn coordinators(hosts: &[String]) -> Coordinators {
 }
 
 fn channel(host: &str) -> Option<Channel> {
-    let seconds = Duration::from_secs;
-    let endpoint = Endpoint::from_shared(url(host)).ok()?.connect_timeout(seconds(3));
-    let endpoint = endpoint.http2_max_header_list_size(1 << 20).keep_alive_while_idle(true);
-    let endpoint = endpoint.http2_keep_alive_interval(seconds(5)).keep_alive_timeout(seconds(5));
+    let endpoint = endpoint(&url(host), true).ok()?;
     Some(endpoint.connect_with_connector_lazy(tower::service_fn(connect)))
 }
 

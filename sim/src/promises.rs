@@ -150,9 +150,11 @@ async fn tidy_up(fleet: &Fleet, orders: &[Order]) -> Result<(), Box<dyn std::err
     let collection = Collection::begin(&objects, "later", &all, month.into()).await?;
     let _ = collection.end().await?;
     let media = ObjectUrl::parse(&format!("s3://{MEDIA}"))?;
-    let outputs = orders.iter().map(|order| ObjectUrl::parse(&output(&order.medium)));
-    let outputs = outputs.collect::<Result<Vec<_>, _>>()?;
-    let unmarked = composer.reap_outputs(&outputs, &[], day, later).await?;
+    let mut unmarked = 0;
+    for order in orders {
+        let output = ObjectUrl::parse(&output(&order.medium))?;
+        unmarked += composer.reap_output(&output, &[], day, later).await?;
+    }
     let _ = composer.reap(&media, &[], day, later).await?;
     fleet.world.note(
         "people",

@@ -218,12 +218,8 @@ impl Stage {
             needs_another: Arc::default(),
             world,
         };
-        for host in cast
-            .coordinators
-            .iter()
-            .chain(&cast.workers)
-            .chain([&LIAR.to_owned(), &SPARE.to_owned()])
-        {
+        let hosts = cast.coordinators.iter().chain(&cast.workers).map(String::as_str);
+        for host in hosts.chain([LIAR, SPARE]) {
             fs::create_dir_all(fleet.disk(host))?;
         }
         Ok(Self { fleet, site: prepared.site() })

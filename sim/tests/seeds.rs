@@ -1,5 +1,5 @@
-//! A hundred and sixty seeds with every test run; `./sim.sh --seeds N` plays more. What
-//! was found also has a test of its own where its cause was, if it can: see `docs/reliability.md`.
+//! A hundred and sixty seeds with every test run; `./sim.sh --seeds N` plays more. What was found also has a test of its
+//! own where its cause was, if it can: see `docs/reliability.md`.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use std::process::Command;

@@ -1,5 +1,5 @@
 //! Giving up compositions that nobody knows of: of workers that were killed between opening one and
-//! saying so. And uploads of packs, of workers that were killed while one was under way; packs in quarantine;
+//! saying so. And uploads of media and packs, of workers that were killed while one was under way; packs in quarantine;
 //! and packs that nobody uses any more, if that is wanted.
 
 use std::{collections::BTreeSet, time::Duration};
@@ -57,8 +57,10 @@ impl Engine {
                     tracing::warn!(folder, %error, "abandoned compositions can't be looked for");
                 }
             }
-            if let Err(error) = pipeline.reap_outputs(&outputs, &live, now).await {
-                tracing::warn!(%error, "abandoned uploads of media can't be looked for");
+            for output in outputs {
+                if let Err(error) = pipeline.reap_output(&output, &live, now).await {
+                    tracing::warn!(%output, %error, "abandoned uploads can't be looked for");
+                }
             }
             if let Err(error) = remove_late_objects(&*store, &pipeline, now).await {
                 tracing::warn!(%error, "objects of builds that have ended can't be looked for");

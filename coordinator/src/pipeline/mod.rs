@@ -416,17 +416,16 @@ impl MediaPipeline {
         Ok(())
     }
 
-    /// Gives up uploads of these media that nobody knows of, but for the `live` ones.
-    pub async fn reap_outputs(
+    /// Gives up uploads of a medium that nobody knows of, but for the `live` ones.
+    pub async fn reap_output(
         &self,
-        outputs: &[ObjectUrl],
+        output: &ObjectUrl,
         live: &[UploadToken],
         now: OffsetDateTime,
     ) -> Result<(), PipelineError> {
-        let reaped = self.composer.reap_outputs(outputs, live, ABANDONED_AFTER, now.into());
-        let uploads = reaped.await?;
+        let uploads = self.composer.reap_output(output, live, ABANDONED_AFTER, now.into()).await?;
         if uploads > 0 {
-            tracing::info!(uploads, "gave up uploads of media that nobody knew of");
+            tracing::info!(%output, uploads, "gave up uploads that nobody knew of");
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use prestage_connect::channel_to;
+use prestage_connect::{channel_to, endpoint};
 use prestage_proto::v1::{
     media_service_client::MediaServiceClient, trust_service_client::TrustServiceClient,
     worker_service_client::WorkerServiceClient,
@@ -21,7 +21,7 @@ use tonic::{
 };
 
 use super::{
-    MESSAGE_BYTES_MAX, STATUS_BYTES_MAX,
+    MESSAGE_BYTES_MAX,
     authorize::{Caller, ON_BEHALF_OF},
 };
 use crate::{
@@ -35,10 +35,6 @@ const FORWARDED: &str = "prestage-forwarded";
 const OF_THE_CONNECTION: [&str; 4] =
     ["grpc-encoding", "grpc-accept-encoding", "authorization", ON_BEHALF_OF];
 const CONNECT_WITHIN: Duration = Duration::from_secs(2);
-/// A connection on which nothing is heard is asked for a sign of life: one that broke without a word (a firewall, a
-/// network that was away) would hold up every caller of this coordinator for ever, for to them it is alive.
-const PING_AFTER: Duration = Duration::from_secs(5);
-const SIGN_OF_LIFE_WITHIN: Duration = Duration::from_secs(5);
 
 /// Another way to coordinators than over TCP.
 pub type Reach = Arc<dyn Fn(Endpoint) -> Channel + Send + Sync>;
@@ -102,16 +98,11 @@ impl Leaders {
         {
             return Ok(channel.clone());
         }
-        let endpoint = Endpoint::from_shared(address.to_owned()).map_err(|error| {
+        let endpoint = endpoint(address, true).map_err(|error| {
             let what = format!("the active coordinator's address '{address}' is none: {error}");
             Status::unavailable(what + "; see its setting 'advertise'")
         })?;
-        let endpoint = endpoint
-            .connect_timeout(CONNECT_WITHIN)
-            .http2_max_header_list_size(STATUS_BYTES_MAX)
-            .http2_keep_alive_interval(PING_AFTER)
-            .keep_alive_timeout(SIGN_OF_LIFE_WITHIN)
-            .keep_alive_while_idle(true);
+        let endpoint = endpoint.connect_timeout(CONNECT_WITHIN);
         let channel = match &self.reach {
             Some(reach) => reach(endpoint),
             None => self.over_tcp(endpoint, address)?,
@@ -277,7 +268,7 @@ mod tests {
         };
         let mut client = leader.work();
         let answer = leader.answer(client.synchronize(SynchronizeRequest::default()));
-        let answer = tokio::time::timeout(6 * SIGN_OF_LIFE_WITHIN, answer).await.unwrap();
+        let answer = tokio::time::timeout(Duration::from_secs(30), answer).await.unwrap();
         let status = answer.unwrap_err();
         assert!(status.message().contains(&format!("{address} does not answer")), "{status}");
     }

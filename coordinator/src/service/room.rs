@@ -64,15 +64,15 @@ fn full(running: Running, (of_requester, all): (usize, usize)) -> Option<Full> {
 }
 
 fn refused(full: Full, requester: &str) -> Status {
-    let told = full.told("builds", requester, "running, which is ");
+    let told = full.told("builds", requester, "running");
     let (what, advice) = match full {
         Full::Caller(_) => (
-            told + "as many as one requester may have",
+            told + ", which is as many as one requester may have",
             "submit again when some have ended, or cancel those that nobody needs ('prestage list', \
              'prestage cancel')",
         ),
         Full::All(_) => (
-            told + "as many as one coordinator keeps",
+            told + ", which is as many as one coordinator keeps",
             "submit again when some have ended; more workers end them sooner",
         ),
     };

@@ -182,14 +182,14 @@ impl StateStore for MemoryState {
             return Ok(None);
         };
         let known = tasks.iter_mut().find(|known| known.task_id == task.task_id);
-        let earlier = known.as_ref().and_then(|known| known.result.clone());
-        if earlier.as_ref().is_some_and(|earlier| earlier != result) {
-            return Ok(earlier);
-        }
-        let is_first = known.is_some() && earlier.is_none();
-        if let Some(known) = known {
-            known.result = Some(result.clone());
-        }
+        let is_first = match known.map(|known| &mut known.result) {
+            Some(Some(earlier)) if earlier != result => return Ok(Some(earlier.clone())),
+            Some(kept @ None) => {
+                *kept = Some(result.clone());
+                true
+            }
+            _ => false,
+        };
         for new in follow_up {
             if !tasks.iter().any(|task| task.task_id == new.task_id) {
                 tasks.push(new.clone());

@@ -216,17 +216,21 @@ async fn ask(mut channel: Channel, asked: Asked) -> Result<http::Response<Body>,
 
 fn channel(url: &str, several: bool, trust: &ClientTrust) -> Result<Channel, NotCoordinators> {
     let wrong = |problem: String| NotCoordinators { url: url.to_owned(), problem };
-    let endpoint =
-        Endpoint::from_shared(url.to_owned()).map_err(|error| wrong(error.to_string()))?;
+    let endpoint = endpoint(url, several).map_err(|error| wrong(error.to_string()))?;
+    channel_to(endpoint, trust).map_err(|error| wrong(error.to_string()))
+}
+
+/// A coordinator's endpoint. One that is silent is asked for a sign of life, sooner where there are several: to
+/// whoever waits, a connection that broke without a word (a firewall, a network that was away) is alive for ever.
+pub fn endpoint(url: &str, several: bool) -> Result<Endpoint, Error> {
     let (connect, ping, sign) = match several {
         true => (CONNECT_WITHIN_OF_SEVERAL, PING_AFTER_OF_SEVERAL, SIGN_OF_LIFE_WITHIN_OF_SEVERAL),
         false => (CONNECT_WITHIN, PING_AFTER, SIGN_OF_LIFE_WITHIN),
     };
-    let endpoint = endpoint
+    Ok(Endpoint::from_shared(url.to_owned())?
         .connect_timeout(connect)
         .http2_max_header_list_size(STATUS_BYTES_MAX)
         .http2_keep_alive_interval(ping)
         .keep_alive_timeout(sign)
-        .keep_alive_while_idle(true);
-    channel_to(endpoint, trust).map_err(|error| wrong(error.to_string()))
+        .keep_alive_while_idle(true))
 }

@@ -51,9 +51,9 @@ async fn uploads_of_media_that_nobody_knows_of_are_given_up(server: &Seaweed) {
     }
     let (day, now) = (Duration::from_secs(86_400), SystemTime::now());
     let tomorrow = now + day + Duration::from_secs(60);
-    let (outputs, live) = ([output], [token.clone()]);
-    assert_eq!(composer.reap_outputs(&outputs, &live, day, now).await.unwrap(), 0);
-    assert_eq!(composer.reap_outputs(&outputs, &live, day, tomorrow).await.unwrap(), 2);
+    let live = [token.clone()];
+    assert_eq!(composer.reap_output(&output, &live, day, now).await.unwrap(), 0);
+    assert_eq!(composer.reap_output(&output, &live, day, tomorrow).await.unwrap(), 2);
     for (id, path, is_ours) in open {
         let part = client.put_part(&path, &id, 0, Bytes::from_static(b"more").into()).await;
         assert_eq!(part.is_err(), is_ours, "{path}: {part:?}");
@@ -61,7 +61,7 @@ async fn uploads_of_media_that_nobody_knows_of_are_given_up(server: &Seaweed) {
     }
     assert_eq!(composer.placed(&token, &[]).await.unwrap(), []);
     composer.abort(&token).await.unwrap();
-    assert_eq!(composer.reap_outputs(&outputs, &[], day, tomorrow).await.unwrap(), 0);
+    assert_eq!(composer.reap_output(&output, &[], day, tomorrow).await.unwrap(), 0);
 }
 
 /// Those of our own keys, when they are old enough: others in the bucket are other people's.

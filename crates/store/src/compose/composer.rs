@@ -76,24 +76,20 @@ impl Composer {
         }
     }
 
-    /// Gives up uploads of `outputs` and their volumes that nobody knows of, as [`Compose::reap`] does: their worker
+    /// Gives up uploads of an output and its volumes that nobody knows of, as [`Compose::reap`] does: their worker
     /// was killed, or an answer was lost, before they had their mark. Gives how many; on S3, for the same reason.
-    pub async fn reap_outputs(
+    pub async fn reap_output(
         &self,
-        outputs: &[ObjectUrl],
+        output: &ObjectUrl,
         live: &[UploadToken],
         older_than: Duration,
         now: SystemTime,
     ) -> Result<u64, ComposeError> {
-        let kept = Kept::new(live, older_than, now);
-        let mut given_up = 0;
-        for output in outputs {
-            if let ObjectUrl::Bucket { cloud: Cloud::S3, bucket, .. } = output {
-                let bucket = self.buckets.bucket(Cloud::S3, bucket).await?;
-                given_up += self.s3.give_up_outputs(&bucket, output, &kept).await?;
-            }
-        }
-        Ok(given_up)
+        let ObjectUrl::Bucket { cloud: Cloud::S3, bucket, .. } = output else {
+            return Ok(0);
+        };
+        let bucket = self.buckets.bucket(Cloud::S3, bucket).await?;
+        self.s3.give_up_output(&bucket, output, &Kept::new(live, older_than, now)).await
     }
 
     fn parts(&self, cloud: Cloud) -> &dyn PartStore {

@@ -70,14 +70,13 @@ impl S3Parts {
             let key = below.and_then(|below| ObjectKey::new(below).ok());
             key.is_some_and(|key| StoredObject::parse(&key).is_ok())
         };
-        let prefix = prefix.clone();
-        let open = OpenUploads { http: &self.http, client, objects, prefix };
+        let open = OpenUploads { http: &self.http, client, objects, prefix: &prefix };
         open.give_up(is_ours, older_than, now).await
     }
 
     /// Gives up uploads of an output in a bucket, and of its volumes, that were begun longer ago than `older_than`,
     /// but for the `kept` ones.
-    pub async fn give_up_outputs(
+    pub async fn give_up_output(
         &self,
         bucket: &Objects,
         output: &ObjectUrl,
@@ -89,7 +88,7 @@ impl S3Parts {
         let is_ours = |upload: &Listed| {
             output.is_medium_key(&upload.key) && !kept.uploads.contains(&upload.upload)
         };
-        let prefix = output.volumes_begin_with()?.to_owned();
+        let prefix = output.volumes_begin_with()?;
         let open = OpenUploads { http: &self.http, client, objects: bucket, prefix };
         open.give_up(is_ours, kept.older_than, kept.now).await
     }

@@ -25,7 +25,7 @@ pub(super) struct OpenUploads<'a> {
     pub client: &'a AmazonS3,
     pub objects: &'a Objects,
     /// What their keys begin with.
-    pub prefix: String,
+    pub prefix: &'a str,
 }
 
 /// `ListMultipartUploadsResult`.
@@ -81,7 +81,7 @@ impl OpenUploads<'_> {
     }
 
     async fn page(&self, (key, upload): &(String, String)) -> Result<Page, ComposeError> {
-        let mut query = vec![("uploads", String::new()), ("prefix", self.prefix.clone())];
+        let mut query = vec![("uploads", String::new()), ("prefix", self.prefix.to_owned())];
         if !key.is_empty() {
             query.extend([("key-marker", key.clone()), ("upload-id-marker", upload.clone())]);
         }

@@ -4,16 +4,17 @@
 use std::time::{Duration, SystemTime};
 
 use futures::TryStreamExt;
-use proptest::{prelude::*, test_runner::RngSeed};
+use prestage_cases::cases;
+use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::mark::MARGIN;
+use super::tests::{DAY, add_pack, keep_a_day, set_modified};
 use super::*;
 use crate::keys::{BuildId, ObjectKey, PackKey};
 use crate::location::ObjectUrl;
-use crate::objects::{Objects, PutRule};
+use crate::objects::Objects;
 
-const DAY: Duration = Duration::from_secs(86_400);
 const PACKS: [&str; 3] = ["one", "two", "three"];
 
 /// What happens next.
@@ -77,10 +78,6 @@ struct World {
     _folder: TempDir,
 }
 
-fn policy() -> GarbagePolicy {
-    GarbagePolicy { keep: Some(DAY), ..GarbagePolicy::default() }
-}
-
 impl World {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -93,21 +90,14 @@ impl World {
         world
     }
 
-    async fn put(&self, key: &ObjectKey, modified: SystemTime) {
-        self.objects.put_small(key, "bytes".into(), PutRule::Overwrite).await.unwrap();
-        self.touch(key, modified);
-    }
-
     fn touch(&self, key: &ObjectKey, modified: SystemTime) {
-        let path = self.objects.local_path(key).unwrap();
-        let file = std::fs::File::options().write(true).open(path).unwrap();
-        file.set_modified(modified).unwrap();
+        set_modified(&self.objects, key, modified);
     }
 
     async fn add_pack(&self, name: &str, modified: SystemTime) {
-        let pack = PackKey::of(name.as_bytes());
+        let pack = add_pack(&self.objects, name).await;
         for key in [pack.pack(), pack.index()] {
-            self.put(&key, modified).await;
+            self.touch(&key, modified);
         }
     }
 
@@ -169,7 +159,7 @@ impl World {
         };
         let Some(collection) = &collector.collection else {
             // It sets its mark once more: the time counts from the first one here.
-            let begun = Collection::begin(&objects, &name, &policy(), now).await.unwrap();
+            let begun = Collection::begin(&objects, &name, &keep_a_day(), now).await.unwrap();
             collector.collection = Some(begun);
             self.touch(&mark::key(&name).unwrap(), marked);
             return;
@@ -246,20 +236,6 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
-/// The same orders each time, unless one asks for more.
-fn cases(usual: u32) -> ProptestConfig {
-    let asked = ProptestConfig::default();
-    match std::env::var_os("PROPTEST_CASES") {
-        Some(_) => asked,
-        None => ProptestConfig {
-            cases: usual,
-            rng_seed: RngSeed::Fixed(7),
-            failure_persistence: None,
-            ..asked
-        },
-    }
-}
-
 async fn check(events: &[Event]) -> Result<(), TestCaseError> {
     let mut world = World::new().await;
     for event in events {
@@ -282,14 +258,14 @@ async fn check(events: &[Event]) -> Result<(), TestCaseError> {
     }
     world.now += DAY * 32;
     for run in ["last", "and after that"] {
-        Collection::begin(&world.objects, run, &policy(), world.now)
+        Collection::begin(&world.objects, run, &keep_a_day(), world.now)
             .await
             .unwrap()
             .end()
             .await
             .unwrap();
     }
-    let left = Collection::rehearse(&world.objects, &policy(), world.now).await.unwrap();
+    let left = Collection::rehearse(&world.objects, &keep_a_day(), world.now).await.unwrap();
     prop_assert_eq!((left.kept, left.removed.len()), (0, 0));
     let left = world.objects.list("builds").try_next().await.unwrap();
     prop_assert!(left.is_none(), "{:?} is left", left);

@@ -6,11 +6,11 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::error::StoreError;
-use crate::keys::{BuildId, PackKey};
+use crate::keys::{BuildId, ObjectKey, PackKey};
 use crate::location::ObjectUrl;
 use crate::objects::{Objects, PutRule};
 
-const DAY: Duration = Duration::from_secs(86_400);
+pub(super) const DAY: Duration = Duration::from_secs(86_400);
 
 struct Store {
     objects: Objects,
@@ -23,7 +23,7 @@ async fn store() -> Store {
     Store { objects: Objects::open(&url).await.unwrap(), _folder: folder }
 }
 
-async fn add_pack(objects: &Objects, name: &str) -> PackKey {
+pub(super) async fn add_pack(objects: &Objects, name: &str) -> PackKey {
     let key = PackKey::of(name.as_bytes());
     for object in [key.pack(), key.index()] {
         objects.put_small(&object, "bytes".into(), PutRule::Overwrite).await.unwrap();
@@ -36,8 +36,15 @@ fn in_days(days: u32) -> SystemTime {
     SystemTime::now() + DAY * days
 }
 
-fn keep_a_day() -> GarbagePolicy {
+pub(super) fn keep_a_day() -> GarbagePolicy {
     GarbagePolicy { keep: Some(DAY), ..GarbagePolicy::default() }
+}
+
+/// As if an object had been written at another time.
+pub(super) fn set_modified(objects: &Objects, key: &ObjectKey, modified: SystemTime) {
+    let path = objects.local_path(key).unwrap();
+    let file = std::fs::File::options().write(true).open(path).unwrap();
+    file.set_modified(modified).unwrap();
 }
 
 async fn is_there(objects: &Objects, pack: &PackKey) -> bool {
@@ -79,10 +86,8 @@ async fn a_use_keeps_a_pack_that_was_written_long_ago() -> Result<(), StoreError
     let Store { objects, _folder } = store().await;
     let used = add_pack(&objects, "used").await;
     // As if it had been written before the use was noted.
-    let file = objects.local_path(&used.index()).unwrap();
-    for path in [file.clone(), objects.local_path(&used.pack()).unwrap()] {
-        let file = std::fs::File::options().write(true).open(path).unwrap();
-        file.set_modified(SystemTime::now() - DAY * 90).unwrap();
+    for key in [used.index(), used.pack()] {
+        set_modified(&objects, &key, SystemTime::now() - DAY * 90);
     }
     let build = BuildId::new("b")?;
     Pin::new([used.index()]).put(&objects, &build).await?;

@@ -3,8 +3,9 @@
 
 use std::collections::BTreeMap;
 
+use prestage_cases::cases;
+
 use super::super::*;
-use super::cases;
 
 const MIB: u64 = 1 << 20;
 /// What a lease counts besides its bytes.

@@ -13,7 +13,8 @@ mod reference;
 mod told;
 mod transitions;
 
-use proptest::{prelude::*, test_runner::RngSeed};
+use prestage_cases::cases;
+use proptest::prelude::*;
 
 use super::{Policy, SECOND};
 use events::{Call, Database, Event, Knows, News, Reaches, histories};
@@ -27,20 +28,6 @@ fn policy() -> Policy {
         rest: SECOND * 10,
         straggler_after: SECOND * 3,
         ..Policy::default()
-    }
-}
-
-/// The same histories each time, unless one asks for more.
-pub fn cases(usual: u32) -> ProptestConfig {
-    let asked = ProptestConfig::default();
-    match std::env::var_os("PROPTEST_CASES") {
-        Some(_) => asked,
-        None => ProptestConfig {
-            cases: usual,
-            rng_seed: RngSeed::Fixed(7),
-            failure_persistence: None,
-            ..asked
-        },
     }
 }
 

@@ -67,7 +67,8 @@ pub fn task_ref(number: usize) -> TaskRef {
     TaskRef::new(&format!("b{number}"), "1")
 }
 
-fn number(task: &TaskRef) -> usize {
+/// What [`task_ref`] was made of.
+pub fn number(task: &TaskRef) -> usize {
     usize::from(task.build_id == "b1")
 }
 

@@ -7,7 +7,10 @@ use std::{
 
 use super::{
     super::TaskRef,
-    sides::{Brought, Coordinator, Durable, LeaseId, NOW, Worker, brought, task_ref, worker_name},
+    sides::{
+        Brought, Coordinator, Durable, LeaseId, NOW, Worker, brought, digits, number, task_ref,
+        worker_name,
+    },
 };
 
 #[derive(Clone, Debug, PartialEq, Hash)]
@@ -257,7 +260,7 @@ impl World {
         writes.write(coordinator.epoch, &mut self.durable, |durable| {
             counts = *durable.tasks[at].result.get_or_insert(brought);
         })?;
-        let bytes_read = super::sides::digits(counts);
+        let bytes_read = digits(counts);
         let result = prestage_proto::v1::TaskResult { bytes_read, ..Default::default() };
         Ok((counts, coordinator.fleet.finish(task, &result, NOW)))
     }
@@ -315,8 +318,4 @@ impl Writes {
             }
         }
     }
-}
-
-fn number(task: &TaskRef) -> usize {
-    usize::from(task.build_id == "b1")
 }
