@@ -30,6 +30,7 @@ use prestage_store::{
     keys::KeyError,
     pack::PackReadError,
     quarantine::Doubt,
+    whole::with_digest,
 };
 use prost::Message;
 use time::OffsetDateTime;
@@ -292,8 +293,8 @@ impl MediaPipeline {
         let mut first = first.await?;
         let variables = self.unseal(build_id, plan, who).await?;
         first.placements.inline_files = inline_files(plan, variables.expose());
-        let placements = first.placements.encode_to_vec();
-        self.objects.put_small(&build.placements(), placements.into(), PutRule::Overwrite).await?;
+        let placements = with_digest(first.placements.encode_to_vec());
+        self.objects.put_small(&build.placements(), placements, PutRule::Overwrite).await?;
         Ok(first.tasks)
     }
 

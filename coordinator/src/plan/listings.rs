@@ -2,6 +2,7 @@
 
 use std::io::Read;
 
+use bytes::Bytes;
 use prestage_configmgr::{
     content_library::{ContentListing, LibraryOnShare},
     distribution_point::ContentPlace,
@@ -94,14 +95,13 @@ impl ListingStore {
     }
 
     async fn stored(&self, digest: &str) -> Result<ContentListing, ListingError> {
-        let body = self.objects.get(&listing_key(digest)?, LISTING_BYTES_MAX).await?;
-        let damaged = |problem: String| ListingError::Damaged { digest: digest.into(), problem };
-        let listing = decode(&body).map_err(damaged)?;
-        if hex::encode(listing.digest()) == digest {
-            Ok(listing)
-        } else {
-            Err(damaged("its digest is another".into()))
-        }
+        let open = |body: Bytes| {
+            let listing = decode(&body)?;
+            let is_it = hex::encode(listing.digest()) == digest;
+            is_it.then_some(listing).ok_or_else(|| "its digest is another".to_owned())
+        };
+        let read = self.objects.get_whole(&listing_key(digest)?, LISTING_BYTES_MAX, open).await?;
+        read.map_err(|problem| ListingError::Damaged { digest: digest.into(), problem })
     }
 }
 

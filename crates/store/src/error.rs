@@ -94,6 +94,17 @@ pub enum StoreError {
         /// Bytes that came.
         got: u64,
     },
+    /// An object is not what was written.
+    #[error(
+        "{place} is damaged: {problem}; see what the store did to it, and remove it when no build is \
+         running that it names"
+    )]
+    Damaged {
+        /// Address of the object.
+        place: String,
+        /// What shows it.
+        problem: String,
+    },
     /// The blocking thread that did the work went away: the process is stopping.
     #[error("the work on {place} was stopped with the process; run the task again")]
     Stopped {

@@ -26,6 +26,7 @@ pub mod scrub;
 pub mod staging;
 mod uploads;
 pub mod view;
+pub mod whole;
 
 pub use chunks::{CHUNK, HEADER_BYTES};
 pub use compose::{Compose, Composer, Part, PartRules, Placed, Receipt, Source, UploadToken};

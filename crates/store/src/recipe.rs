@@ -10,6 +10,7 @@ use crate::compose::{Part, PartRules, Source};
 use crate::keys::{ObjectKey, PackKey};
 use crate::objects::Objects;
 use crate::pack::SeenPack;
+use crate::whole::{check_digest, with_digest};
 
 /// Largest recipe that is read, in bytes.
 pub const RECIPE_LIMIT: u64 = 64 * 1024 * 1024;
@@ -204,12 +205,13 @@ impl Recipe {
             segments: segments.collect(),
             packs: packs.collect(),
         };
-        wire.encode_to_vec().into()
+        with_digest(wire.encode_to_vec())
     }
 
     /// Reads a recipe object.
     pub fn decode(object: &[u8]) -> Result<Self, RecipeError> {
         let damaged = |problem: String| RecipeError::Damaged { problem };
+        check_digest(object).map_err(|error| damaged(error.to_string()))?;
         let wire = WireRecipe::decode(object).map_err(|e| damaged(format!("is damaged: {e}")))?;
         if wire.version != VERSION {
             let found = wire.version;

@@ -3,11 +3,13 @@
 //! Everything but what the store copies from packs is written here, into the *glue*; the merge that
 //! follows only copies ranges.
 
+use bytes::Bytes;
 use prestage_proto::v1;
 use prestage_store::{
-    PackKey,
+    BuildId, PackKey,
     layout::{LayoutError, VolumeRoom},
     pack::PackReader,
+    whole::check_digest,
 };
 use prestage_wim::{
     Sha1Hash,
@@ -36,11 +38,7 @@ const PLACEMENTS_BYTES_MAX: u64 = 1 << 30;
 pub fn assemble(task: &v1::AssembleTask, tools: &Tools) -> Result<v1::AssembleResult, TaskError> {
     let build = build_id(&task.build_id)?;
     let codec = codec_of(task.codec)?;
-    let placements = tools
-        .runtime
-        .block_on(async { tools.objects.get(&build.placements(), PLACEMENTS_BYTES_MAX).await })?;
-    let placements = v1::Placements::decode(placements)
-        .map_err(|error| damaged(error, build.placements().as_str()))?;
+    let placements = read_placements(&build, tools)?;
     let packs = open_packs(task, &placements, tools)?;
     let mut tree = parse_tree(&packs[0], task)?;
     graft_all(&mut tree, task, &placements, &packs)?;
@@ -138,6 +136,16 @@ fn layout_problem(
 fn path_of(tree: &ImageTree, sha1: &Sha1Hash) -> Option<String> {
     let has_it = |node| tree.entry(node).streams().iter().any(|stream| stream.sha1 == *sha1);
     tree.walk().into_iter().find(|(_, node)| has_it(*node)).map(|(path, _)| path)
+}
+
+fn read_placements(build: &BuildId, tools: &Tools) -> Result<v1::Placements, TaskError> {
+    let key = build.placements();
+    let open = |object: Bytes| {
+        check_digest(&object).map_err(|error| error.to_string())?;
+        v1::Placements::decode(object).map_err(|error| error.to_string())
+    };
+    let read = tools.objects.get_whole(&key, PLACEMENTS_BYTES_MAX, open);
+    tools.runtime.block_on(read)?.map_err(|error| damaged(error, key.as_str()))
 }
 
 fn damaged(error: impl std::fmt::Display, place: &str) -> TaskError {

@@ -5,7 +5,6 @@
 
 use std::{collections::BTreeMap, ops::Range};
 
-use bytes::Bytes;
 use futures::{StreamExt, stream};
 use prestage_store::{
     CHUNK, HEADER_BYTES, StagingFile,
@@ -158,9 +157,7 @@ impl<'a> Glue<'a> {
             match span.from {
                 From::Glue { offset } => self.hash_glue(&mut hasher, offset + skip..offset + until),
                 From::Pack { pack, offset } => {
-                    let edge = self.edge(pack, offset + skip..offset + until)?;
-                    hasher.update(edge);
-                    Ok(())
+                    self.hash_edge(&mut hasher, pack, offset + skip..offset + until)
                 }
             }?;
         }
@@ -179,9 +176,19 @@ impl<'a> Glue<'a> {
         Ok(())
     }
 
-    /// Less than a chunk that the store copies: its hash is in no index. The merge checks its bytes.
-    fn edge(&self, pack: usize, range: Range<u64>) -> Result<Bytes, TaskError> {
-        Ok(self.tools.runtime.block_on(self.packs[pack].get_range(range))?)
+    /// Less than a chunk that the store copies: its hash is in no index. It begins where a chunk of the pack
+    /// does, so little more is read to check the bytes.
+    fn hash_edge(
+        &self,
+        hasher: &mut Sha1,
+        pack: usize,
+        range: Range<u64>,
+    ) -> Result<(), TaskError> {
+        for piece in pieces_of(pack, range, 0) {
+            let chunk = self.tools.runtime.block_on(self.packs[pack].get_chunk(piece.chunk))?;
+            hasher.update(&chunk[piece.within]);
+        }
+        Ok(())
     }
 }
 

@@ -51,12 +51,12 @@ pub async fn recipe_parts(
     tools: &Tools,
 ) -> Result<(Recipe, Vec<RecipePart>), TaskError> {
     let key = build.recipe(volume);
-    let object = tools.objects.get(&key, RECIPE_LIMIT).await?;
+    let recipe = tools.objects.get_whole(&key, RECIPE_LIMIT, |object| Recipe::decode(&object));
     let damaged = |error: &dyn std::fmt::Display| TaskError::Damaged {
         what: error.to_string(),
         place: key.as_str().to_owned(),
     };
-    let recipe = Recipe::decode(&object).map_err(|error| damaged(&error))?;
+    let recipe = recipe.await?.map_err(|error| damaged(&error))?;
     let rules = tools.composer.part_rules(output, &tools.objects);
     let parts = recipe.parts(&rules).map_err(|error| damaged(&error))?;
     Ok((recipe, parts))

@@ -3,11 +3,13 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use futures::TryStreamExt;
 
 use crate::error::StoreError;
 use crate::keys::{BuildId, ObjectKey, PackKey, StoredObject};
 use crate::objects::{Objects, PutRule};
+use crate::whole::{check_digest_line, with_digest_line};
 
 /// A pin of a million keys is below this.
 const PIN_BYTES_MAX: u64 = 256 << 20;
@@ -32,7 +34,7 @@ impl Pin {
     /// When the store can't be written.
     pub async fn put(&self, objects: &Objects, build: &BuildId) -> Result<(), StoreError> {
         let lines: Vec<&str> = self.0.iter().map(ObjectKey::as_str).collect();
-        let body = lines.join("\n").into();
+        let body = with_digest_line(lines.join("\n"));
         objects.put_small(&build.pin(), body, PutRule::Overwrite).await?;
         Ok(())
     }
@@ -42,10 +44,7 @@ impl Pin {
     /// # Errors
     /// When the store can't be read.
     pub async fn of(objects: &Objects, build: &BuildId) -> Result<Self, StoreError> {
-        match objects.get(&build.pin(), PIN_BYTES_MAX).await {
-            Err(StoreError::Missing { .. }) => Ok(Self::default()),
-            body => Self::parse(&body?),
-        }
+        Ok(Self::read(objects, &build.pin()).await?.map_or_else(Self::default, |(pin, _)| pin))
     }
 
     /// The packs among it.
@@ -66,19 +65,33 @@ impl Pin {
         build: &BuildId,
         now: SystemTime,
     ) -> Result<(), StoreError> {
-        let body = match objects.get(&build.pin(), PIN_BYTES_MAX).await {
-            Err(StoreError::Missing { .. }) => return Ok(()),
-            body => body?,
+        let Some((_, body)) = Self::read(objects, &build.pin()).await? else {
+            return Ok(());
         };
         let key = ObjectKey::new(format!("{USES}/{}/{build}", day(now)))?;
         objects.put_small(&key, body, PutRule::Overwrite).await?;
         Ok(())
     }
 
-    fn parse(body: &[u8]) -> Result<Self, StoreError> {
-        let text = String::from_utf8_lossy(body);
+    /// A pin or a record of use, and its bytes; nothing if there is none.
+    async fn read(objects: &Objects, key: &ObjectKey) -> Result<Option<(Self, Bytes)>, StoreError> {
+        let parse = |body: Bytes| Self::parse(&body).map(|pin| (pin, body));
+        match objects.get_whole(key, PIN_BYTES_MAX, parse).await {
+            Err(StoreError::Missing { .. }) => Ok(None),
+            read => {
+                let place = objects.url(key).to_string();
+                let damaged = |problem| StoreError::Damaged { place, problem };
+                Ok(Some(read?.map_err(damaged)?))
+            }
+        }
+    }
+
+    fn parse(body: &[u8]) -> Result<Self, String> {
+        let text = check_digest_line(body).map_err(|error| error.to_string())?;
+        let text = std::str::from_utf8(text).map_err(|error| error.to_string())?;
         let lines = text.lines().filter(|line| !line.is_empty());
-        Ok(Self(lines.map(ObjectKey::new).collect::<Result<_, _>>()?))
+        let keys: Result<_, _> = lines.map(ObjectKey::new).collect();
+        keys.map(Self).map_err(|error| error.to_string())
     }
 }
 
@@ -95,10 +108,9 @@ pub(super) async fn pinned(
         if !is_pin || age > PIN_MAX {
             continue;
         }
-        match objects.get(&found.key, PIN_BYTES_MAX).await {
-            // Its build has ended meanwhile.
-            Err(StoreError::Missing { .. }) => {}
-            body => pinned.extend(Pin::parse(&body?)?.0),
+        // Without one its build has ended meanwhile.
+        if let Some((pin, _)) = Pin::read(objects, &found.key).await? {
+            pinned.extend(pin.0);
         }
     }
     Ok(pinned)
@@ -118,11 +130,10 @@ pub(super) async fn uses(
             objects.delete(&found.key).await?;
             continue;
         }
-        let body = match objects.get(&found.key, PIN_BYTES_MAX).await {
-            Err(StoreError::Missing { .. }) => continue,
-            body => body?,
+        let Some((pin, _)) = Pin::read(objects, &found.key).await? else {
+            continue;
         };
-        for key in Pin::parse(&body)?.0 {
+        for key in pin.0 {
             let last = uses.entry(key).or_insert(found.modified);
             *last = found.modified.max(*last);
         }

@@ -72,8 +72,8 @@ impl PackIndex {
             let length = message.len();
             return Err(failed(format!("{length} bytes, more than {INDEX_LIMIT}")));
         }
-        let body = zstd::bulk::compress(&message, LEVEL)
-            .map_err(|error| failed(format!("cannot be compressed: {error}")))?;
+        let body =
+            compress(&message).map_err(|error| failed(format!("cannot be compressed: {error}")))?;
         let mut object = Vec::with_capacity(HEAD + body.len());
         object.extend_from_slice(MAGIC);
         object.extend_from_slice(&VERSION.to_le_bytes());
@@ -92,6 +92,13 @@ impl PackIndex {
             .map_err(|problem| IndexError { pack: pack.to_owned(), problem })?;
         Self::new(pack, contents)
     }
+}
+
+/// With a checksum, which whoever decompresses it checks: a bit may flip on the way here.
+fn compress(message: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut compressor = zstd::bulk::Compressor::new(LEVEL)?;
+    compressor.include_checksum(true)?;
+    compressor.compress(message)
 }
 
 fn decompress(object: &[u8]) -> Result<Bytes, String> {
@@ -277,6 +284,17 @@ mod tests {
             let at = at % object.len();
             object[at] = to;
             let _ = PackIndex::decode("p", &object);
+        }
+
+        #[test]
+        fn a_flipped_bit_never_gives_another_index(bit in 0usize..100_000) {
+            let index = PackIndex::new("p", sample(20)).unwrap();
+            let mut object = index.encode("p").unwrap().to_vec();
+            let bit = bit % (object.len() * 8);
+            object[bit / 8] ^= 1 << (bit % 8);
+            if let Ok(decoded) = PackIndex::decode("p", &object) {
+                prop_assert_eq!(decoded, index);
+            }
         }
     }
 }

@@ -106,10 +106,7 @@ impl Objects {
 
     /// Another worker published the same pack meanwhile, or our own first answer was lost.
     async fn compare(&self, key: &PackKey, ours: &PackIndex) -> Result<Published, PublishError> {
-        let limit = super::INDEX_LIMIT;
-        let theirs = self.get(&key.index(), limit).await?;
-        let index_sha256 = Sha256::digest(&theirs).into();
-        let theirs = PackIndex::decode(&key.to_string(), &theirs)?;
+        let (theirs, index_sha256) = self.index_of(key).await??;
         if theirs.chunk_digests() == ours.chunk_digests() && theirs.resources() == ours.resources()
         {
             Ok(Published { written: false, index_sha256 })

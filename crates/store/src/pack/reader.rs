@@ -15,6 +15,7 @@ use crate::chunks::CHUNK;
 use crate::error::{StoreError, off_thread};
 use crate::keys::PackKey;
 use crate::objects::{Objects, StoreKind};
+use crate::whole::{NotWhole, READS};
 
 /// Bytes read at once to be checked.
 const VERIFY_PIECE: usize = 512 * 1024;
@@ -89,19 +90,31 @@ impl Objects {
     /// Opens a pack; `None` if it is not there, or not complete: no index, or no pack of the size
     /// that the index says.
     pub async fn open_pack(&self, key: &PackKey) -> Result<Option<PackReader>, PackReadError> {
-        let object = match self.get(&key.index(), INDEX_LIMIT).await {
+        let (index, index_sha256) = match self.index_of(key).await {
             Err(StoreError::Missing { .. }) => return Ok(None),
-            object => object?,
+            opened => opened??,
         };
-        let index = Arc::new(PackIndex::decode(&key.to_string(), &object)?);
         let pack = self.head(&key.pack()).await?;
         let Some(pack) = pack.filter(|pack| pack.bytes == index.pack_bytes()) else {
             return Ok(None);
         };
         let in_folder = matches!(self.kind(), StoreKind::Local(_));
         let tag = pack.etag.filter(|_| !in_folder);
-        let seen = SeenPack { index_sha256: Sha256::digest(&object).into(), tag };
-        Ok(Some(PackReader { objects: self.clone(), key: *key, index, seen }))
+        let seen = SeenPack { index_sha256, tag };
+        Ok(Some(PackReader { objects: self.clone(), key: *key, index: Arc::new(index), seen }))
+    }
+
+    /// The index of a pack, and its SHA-256.
+    pub(super) async fn index_of(
+        &self,
+        key: &PackKey,
+    ) -> Result<Result<(PackIndex, Sha256Digest), IndexError>, StoreError> {
+        let name = key.to_string();
+        let open = |object: Bytes| {
+            let index = PackIndex::decode(&name, &object)?;
+            Ok((index, Sha256::digest(&object).into()))
+        };
+        self.get_whole(&key.index(), INDEX_LIMIT, open).await
     }
 
     /// Whether a pack is still the one that was seen: of the same bytes by the store's tag, or, where
@@ -113,9 +126,13 @@ impl Objects {
         if seen.tag.is_some() && seen.tag == pack.etag {
             return Ok(true);
         }
-        match self.get(&key.index(), INDEX_LIMIT).await {
+        let is_seen = |index: Bytes| {
+            let same = Sha256::digest(&index)[..] == seen.index_sha256;
+            same.then_some(()).ok_or(NotWhole)
+        };
+        match self.get_whole(&key.index(), INDEX_LIMIT, is_seen).await {
             Err(StoreError::Missing { .. }) => Ok(false),
-            index => Ok(Sha256::digest(&index?)[..] == seen.index_sha256),
+            index => Ok(index?.is_ok()),
         }
     }
 }
@@ -154,13 +171,22 @@ impl PackReader {
         self.get_range(entry.offset..end).await
     }
 
-    /// Reads one chunk (10 MiB, the last may be shorter) and verifies it.
+    /// Reads one chunk (10 MiB, the last may be shorter) and verifies it. One that doesn't fit is read
+    /// again before it is believed to be damaged.
     pub async fn get_chunk(&self, chunk: u64) -> Result<Bytes, PackReadError> {
         let start = chunk * CHUNK;
         let end = (start + CHUNK).min(self.index.pack_bytes());
-        let bytes = self.get_range(start..end.max(start)).await?;
-        self.verify_chunk(chunk, &bytes)?;
-        Ok(bytes)
+        let mut reads = 1;
+        loop {
+            let bytes = self.get_range(start..end.max(start)).await?;
+            match self.verify_chunk(chunk, &bytes) {
+                Err(PackReadError::Damaged { key, .. }) if reads < READS => {
+                    tracing::warn!(pack = %key, chunk, "a chunk does not fit, and is read again");
+                    reads += 1;
+                }
+                verified => return verified.map(|()| bytes),
+            }
+        }
     }
 
     /// Reads chunks of a pack that lies in a folder and checks them. Blocking; `path` is the
