@@ -5,7 +5,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -60,8 +60,6 @@ pub struct Fleet {
     pub clocks: BTreeMap<String, HostClock>,
     /// Starts of processes, for their ids.
     pub starts: Arc<AtomicU64>,
-    /// Somebody has read that another worker is needed.
-    pub needs_another: Arc<AtomicBool>,
 }
 
 impl Fleet {
@@ -132,14 +130,6 @@ impl Fleet {
             lend: false,
             shares_files: true,
         }
-    }
-
-    /// A worker that is started when a build says that it needs another one.
-    pub async fn spare(self, host: String) -> turmoil::Result {
-        while !self.needs_another.load(Ordering::SeqCst) {
-            tokio::time::sleep(RESTART_AFTER).await;
-        }
-        self.worker(host).await
     }
 
     /// A worker, for as long as its process lives.

@@ -1,7 +1,7 @@
 //! The people of a simulation: they ask for media, look how it goes, and change their minds.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -26,9 +26,6 @@ const LOOKS_WITHOUT_A_WORD: u32 = 60;
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 /// A cancellation is answered within this time by the coordinator, and the way there and back takes some.
 const CANCELLED_WITHIN: Duration = Duration::from_secs(10 + 5);
-
-/// What a task says that waits for a worker who is not there.
-const ANOTHER_WORKER: &str = "a second opinion of another worker";
 
 /// A medium that is asked for.
 #[derive(Clone)]
@@ -180,15 +177,12 @@ impl Person {
         v1::Build::default()
     }
 
-    /// Writes down what a build waits for, and does as it says.
+    /// Writes down what a build waits for.
     fn wonders(&self, build: &v1::Build) {
         let open = build.tasks.iter().filter(|task| task.state() != v1::TaskState::Done);
         for task in open {
             let (id, state, waits) = (&task.task_id, task.state(), &task.waiting_for);
             self.notes(format_args!("{id} is {state:?} {} {waits}", task.worker));
-            if waits.starts_with(ANOTHER_WORKER) {
-                self.fleet.needs_another.store(true, Ordering::SeqCst);
-            }
         }
     }
 

@@ -42,8 +42,6 @@ const STARTS_WITHIN: Duration = Duration::from_millis(100);
 const RELAY: &str = "relay";
 /// The host of the worker that lies.
 const LIAR: &str = "liar";
-/// The host of the worker that is started when one more is needed.
-const SPARE: &str = "spare";
 
 /// What came of a run.
 pub struct Report {
@@ -215,11 +213,10 @@ impl Stage {
             verify_percent: cast.verify_percent,
             clocks,
             starts: Arc::default(),
-            needs_another: Arc::default(),
             world,
         };
         let hosts = cast.coordinators.iter().chain(&cast.workers).map(String::as_str);
-        for host in hosts.chain([LIAR, SPARE]) {
+        for host in hosts.chain([LIAR]) {
             fs::create_dir_all(fleet.disk(host))?;
         }
         Ok(Self { fleet, site: prepared.site() })
@@ -246,12 +243,6 @@ impl Stage {
         if cast.relayed {
             let fleet = self.fleet.clone();
             sim.host(RELAY, move || relay(fleet.clone()));
-        }
-        // All workers of a small fleet may have been given the same task at some time; then none of them can give the
-        // second opinion.
-        if cast.verify_percent > 0 {
-            let fleet = self.fleet.clone();
-            sim.host(SPARE, move || fleet.clone().spare(SPARE.to_owned()));
         }
         if cast.lied_to {
             let fleet = self.fleet.clone();

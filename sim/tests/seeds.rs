@@ -1,4 +1,4 @@
-//! A hundred and sixty seeds with every test run; `./sim.sh --seeds N` plays more. What was found also has a test of its
+//! Three hundred seeds with every test run; `./sim.sh --seeds N` plays more. What was found also has a test of its
 //! own where its cause was, if it can: see `docs/reliability.md`.
 #![allow(clippy::unwrap_used, missing_docs)]
 
@@ -15,6 +15,6 @@ fn sim(args: &[&str]) -> (bool, String) {
 /// The first of them run twice, before all others: the same trace, byte for byte.
 #[test]
 fn promises_are_kept_whatever_goes_wrong() {
-    let (kept, said) = sim(&["--seeds", "160"]);
+    let (kept, said) = sim(&["--seeds", "300"]);
     assert!(kept && said.contains("the same traces"), "{said}");
 }

@@ -54,6 +54,7 @@ fn task(dir: &Path, number: u64, file: v1::ListedFile) -> Work {
         sources: vec![source],
         files: vec![file],
         codec: Some(v1::Codec { format, chunk_bytes: 32_768, level: 5 }),
+        ..Default::default()
     })
 }
 

@@ -83,6 +83,7 @@ impl Site {
             sources: vec![self.source("dp1")],
             files: vec![self.file()],
             codec: codec(),
+            ..Default::default()
         };
         self.run(Work::Encode(task)).await;
         self.pack(&key).await

@@ -34,6 +34,7 @@ async fn another_distribution_point_is_read_and_the_reason_is_told() {
             chunk_bytes: 32_768,
             level: 1,
         }),
+        ..Default::default()
     };
     let start = Instant::now();
     let result = support::run(Work::Encode(task), tools).await.unwrap();

@@ -5,7 +5,7 @@ use prestage_proto::v1;
 use super::Engine;
 use crate::{
     numbers,
-    pipeline::{FollowUp, Results},
+    pipeline::{FollowUp, PipelineError, Results},
     records::BuildState,
     schedule::{Scheduler, TaskRef},
     state::StateError,
@@ -109,6 +109,24 @@ impl Engine {
         Ok(Some(Counts { result, same }))
     }
 
+    /// Names all that may have made a pack that a worker doubts.
+    async fn with_makers(
+        &self,
+        task: &TaskRef,
+        error: PipelineError,
+    ) -> Result<PipelineError, StateError> {
+        let makers = self.scheduler.task(task).map(|task| task.makers.clone());
+        let makers = makers.filter(|makers| !makers.is_empty());
+        Ok(match (makers, error.doubt()) {
+            (Some(makers), _) => error.made_by_any_of(makers),
+            (None, Some((pack_key, _))) => {
+                let makers = self.store.makers(&pack_key).await?;
+                error.made_by_any_of(makers)
+            }
+            (None, None) => error,
+        })
+    }
+
     /// What follows from a result, if it is one that can be used.
     async fn follow_up(
         &mut self,
@@ -123,8 +141,7 @@ impl Engine {
         match self.pipeline.follow_up(&live.record, &task.task_id, &results) {
             Ok(follow_up) => Ok(Some(follow_up)),
             Err(error) => {
-                let makers = self.scheduler.task(task).map(|task| task.makers.clone());
-                let error = error.made_by_any_of(&makers.unwrap_or_default());
+                let error = self.with_makers(task, error).await?;
                 match error.doubt() {
                     Some((pack_key, doubt)) => self.condemn(task, pack_key, doubt, error.into()),
                     None => self.fail(task, error.into()).await?,

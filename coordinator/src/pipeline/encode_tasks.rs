@@ -73,6 +73,7 @@ impl Maker<'_> {
             sources: sources(shared.content),
             files: shard.files,
             codec: Some(codec_message(shared.codec)),
+            compare_found: self.opinion.may_be_on(&shard.pack),
         });
         NewTask {
             task_id: format!("encode-{:05}", shared.number),

@@ -117,6 +117,7 @@ impl Maker<'_> {
                 file_resources_decompressed: 0,
                 index_sha256: there.seen().index_sha256.to_vec().into(),
                 made: false,
+                difference: String::new(),
             })),
             ..Default::default()
         }))

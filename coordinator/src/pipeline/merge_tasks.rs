@@ -36,6 +36,10 @@ impl MediaPipeline {
         let wrong = || PipelineError::Result { task_id: task_id.to_owned() };
         let result = results.get(task_id).and_then(|result| result.work.as_ref());
         match result {
+            Some(task_result::Work::Pack(pack)) if !pack.difference.is_empty() => {
+                let (pack_key, difference) = (&pack.pack_key, &pack.difference);
+                Err(poisoned(build, pack_key, difference, "", worker_of(task_id, results)))
+            }
             Some(task_result::Work::Pack(_) | task_result::Work::Run(_)) => Ok(FollowUp::default()),
             Some(task_result::Work::Assemble(assembled)) => {
                 check_packs(assembled, results)?;
@@ -138,16 +142,30 @@ fn second_opinion(
         }
         return Ok(FollowUp::default());
     }
-    let worker = |task_id: &str| {
-        results.get(task_id).map(|result| result.worker.clone()).unwrap_or_default()
-    };
-    Err(PipelineError::Poisoned {
+    let made_by = worker_of(&task_id.replacen("verify", "encode", 1), results);
+    let verified_by = worker_of(task_id, results);
+    Err(poisoned(build, &verified.pack_key, &verified.difference, made_by, verified_by))
+}
+
+fn worker_of<'a>(task_id: &str, results: &Results<'a>) -> &'a str {
+    results.get(task_id).map_or("", |result| &result.worker)
+}
+
+/// A worker did not make what lies there. Whoever knows of more that may have made it says so.
+fn poisoned(
+    build: &BuildRecord,
+    pack_key: &str,
+    difference: &str,
+    made_by: &str,
+    verified_by: &str,
+) -> PipelineError {
+    PipelineError::Poisoned {
         label: build.name.clone(),
-        pack_key: verified.pack_key.clone(),
-        made_by: worker(&task_id.replacen("verify", "encode", 1)),
-        verified_by: worker(task_id),
-        difference: verified.difference.clone(),
-    })
+        pack_key: pack_key.to_owned(),
+        made_by: [made_by].into_iter().filter(|name| !name.is_empty()).map(str::to_owned).collect(),
+        verified_by: verified_by.to_owned(),
+        difference: difference.to_owned(),
+    }
 }
 
 /// The assembly's result, if it is there.

@@ -115,16 +115,17 @@ pub enum PipelineError {
     Random(String),
     /// Two workers made different packs of the same content.
     #[error(
-        "{label}: the pack that worker '{made_by}' made is not what worker '{verified_by}' made of the \
-         same content: {difference}"
+        "{label}: the pack that {} made is not what worker '{verified_by}' made of the same content: \
+         {difference}",
+        whoever(made_by)
     )]
     Poisoned {
         /// What was made twice.
         label: String,
         /// The pack: it must not be used.
         pack_key: String,
-        /// Whose it is.
-        made_by: String,
+        /// Whose it may be; nobody's name if that is not known.
+        made_by: BTreeSet<String>,
         /// Who made it a second time.
         verified_by: String,
         /// What is different.
@@ -148,19 +149,19 @@ pub enum PipelineError {
     },
 }
 
+fn whoever(made_by: &BTreeSet<String>) -> String {
+    let names: Vec<&str> = made_by.iter().map(String::as_str).collect();
+    if names.is_empty() { "somebody".into() } else { format!("worker '{}'", names.join("' or '")) }
+}
+
 impl PipelineError {
     /// Names all that may have made a poisoned pack: whoever's result came may have found it there.
-    pub(crate) fn made_by_any_of(self, makers: &BTreeSet<String>) -> Self {
-        match self {
-            Self::Poisoned { label, pack_key, verified_by, difference, .. }
-                if !makers.is_empty() =>
-            {
-                let makers: Vec<&str> = makers.iter().map(String::as_str).collect();
-                let made_by = makers.join("' or '");
-                Self::Poisoned { label, pack_key, made_by, verified_by, difference }
-            }
-            other => other,
+    pub(crate) fn made_by_any_of(mut self, makers: impl IntoIterator<Item = String>) -> Self {
+        if let Self::Poisoned { made_by, verified_by, .. } = &mut self {
+            made_by.extend(makers);
+            made_by.remove(verified_by);
         }
+        self
     }
 
     /// The pack that must not be used any more, and why, if that is what the error says.
@@ -177,9 +178,10 @@ impl From<PipelineError> for v1::Failure {
     fn from(error: PipelineError) -> Self {
         let advice = match &error {
             PipelineError::Poisoned { made_by, verified_by, .. } => format!(
-                "one of the two is broken or not to be trusted: look at '{made_by}' first, then at \
+                "one of the two is broken or not to be trusted: look at {} first, then at \
                  '{verified_by}', keep it out ('prestage trust revoke'), and build again; the pack \
-                 is removed, but others that it made are still there ('prestage gc')"
+                 is removed, but others that it made are still there ('prestage gc')",
+                whoever(made_by)
             ),
             PipelineError::Replaced { .. } => "find out who writes there besides the workers, and \
                                                build again: the pack is removed, and made anew"

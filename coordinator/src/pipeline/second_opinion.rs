@@ -40,6 +40,13 @@ impl SecondOpinion {
         self.suspects.contains(pack)
     }
 
+    /// Whether a pack may be one of those that are made twice, as far as workers can tell. Of one that is
+    /// found there nobody knows whose it is: whoever finds it then makes it, too, so that it is known at
+    /// least who can't give the second opinion.
+    pub fn may_be_on(&self, pack: &PackKey) -> bool {
+        self.percent > 0 || self.suspects(pack)
+    }
+
     /// The task that does an encode task over again, if it is one of those.
     pub fn on(&self, encode: &NewTask) -> Option<NewTask> {
         let Some(Work::Encode(task)) = &encode.payload.work else {

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use prestage_proto::v1::{self, task::Work as TaskWork, task_result};
+
 use super::TaskRef;
 
 /// Tasks by the work that they are: those with one key have one result.
@@ -57,4 +59,14 @@ impl Flights {
     pub fn open(&self, key: &str) -> Vec<TaskRef> {
         self.works.get(key).into_iter().flat_map(|work| work.open.iter().cloned()).collect()
     }
+}
+
+/// Whether the result of another task of the same work is this one's, too. One that was found there is not,
+/// where the task has it compared.
+pub(super) fn suffices(task: &v1::Task, result: &v1::TaskResult) -> bool {
+    let compares =
+        matches!(&task.work, Some(TaskWork::Encode(v1::EncodeTask { compare_found: true, .. })));
+    let found =
+        matches!(&result.work, Some(task_result::Work::Pack(v1::PackResult { made: false, .. })));
+    !(compares && found)
 }

@@ -26,7 +26,7 @@ use prestage_proto::v1;
 
 use crate::{events::Happening, records::TaskRecord};
 
-use flight::Flights;
+use flight::{Flights, suffices};
 pub use order::BuildOrder;
 use order::Shares;
 use pace::Paces;
@@ -296,9 +296,10 @@ impl Scheduler {
         self.refresh_work(&key, now);
         self.count_dependents(task, now);
         let same = self.flights.open(&key).into_iter();
-        let same =
-            same.filter(|task| self.task(task).is_some_and(|t| t.phase == TaskPhase::Waiting));
-        same.collect()
+        let is_theirs = |task: &TaskEntry| {
+            task.phase == TaskPhase::Waiting && suffices(&task.record.payload, result)
+        };
+        same.filter(|task| self.task(task).is_some_and(is_theirs)).collect()
     }
 
     fn count_dependents(&mut self, task: &TaskRef, now: Duration) {

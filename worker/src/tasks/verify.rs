@@ -8,13 +8,33 @@ use prestage_store::{CHUNK, PackReader, pack::PackIndex};
 
 use super::{Tools, encode, error::TaskError, off_thread, parse_key, seen::message};
 
-/// Makes the pack anew and compares. A difference is a result, not a failure: somebody else decides what it
-/// means.
+/// What comparing a pack came to.
+pub struct Compared {
+    /// Bytes of the pack that was made here.
+    pub pack_bytes: u64,
+    /// Bytes of content that were read for it.
+    pub content_bytes: u64,
+    /// What is different; empty if nothing is.
+    pub difference: String,
+    /// The pack that was compared, if it could be read.
+    pub seen: Option<v1::SeenPack>,
+}
+
+/// A second opinion. A difference is a result, not a failure: somebody else decides what it means.
 pub async fn verify(task: v1::VerifyTask, tools: &Tools) -> Result<v1::VerifyResult, TaskError> {
     let encode = task.encode.ok_or_else(|| TaskError::BadTask("it names no encode task".into()))?;
+    let pack_key = encode.pack_key.clone();
+    let Compared { difference, seen, .. } = compare(encode, tools).await?;
+    Ok(v1::VerifyResult { pack_key, difference, seen })
+}
+
+/// Makes the pack anew and compares it with the one that is there.
+pub async fn compare(encode: v1::EncodeTask, tools: &Tools) -> Result<Compared, TaskError> {
     let (name, pack_key) = (encode.pack_key.clone(), parse_key(&encode.pack_key)?);
     let made = off_thread(tools, move |tools| encode::encode(&encode, tools)).await?;
     let ours = PackIndex::new(&name, made.contents)?;
+    let (pack_bytes, content_bytes) = (made.pack.bytes(), made.bytes_read);
+    let compared = |difference, seen| Compared { pack_bytes, content_bytes, difference, seen };
     // The file itself is not needed for comparing: its chunks' digests are.
     drop(made.pack);
     let theirs = match tools.objects.open_pack(&pack_key).await {
@@ -23,14 +43,11 @@ pub async fn verify(task: v1::VerifyTask, tools: &Tools) -> Result<v1::VerifyRes
             let what = "the pack that is to be compared is gone".to_owned();
             return Err(TaskError::Damaged { what, place: pack_key.pack().to_string() });
         }
-        Err(error) if error.is_damage() => {
-            let difference = error.to_string();
-            return Ok(v1::VerifyResult { pack_key: name, difference, seen: None });
-        }
+        Err(error) if error.is_damage() => return Ok(compared(error.to_string(), None)),
         Err(error) => return Err(error.into()),
     };
     let difference = difference(&theirs, &ours).await?.unwrap_or_default();
-    Ok(v1::VerifyResult { pack_key: name, difference, seen: Some(message(&theirs)) })
+    Ok(compared(difference, Some(message(&theirs))))
 }
 
 /// What is different about the pack that is there; `None` if nothing is.

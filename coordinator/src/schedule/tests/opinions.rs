@@ -82,6 +82,28 @@ fn who_made_it_and_saw_it_there_is_the_only_one_to_be_doubted() {
 }
 
 #[test]
+fn what_was_found_is_nobody_elses_result_where_it_is_compared() {
+    for (made, theirs) in [(true, 1), (false, 0)] {
+        let mut fleet = scheduler(&[]);
+        for build in ["a", "b"] {
+            let mut tasks = doubted();
+            let work = v1::EncodeTask { compare_found: build == "b", ..Default::default() };
+            tasks[0].payload.work = Some(v1::task::Work::Encode(work));
+            add(&mut fleet, build, "me", tasks);
+        }
+        let (task, _) = grant(&mut fleet, "one", SECOND).remove(0);
+        assert_eq!(task.build_id, "a");
+        let pack = v1::PackResult { pack_key: "pack".into(), made, ..Default::default() };
+        let work = Some(v1::task_result::Work::Pack(pack));
+        let result = v1::TaskResult { work, ..Default::default() };
+        assert_eq!(fleet.finish(&task, &result, SECOND).len(), theirs);
+        // It is done once more, for the other build.
+        let granted = ["two", "three"].map(|worker| grant(&mut fleet, worker, SECOND)).concat();
+        assert!(made || granted.iter().any(|(task, _)| *task == TaskRef::new("b", "encode")));
+    }
+}
+
+#[test]
 fn what_was_known_before_the_restart_counts() {
     let mut fleet = scheduler(&[]);
     let mut tasks = doubted();
