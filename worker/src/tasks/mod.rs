@@ -179,23 +179,28 @@ fn result(work: task_result::Work) -> v1::TaskResult {
 /// on trust: nobody knows whose it is, and whoever can say that it is right may be asked about no other.
 async fn encode_pack(task: v1::EncodeTask, tools: &Tools) -> Result<v1::TaskResult, TaskError> {
     let key = task.pack_key.clone();
-    let is_there = tools.objects.head(&parse_key(&key)?.index()).await?.is_some();
-    if !(task.compare_found && is_there) {
-        return make_pack(&key, tools, move |tools| Ok((encode::encode(&task, tools)?, 0))).await;
+    if task.compare_found
+        && tools.objects.open_pack(&parse_key(&key)?).await?.is_some()
+        && let Some(compared) = verify::compare(task.clone(), tools).await?
+    {
+        return Ok(compared_result(key, compared));
     }
-    let compared = verify::compare(task, tools).await?;
-    let seen = compared.seen.unwrap_or_default();
+    make_pack(&key, tools, move |tools| Ok((encode::encode(&task, tools)?, 0))).await
+}
+
+fn compared_result(pack_key: String, compared: verify::Compared) -> v1::TaskResult {
+    let verify::Compared { pack_bytes, content_bytes, difference, seen } = compared;
     let pack = v1::PackResult {
-        pack_key: key,
-        pack_bytes: compared.pack_bytes,
-        content_bytes: compared.content_bytes,
-        index_sha256: seen.index_sha256,
-        made: compared.difference.is_empty(),
-        difference: compared.difference,
+        pack_key,
+        pack_bytes,
+        content_bytes,
+        index_sha256: seen.unwrap_or_default().index_sha256,
+        made: difference.is_empty(),
+        difference,
         ..Default::default()
     };
-    let bytes_read = compared.content_bytes;
-    Ok(v1::TaskResult { bytes_read, ..result(task_result::Work::Pack(pack)) })
+    let work = Some(task_result::Work::Pack(pack));
+    v1::TaskResult { bytes_read: content_bytes, work, ..Default::default() }
 }
 
 /// Makes and publishes a pack, unless it is there already.

@@ -24,12 +24,16 @@ pub struct Compared {
 pub async fn verify(task: v1::VerifyTask, tools: &Tools) -> Result<v1::VerifyResult, TaskError> {
     let encode = task.encode.ok_or_else(|| TaskError::BadTask("it names no encode task".into()))?;
     let pack_key = encode.pack_key.clone();
-    let Compared { difference, seen, .. } = compare(encode, tools).await?;
+    let compared = compare(encode, tools).await?;
+    let Some(Compared { difference, seen, .. }) = compared else {
+        let what = "the pack that is to be compared is gone".to_owned();
+        return Err(TaskError::Damaged { what, place: parse_key(&pack_key)?.pack().to_string() });
+    };
     Ok(v1::VerifyResult { pack_key, difference, seen })
 }
 
-/// Makes the pack anew and compares it with the one that is there.
-pub async fn compare(encode: v1::EncodeTask, tools: &Tools) -> Result<Compared, TaskError> {
+/// Makes the pack anew and compares it with the one that is there; nothing if none is.
+pub async fn compare(encode: v1::EncodeTask, tools: &Tools) -> Result<Option<Compared>, TaskError> {
     let (name, pack_key) = (encode.pack_key.clone(), parse_key(&encode.pack_key)?);
     let made = off_thread(tools, move |tools| encode::encode(&encode, tools)).await?;
     let ours = PackIndex::new(&name, made.contents)?;
@@ -39,15 +43,12 @@ pub async fn compare(encode: v1::EncodeTask, tools: &Tools) -> Result<Compared, 
     drop(made.pack);
     let theirs = match tools.objects.open_pack(&pack_key).await {
         Ok(Some(theirs)) => theirs,
-        Ok(None) => {
-            let what = "the pack that is to be compared is gone".to_owned();
-            return Err(TaskError::Damaged { what, place: pack_key.pack().to_string() });
-        }
-        Err(error) if error.is_damage() => return Ok(compared(error.to_string(), None)),
+        Ok(None) => return Ok(None),
+        Err(error) if error.is_damage() => return Ok(Some(compared(error.to_string(), None))),
         Err(error) => return Err(error.into()),
     };
     let difference = difference(&theirs, &ours).await?.unwrap_or_default();
-    Ok(compared(difference, Some(message(&theirs))))
+    Ok(Some(compared(difference, Some(message(&theirs)))))
 }
 
 /// What is different about the pack that is there; `None` if nothing is.
