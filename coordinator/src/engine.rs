@@ -4,6 +4,7 @@
 //! locked and the database has one writer. What takes long (listing contents, composing) is done
 //! elsewhere.
 
+mod adding;
 mod ending;
 mod quarantine;
 mod reap;
@@ -33,7 +34,7 @@ use crate::{
     events::{BuildEvent, Happening},
     numbers,
     pipeline::{MediaPipeline, opinion_on},
-    records::{BuildRecord, BuildState, NewTask},
+    records::{BuildRecord, NewTask},
     rewrap::rewrap_running,
     schedule::{BuildOrder, Policy, Scheduler, TaskRef, Wait, task_statuses},
     service::build_message,
@@ -155,6 +156,8 @@ pub(crate) struct Engine {
     deciding: Deciding,
     /// Ends of builds that the database did not take: tried again at the next tick.
     owed: BTreeMap<String, BuildRecord>,
+    /// Builds whose writing seemed to fail, and may have been done: until when they are looked for.
+    doubtful: BTreeMap<String, Duration>,
     /// Cancellations that wait for workers to stop.
     cancelling: Vec<Cancelling>,
     /// Builds that have ended while workers were still at their tasks.
@@ -172,8 +175,20 @@ pub(crate) async fn start(
     policy: Policy,
     shutdown: CancellationToken,
 ) -> Result<(EngineHandle, tokio::task::JoinHandle<()>), CoordinatorError> {
-    let (work, work_seen) = watch::channel(0);
+    let engine = load(store, pipeline, clock, policy).await?;
     let (commands, received) = mpsc::channel(COMMANDS_WAITING_MAX);
+    let work = engine.work.subscribe();
+    spawn_rewrapping(engine.store.clone(), engine.pipeline.clone(), shutdown.clone());
+    let running = tokio::spawn(engine.run(received, shutdown.clone()));
+    Ok((EngineHandle { commands, work, stop: shutdown }, running))
+}
+
+async fn load(
+    store: Arc<dyn StateStore>,
+    pipeline: Arc<MediaPipeline>,
+    clock: Arc<dyn Clock>,
+    policy: Policy,
+) -> Result<Engine, CoordinatorError> {
     let mut engine = Engine {
         scheduler: Scheduler::new(policy),
         policy,
@@ -181,27 +196,23 @@ pub(crate) async fn start(
         pipeline,
         clock,
         builds: HashMap::new(),
-        work,
+        work: watch::channel(0).0,
         clean_up: tokio::task::JoinSet::new(),
         deciding: Deciding::default(),
         owed: BTreeMap::new(),
+        doubtful: BTreeMap::new(),
         cancelling: Vec::new(),
         written_still: BTreeSet::new(),
         reap_at: None,
     };
     for (record, tasks) in engine.store.running().await? {
-        let span = prestage_telemetry::span_under(
-            tracing::info_span!("build", build_id = record.build_id, resumed = true),
-            &record.traceparent,
-        );
+        let span = adding::resumed(&record);
         let makers = engine.makers(&tasks).await?;
         engine.take_up(record, tasks, makers, span);
     }
     engine.clean_ended().await?;
     engine.resume().await?;
-    spawn_rewrapping(engine.store.clone(), engine.pipeline.clone(), shutdown.clone());
-    let running = tokio::spawn(engine.run(received, shutdown.clone()));
-    Ok((EngineHandle { commands, work: work_seen, stop: shutdown }, running))
+    Ok(engine)
 }
 
 /// Plans follow the current seal key while builds go on.
@@ -265,35 +276,6 @@ impl Engine {
                 let _ = reply.send(Ok(self.running(&requester, &request_id)));
             }
         }
-    }
-
-    async fn add(
-        &mut self,
-        build: BuildRecord,
-        tasks: Vec<NewTask>,
-        span: Span,
-    ) -> Result<Created, StateError> {
-        let makers = self.makers(&tasks).await?;
-        let created = self.store.create_build(&build, &tasks).await?;
-        if created == Created::New {
-            self.supersede(&build.output).await?;
-            if !build.state.is_ended() {
-                self.take_up(build, tasks, makers, span);
-                self.wake_workers();
-            }
-        }
-        Ok(created)
-    }
-
-    /// An older build into the same output would overwrite the newer one's medium: it ends here.
-    async fn supersede(&mut self, output: &str) -> Result<(), StateError> {
-        let older = self.builds.values().filter(|live| live.record.output == output);
-        let older: Vec<String> = older.map(|live| live.record.build_id.clone()).collect();
-        for build_id in older {
-            tracing::warn!(build_id, output, "cancelled: a newer build writes the same medium");
-            self.end(&build_id, BuildState::Cancelled, None, Vec::new()).await?;
-        }
-        Ok(())
     }
 
     /// Who may have made what second opinions are to be given on, by the ids of these tasks.
@@ -430,6 +412,7 @@ impl Engine {
             }
         }
         self.pay_what_is_owed().await;
+        self.look_for_doubtful().await;
         self.confirm_cancelled();
         self.clean_after_stopped();
         if let Err(error) = self.reap_when_due().await {
