@@ -112,7 +112,8 @@ impl Engine {
             match self.find(&build_id).await {
                 Ok(true) => {}
                 Ok(false) if now < until => drop(self.doubtful.insert(build_id, until)),
-                Ok(false) => self.give_up_doubtful(build_id),
+                // What was begun for it is not needed.
+                Ok(false) => self.give_up(build_id, Vec::new()),
                 Err(error) => {
                     tracing::warn!(build_id, %error, "whether it is there can't be seen yet");
                     self.doubtful.insert(build_id, until);
@@ -121,16 +122,6 @@ impl Engine {
             }
         }
         self.doubtful.append(&mut doubtful);
-    }
-
-    /// Removes what was begun for a build that did not come to be.
-    fn give_up_doubtful(&mut self, build_id: String) {
-        let (pipeline, now) = (self.pipeline.clone(), self.clock.now());
-        self.clean_up.spawn(async move {
-            if let Err(error) = pipeline.give_up(&build_id, Vec::new(), now).await {
-                tracing::warn!(build_id, %error, "what a vain request left stays behind");
-            }
-        });
     }
 }
 
